@@ -1,0 +1,16 @@
+// The commands of `verace`, each made in the file of its name.
+#pragma once
+
+#include "apps/cli/flags.h"
+
+namespace verace::cli {
+
+Command train_command();
+Command eval_command();
+Command predict_command();
+Command fgsm_command();
+Command inspect_command();
+Command demo_command();
+Command info_command();
+
+}  // namespace verace::cli

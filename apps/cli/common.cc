@@ -1,0 +1,139 @@
+// Flags and steps that several commands share.
+#include "apps/cli/common.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdio>
+
+#include "kernels/check.h"
+
+namespace verace::cli {
+
+namespace fs = std::filesystem;
+
+void declare_device(Flags& flags, DeviceFlags& device) {
+  flags.group("Machine");
+  flags.value("--device", "NAME", "auto, cpu, reference (plain slow loops) or cuda (default auto)",
+              into(device.device));
+  flags.value("--threads", "N", "Threads of computation; 0: one per processor (default 0)",
+              into(device.threads, 0));
+}
+
+kernels::DeviceKind choose_device(const std::string& device, bool quiet) {
+  if (device == "cuda") {
+    fail_input("--device cuda: this build has no CUDA operations: use --device cpu");
+  }
+  if (device == "reference") return kernels::DeviceKind::kReference;
+  if (device != "auto" && device != "cpu") {
+    fail_input(
+        fmt::format("--device: '{}' is not known: use auto, cpu, reference or cuda", device));
+  }
+  if (device == "auto" && !quiet) {
+    fmt::print(stderr, "device: cpu (auto: this build has no CUDA operations)\n");
+  }
+  return kernels::DeviceKind::kCpu;
+}
+
+kernels::Exec make_exec(const DeviceFlags& device, bool quiet) {
+  return kernels::make_exec(choose_device(device.device, quiet), device.threads);
+}
+
+void declare_overrides(Flags& flags, weights::Overrides& overrides) {
+  flags.group("What the weight file does not say");
+  flags.value("--variant", "NAME", "Where the stride 2 is: v1 (Keras) or v1.5 (torchvision)",
+              [&](const std::string& text, const std::string& flag) {
+                overrides.variant = engine::parse_variant(text, flag);
+              });
+  flags.value("--pool", "NAME", "Max-pool of the stem: padded or ceil",
+              [&](const std::string& text, const std::string& flag) {
+                overrides.pool = engine::parse_pool_mode(text, flag);
+              });
+  flags.value("--input-scale", "NAME", "Pixels to input: torch, caffe, tf or unit (x/255)",
+              [&](const std::string& text, const std::string& flag) {
+                overrides.input_scale = engine::parse_input_scale(text, flag);
+              });
+  flags.value("--bn-epsilon", "X", "Epsilon of the batch norms",
+              into(overrides.bn_epsilon, 0, Bound::kAbove));
+  flags.toggle("--force", "Let these flags win over what the file says", overrides.force);
+}
+
+void declare_model(Flags& flags, ModelFlags& model) {
+  flags.value("--model", "FILE", "Network: a .safetensors file, or the folder of a run (its best)",
+              into(model.file));
+}
+
+apps::LoadedModel load(ModelFlags& model, bool quiet) {
+  std::error_code error;
+  if (fs::is_directory(model.file, error)) model.file /= "best.safetensors";
+  apps::LoadedModel loaded = apps::load_model(model.file.string(), model.overrides);
+  for (const weights::Finding& finding : loaded.description.findings) {
+    if (quiet || finding.source != weights::Source::kAssumption) continue;
+    fmt::print(stderr, "ASSUMPTION: {} = {} ({})\n", finding.what, finding.value, finding.why);
+  }
+  return loaded;
+}
+
+void declare_fit(Flags& flags, data::Fit& fit, data::ResizeFilter& filter) {
+  flags.value("--fit", "HOW", "Pictures become square by stretch or crop (default stretch)",
+              into_choice({"stretch", "crop"}, [&fit](size_t i) {
+                fit = i == 0 ? data::Fit::kStretch : data::Fit::kCrop;
+              }));
+  flags.value("--resize", "HOW", "Resizing: bilinear (antialiased) or nearest (default bilinear)",
+              into_choice({"bilinear", "nearest"}, [&filter](size_t i) {
+                filter = i == 0 ? data::ResizeFilter::kBilinear : data::ResizeFilter::kNearest;
+              }));
+}
+
+void declare_data(Flags& flags, DataFlags& data) {
+  flags.value("--data", "DIR", "Pictures: DIR/{train,val,test}/{real,fake}/..., or a CSV file",
+              into(data.data));
+  flags.value("--split", "NAME", "train, val or test (default test)",
+              into_choice({"train", "val", "test"},
+                          [&data](size_t i) { data.split = static_cast<data::Split>(i); }));
+  declare_fit(flags, data.fit, data.filter);
+  flags.value("--workers", "N", "Threads that decode pictures; 0: none (default 2)",
+              into(data.workers, 0));
+  flags.toggle("--strict", "End with an error at the first broken picture", data.strict);
+}
+
+std::vector<data::Sample> load_samples(const DataFlags& data) {
+  // Only one split is looked at, so that leaks do not matter here.
+  const data::Dataset dataset = data::load_dataset(data.data, {.allow_leak = true});
+  return data::select_split(dataset, data.split, data.data.string());
+}
+
+void check_output_folder(const fs::path& folder, const std::string& flag, bool overwrite) {
+  std::error_code error;
+  if (!fs::exists(folder, error)) return;
+  if (!fs::is_directory(folder, error)) {
+    fail_input(fmt::format("{} {}: a file of this name is in the way: choose another name", flag,
+                           folder.string()));
+  }
+  if (!overwrite && !fs::is_empty(folder, error)) {
+    fail_input(
+        fmt::format("{} {}: the folder is not empty: choose another one, or give "
+                    "--overwrite to replace results in it",
+                    flag, folder.string()));
+  }
+}
+
+void make_folder(const fs::path& folder, const std::string& flag) {
+  std::error_code error;
+  fs::create_directories(folder, error);
+  if (error) {
+    fail_input(
+        fmt::format("{} {}: cannot make the folder: {}", flag, folder.string(), error.message()));
+  }
+}
+
+void report_broken(const std::vector<std::string>& messages) {
+  constexpr size_t kNamed = 5;
+  if (messages.empty()) return;
+  for (size_t i = 0; i < std::min(kNamed, messages.size()); ++i) {
+    fmt::print(stderr, "broken: {}\n", messages[i]);
+  }
+  fmt::print(stderr, "{} broken pictures were left out\n", messages.size());
+}
+
+}  // namespace verace::cli

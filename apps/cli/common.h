@@ -1,0 +1,61 @@
+// What several commands share: the model and its overrides, the device, the data, output folders.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "apps/cli/flags.h"
+#include "apps/lib/model_file.h"
+#include "data/dataset.h"
+#include "data/resample.h"
+#include "kernels/exec.h"
+
+namespace verace::cli {
+
+struct DeviceFlags {
+  std::string device = "auto";
+  int threads = 0;
+};
+void declare_device(Flags& flags, DeviceFlags& device);
+// Says on stderr what "auto" took unless `quiet`. Throws Error(kInput) for a device that this build
+// has not got.
+kernels::DeviceKind choose_device(const std::string& device, bool quiet);
+kernels::Exec make_exec(const DeviceFlags& device, bool quiet);
+
+// --variant, --pool, --input-scale, --bn-epsilon, --force.
+void declare_overrides(Flags& flags, weights::Overrides& overrides);
+
+struct ModelFlags {
+  std::filesystem::path file;
+  weights::Overrides overrides;
+};
+void declare_model(Flags& flags, ModelFlags& model);
+// Loads it; says on stderr what had to be assumed unless `quiet`. A folder stands for its
+// best.safetensors.
+apps::LoadedModel load(ModelFlags& model, bool quiet);
+
+struct DataFlags {
+  std::filesystem::path data;
+  data::Split split = data::Split::kTest;
+  data::Fit fit = data::Fit::kStretch;
+  data::ResizeFilter filter = data::ResizeFilter::kBilinear;
+  int64_t workers = 2;
+  bool strict = false;
+};
+void declare_fit(Flags& flags, data::Fit& fit, data::ResizeFilter& filter);
+void declare_data(Flags& flags, DataFlags& data);
+std::vector<data::Sample> load_samples(const DataFlags& data);
+
+// Throws Error(kInput) naming `flag` if the folder holds anything, unless `overwrite`. Makes
+// nothing.
+void check_output_folder(const std::filesystem::path& folder, const std::string& flag,
+                         bool overwrite);
+// Makes it with its parents. Throws Error(kInput) naming `flag`.
+void make_folder(const std::filesystem::path& folder, const std::string& flag);
+
+// Names skipped pictures on stderr: the first few and how many.
+void report_broken(const std::vector<std::string>& messages);
+
+}  // namespace verace::cli

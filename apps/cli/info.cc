@@ -1,0 +1,43 @@
+// verace info: version, build, machine and devices.
+#include <fmt/format.h>
+
+#include <memory>
+
+#include "apps/cli/commands.h"
+#include "apps/cli/common.h"
+#include "apps/lib/system_info.h"
+
+namespace verace::cli {
+namespace {
+
+struct Options {
+  DeviceFlags device;
+  bool bench = false, json = false;
+};
+
+int run(const Options& o) {
+  apps::SystemInfo info = apps::system_info(VERACE_VERSION, VERACE_BUILD);
+  const kernels::Exec exec = make_exec(o.device, true);
+  if (o.bench) info.sgemm_gflops = apps::measure_sgemm(exec, 1.0);
+  fmt::print("{}", o.json ? apps::system_json(info) : apps::system_text(info));
+  return 0;
+}
+
+}  // namespace
+
+Command info_command() {
+  const auto options = std::make_shared<Options>();
+  return {"info",
+          "Version, build options, processor, memory and devices",
+          "",
+          "  verace info\n  verace info --bench --threads 1\n",
+          [options](Flags& flags) {
+            flags.toggle("--bench", "Measure the rate of matrix products (a second)",
+                         options->bench);
+            flags.toggle("--json", "Print JSON instead of a table", options->json);
+            declare_device(flags, options->device);
+          },
+          [options](const Flags&) { return run(*options); }};
+}
+
+}  // namespace verace::cli

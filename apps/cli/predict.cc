@@ -1,0 +1,99 @@
+// verace predict: verdicts about pictures.
+#include <fmt/format.h>
+
+#include <memory>
+
+#include "apps/cli/command_line.h"
+#include "apps/cli/commands.h"
+#include "apps/cli/common.h"
+#include "apps/lib/predictor.h"
+#include "apps/lib/progress.h"
+#include "kernels/check.h"
+
+namespace verace::cli {
+namespace {
+
+struct Options {
+  ModelFlags model;
+  DeviceFlags device;
+  std::vector<std::string> pictures;
+  std::optional<data::Fit> fit;
+  std::filesystem::path labels;
+  int64_t top = 5, batch = 16;
+  bool json = false, quiet = false;
+};
+
+void declare(Flags& flags, Options& o) {
+  declare_model(flags, o.model);
+  flags.arguments("PICTURE", "Picture files, or folders of them", o.pictures);
+  flags.toggle("--json", "Print JSON instead of a table", o.json);
+  flags.value("--top", "K", "Classes to print, for networks with other classes (default 5)",
+              into(o.top, 1));
+  flags.value("--labels", "FILE", "Names of the classes, one per line", into(o.labels));
+  flags.value("--fit", "HOW", "stretch to a square, or crop the middle (default: by the network)",
+              into_choice({"stretch", "crop"}, [&o](size_t i) {
+                o.fit = i == 0 ? data::Fit::kStretch : data::Fit::kCrop;
+              }));
+  flags.value("--batch", "N", "Pictures that are judged at a time (default 16)", into(o.batch, 1));
+  flags.toggle("--quiet", "No progress, no notes", o.quiet);
+  declare_device(flags, o.device);
+  declare_overrides(flags, o.model.overrides);
+}
+
+data::FitOptions choose_fit(const Options& o, const layers::ClassifierOptions& network) {
+  const bool faces = apps::real_and_fake(network).has_value();
+  const data::Fit fit = o.fit.value_or(faces ? data::Fit::kStretch : data::Fit::kCrop);
+  if (!o.fit && !o.quiet) {
+    fmt::print(stderr, "ASSUMPTION: --fit {} ({})\n", faces ? "stretch" : "crop",
+               faces ? "as training does" : "as ImageNet's evaluation: middle of the picture");
+  }
+  return apps::fit_options(network, fit);
+}
+
+int run(const Flags& flags, Options& o) {
+  flags.require("--model", "name the network's file");
+  flags.require("PICTURE", "name at least one picture or folder");
+  const auto paths = apps::expand_pictures(o.pictures);
+  const apps::LoadedModel model = load(o.model, o.quiet);
+  const layers::ClassifierOptions& network = model.classifier->options();
+  std::vector<std::string> names = network.class_names;
+  if (!o.labels.empty()) names = apps::read_labels(o.labels, network.classes);
+  const data::FitOptions fit = choose_fit(o, network);
+  const kernels::Exec exec = make_exec(o.device, o.quiet);
+  apps::InferenceSession session(*model.classifier, exec, std::make_shared<engine::Arena>(),
+                                 std::min(o.batch, static_cast<int64_t>(paths.size())));
+  apps::Progress progress(
+      paths.size() > 100 ? apps::default_progress(o.quiet) : apps::ProgressStyle{}, "predict",
+      "pictures", static_cast<int64_t>(paths.size()));
+  const apps::Predictions predictions = apps::predict(
+      session, paths, fit, names, [&progress](int64_t done) { progress.update(done); });
+  progress.finish();
+  fmt::print("{}", o.json ? apps::predictions_json(predictions, o.top)
+                          : apps::predictions_text(predictions, o.top));
+  std::fflush(stdout);
+  for (const apps::Prediction& picture : predictions.pictures) {
+    if (!picture.error.empty()) fmt::print(stderr, "verace: {}\n", picture.error);
+  }
+  if (predictions.broken == 0) return 0;
+  fmt::print(stderr, "verace: {} of {} pictures could not be judged\n", predictions.broken,
+             predictions.pictures.size());
+  return kExitInput;
+}
+
+}  // namespace
+
+Command predict_command() {
+  const auto options = std::make_shared<Options>();
+  return {"predict",
+          "Say of pictures whether they are real or fake",
+          "Also asks networks of other classes, such as ImageNet's. Broken pictures are named and\n"
+          "left out; the exit code is 2 then. Several faces also get one verdict together (mean\n"
+          "probability).",
+          "  verace predict --model RUN/best.safetensors face.jpg\n"
+          "  verace predict --model RUN faces/ --json\n"
+          "  verace predict --model imagenet.safetensors --top 5 --labels names.txt cat.jpg\n",
+          [options](Flags& flags) { declare(flags, *options); },
+          [options](const Flags& flags) { return run(flags, *options); }};
+}
+
+}  // namespace verace::cli

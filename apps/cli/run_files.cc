@@ -1,0 +1,43 @@
+// Moving a run's files aside and back.
+#include "apps/cli/run_files.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "kernels/check.h"
+
+namespace verace::cli {
+
+namespace fs = std::filesystem;
+
+RunFilesAside::RunFilesAside(const fs::path& folder, bool overwrite) {
+  if (!overwrite) return;
+  for (const char* name :
+       {"config.toml", "metrics.jsonl", "curve.svg", "best.safetensors", "last.safetensors"}) {
+    const fs::path from = folder / name, to = folder / (std::string(name) + ".replaced");
+    std::error_code error;
+    if (!fs::is_regular_file(from, error)) continue;
+    fs::rename(from, to, error);
+    if (error) {
+      fail_input(fmt::format("--overwrite: cannot replace {}: {}", from.string(), error.message()));
+    }
+    moved_.emplace_back(from, to);
+  }
+}
+
+void RunFilesAside::forget() {
+  std::error_code ignored;
+  for (const auto& [from, to] : moved_) fs::remove(to, ignored);
+  moved_.clear();
+}
+
+RunFilesAside::~RunFilesAside() {
+  std::error_code error;
+  const bool begun = std::ranges::any_of(
+      moved_, [&error](const auto& pair) { return fs::exists(pair.first, error); });
+  if (begun) return;
+  for (const auto& [from, to] : moved_) fs::rename(to, from, error);
+}
+
+}  // namespace verace::cli

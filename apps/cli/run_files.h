@@ -1,0 +1,25 @@
+// Replacing an earlier training run without losing it before the new one has begun.
+#pragma once
+
+#include <filesystem>
+#include <utility>
+#include <vector>
+
+namespace verace::cli {
+
+// Renames a run's own files in `folder` (and no others) to NAME.replaced. forget() removes them; if
+// that was never called they get their names back, unless the new run has written files already.
+class RunFilesAside {
+ public:
+  RunFilesAside(const std::filesystem::path& folder, bool overwrite);
+  ~RunFilesAside();
+  RunFilesAside(const RunFilesAside&) = delete;
+  RunFilesAside& operator=(const RunFilesAside&) = delete;
+
+  void forget();
+
+ private:
+  std::vector<std::pair<std::filesystem::path, std::filesystem::path>> moved_;  // from, to
+};
+
+}  // namespace verace::cli

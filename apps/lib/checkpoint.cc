@@ -1,0 +1,141 @@
+// Checkpoints.
+#include "apps/lib/checkpoint.h"
+
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "apps/lib/model_file.h"
+#include "apps/lib/trainer_options.h"
+#include "kernels/check.h"
+
+namespace verace::apps {
+namespace {
+
+using nlohmann::json;
+
+constexpr const char* kStateKey = "verace.checkpoint";
+constexpr int kFormat = 1;
+
+std::string moment_name(const char* which, const engine::Parameter& parameter) {
+  return fmt::format("optimizer.{}.{}", which, parameter.name);
+}
+
+// Doubles are written so that reading gives the same bits.
+json state_json(const TrainingState& s) {
+  json history = json::array();
+  for (const EpochMetrics& epoch : s.history) history.push_back(to_json(epoch));
+  return {{"epoch", s.epoch},
+          {"step", s.step},
+          {"global_step", s.global_step},
+          {"epoch_samples", s.epoch_samples},
+          {"epoch_correct", s.epoch_correct},
+          {"epoch_loss_sum", s.epoch_loss_sum},
+          {"epoch_seconds", s.epoch_seconds},
+          {"epoch_wait", s.epoch_wait},
+          {"history", history},
+          {"best_epoch", s.best_epoch}};
+}
+
+TrainingState state_from(const json& j, const std::string& path) {
+  TrainingState s;
+  s.epoch = j.at("epoch").get<int64_t>();
+  s.step = j.at("step").get<int64_t>();
+  s.global_step = j.at("global_step").get<int64_t>();
+  s.epoch_samples = j.at("epoch_samples").get<int64_t>();
+  s.epoch_correct = j.at("epoch_correct").get<int64_t>();
+  s.epoch_loss_sum = j.at("epoch_loss_sum").get<double>();
+  s.epoch_seconds = j.at("epoch_seconds").get<double>();
+  s.epoch_wait = j.at("epoch_wait").get<double>();
+  s.best_epoch = j.at("best_epoch").get<int64_t>();
+  for (const json& line : j.at("history")) {
+    s.history.push_back(epoch_from_json(line.get<std::string>(), path));
+  }
+  if (s.epoch < 0 || s.step < 0 || s.global_step < s.step ||
+      s.epoch != static_cast<int64_t>(s.history.size())) {
+    fail_input(path + ": the numbers of steps and epochs do not fit each other: take another file");
+  }
+  return s;
+}
+
+json adam_json(const optim::AdamOptions& options) {
+  return {{"learning_rate", options.learning_rate},
+          {"beta1", options.beta1},
+          {"beta2", options.beta2},
+          {"placement", to_text(options.placement)},
+          {"epsilon", options.epsilon}};
+}
+
+const std::string& state_text(const weights::SafetensorsFile& file) {
+  const auto found = file.metadata().find(kStateKey);
+  if (found == file.metadata().end()) {
+    fail_input(file.path() +
+               ": holds a model but no state of training: resume from a run's last.safetensors, or "
+               "start from it with --weights");
+  }
+  return found->second;
+}
+
+}  // namespace
+
+void save_checkpoint(const std::string& path, const layers::Classifier& classifier,
+                     const optim::Adam& adam, const Checkpoint& checkpoint) {
+  StoredNetwork stored = stored_network(classifier);
+  for (const optim::Adam::Moments& entry : adam.moments()) {
+    const engine::Parameter& parameter = *entry.parameter;
+    stored.tensors.push_back(stored_tensor(moment_name("m", parameter), entry.m, stored.owned));
+    stored.tensors.push_back(stored_tensor(moment_name("v", parameter), entry.v, stored.owned));
+  }
+  const TrainingRecipe& recipe = checkpoint.recipe;
+  const json text = {{"format", kFormat},
+                     {"state", state_json(checkpoint.state)},
+                     {"adam", adam_json(adam.options())},
+                     {"adam_step", adam.step()},
+                     {"seed", recipe.seed},
+                     {"freeze", recipe.freeze},
+                     {"threads", recipe.threads},
+                     {"config", recipe.config}};
+  stored.metadata[kStateKey] = text.dump(-1, ' ', false, json::error_handler_t::replace);
+  weights::write_safetensors(path, stored.tensors, stored.metadata);
+}
+
+Checkpoint read_checkpoint(const std::string& path) {
+  const weights::SafetensorsFile file(path);
+  try {
+    const json j = json::parse(state_text(file));
+    if (j.at("format").get<int>() != kFormat) {
+      fail_input(path + ": the checkpoint is of another version of this program: train again");
+    }
+    return {state_from(j.at("state"), path),
+            {j.at("seed").get<uint64_t>(), j.at("freeze").get<std::string>(),
+             j.at("threads").get<int>(), j.at("config").get<std::string>()}};
+  } catch (const json::exception& error) {
+    fail_input(fmt::format("{}: the state of training cannot be read ({}): take another file", path,
+                           error.what()));
+  }
+}
+
+void load_moments(const std::string& path, optim::Adam& adam) {
+  const weights::SafetensorsFile file(path);
+  size_t stored = 0;
+  for (const weights::TensorView& tensor : file.tensors()) {
+    stored += tensor.name.starts_with("optimizer.") ? 1 : 0;
+  }
+  if (stored != 2 * adam.moments().size()) {
+    fail_input(fmt::format("{}: holds {} tensors of the optimiser, {} are needed: resume with the "
+                           "same --freeze",
+                           path, stored, 2 * adam.moments().size()));
+  }
+  for (optim::Adam::Moments& entry : adam.moments()) {
+    read_stored_tensor(file, moment_name("m", *entry.parameter), entry.m);
+    read_stored_tensor(file, moment_name("v", *entry.parameter), entry.v);
+  }
+  try {
+    adam.set_step(json::parse(state_text(file)).at("adam_step").get<int64_t>());
+  } catch (const json::exception& error) {
+    fail_input(fmt::format("{}: the optimiser's step cannot be read ({}): take another file", path,
+                           error.what()));
+  }
+}
+
+}  // namespace verace::apps

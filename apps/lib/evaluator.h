@@ -1,0 +1,48 @@
+// Judging a classifier on labelled pictures: faces one by one, and videos by the mean of their faces.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "apps/lib/metrics.h"
+#include "apps/lib/progress.h"
+#include "apps/lib/session.h"
+#include "data/loader.h"
+
+namespace verace::apps {
+
+// One judged picture.
+struct EvaluatedFace {
+  std::filesystem::path path;
+  std::string video;
+  int32_t label = 0;       // 0 real, 1 fake
+  double probability = 0;  // of being fake
+  double loss = 0;         // cross-entropy from the logits
+};
+
+struct Evaluation {
+  double loss = 0;  // mean over faces, unweighted
+  Metrics faces;
+  Metrics videos;
+  std::vector<EvaluatedFace> samples;      // in the loader's order
+  std::vector<VideoScore> video_scores;    // in order of first appearance
+  std::vector<data::BrokenPicture> broken;  // skipped pictures
+  double seconds = 0;
+  double images_per_second = 0;
+  double loader_wait_share = 0;  // of the time, [0, 1]
+  bool stopped = false;          // by a signal: samples are only a part
+};
+
+// Runs epoch 0 of the loader, which must not shuffle, balance or flip if the order matters. Throws
+// Error(kInput) for a network that has other classes than real and fake (named by `model_name`), for
+// outputs that are not finite, and for what the loader throws; stops early (with what was judged so
+// far) when a stop signal arrived (signals.h).
+Evaluation evaluate(InferenceSession& session, data::Loader& loader, const std::string& model_name,
+                    const ProgressStyle& progress = {}, const std::string& label = "evaluate");
+
+// The faces as CSV: path,video,label,probability,loss with a header. Atomic.
+void write_faces_csv(const std::string& path, const Evaluation& evaluation);
+
+}  // namespace verace::apps

@@ -1,0 +1,216 @@
+// Between weight files and classifiers.
+#include "apps/lib/model_file.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "kernels/check.h"
+#include "weights/name_map.h"
+
+namespace verace::apps {
+namespace {
+
+using weights::ExpectedTensor;
+using weights::ModelDescription;
+using weights::SafetensorsFile;
+using weights::TensorRole;
+
+engine::Parameter& parameter_called(const engine::LayerTable& table, const std::string& name) {
+  const size_t dot = name.rfind('.');
+  engine::Layer* layer = table.find(name.substr(0, dot));
+  VERACE_CHECK(layer != nullptr, name);
+  return layer->parameter(name.substr(dot + 1));
+}
+
+// The batch norm behind a convolution: "conv2" -> "bn2", "downsample.0" -> "downsample.1".
+std::string batch_norm_behind(const std::string& convolution) {
+  constexpr std::string_view kShortcut = "downsample.0";
+  if (convolution.ends_with(kShortcut)) {
+    return convolution.substr(0, convolution.size() - 1) + "1";
+  }
+  const size_t at = convolution.rfind("conv");
+  VERACE_CHECK(at != std::string::npos, convolution);
+  return convolution.substr(0, at) + "bn" + convolution.substr(at + 4);
+}
+
+// The table's tensors among the file's expected ones, head optional.
+void read_tensors(const SafetensorsFile& file, const ModelDescription& stored,
+                  const engine::LayerTable& table, bool with_head) {
+  for (const ExpectedTensor& expected : weights::expected_tensors(stored)) {
+    const bool head = expected.name.starts_with("fc.");
+    if ((head && !with_head) || expected.role == TensorRole::kConvBias) continue;
+    read_stored_tensor(file, stored.name_prefix + expected.name,
+                       parameter_called(table, expected.name).value);
+  }
+}
+
+// batch_norm(x + bias) with mean m is batch_norm(x) with mean m - bias; with batch statistics the
+// bias cancels, and the running mean that we then move is that of x.
+void fold_convolution_biases(const SafetensorsFile& file, const ModelDescription& stored,
+                             const engine::LayerTable& table) {
+  for (const ExpectedTensor& expected : weights::expected_tensors(stored)) {
+    const std::string name = stored.name_prefix + expected.name;
+    if (expected.role != TensorRole::kConvBias || file.find(name) == nullptr) continue;
+    const std::vector<float> bias = file.read_f32(name);
+    const std::string convolution = expected.name.substr(0, expected.name.rfind('.'));
+    const std::string mean = batch_norm_behind(convolution) + ".running_mean";
+    const auto values = parameter_called(table, mean).value.f32_span();
+    VERACE_CHECK(values.size() == bias.size(), name);
+    for (size_t i = 0; i < bias.size(); ++i) values[i] -= bias[i];
+  }
+}
+
+void check_widths(const std::string& path, const ModelDescription& d) {
+  if (std::llround(64 * d.width) == d.stem_channels) return;
+  fail_input(fmt::format(
+      "{}: the stem has {} channels but the blocks {:g}: networks whose stem is not as wide as the "
+      "first blocks are not supported; choose another file",
+      path, d.stem_channels, 64 * d.width));
+}
+
+}  // namespace
+
+layers::ClassifierOptions network_of(const ModelDescription& d) {
+  layers::ClassifierOptions options;
+  options.backbone.variant = d.variant;
+  options.backbone.pool = d.pool;
+  options.backbone.stem_channels = d.stem_channels;
+  options.backbone.batch_norm = {d.bn_epsilon, d.bn_momentum, d.running_variance};
+  options.input_scale = d.input_scale;
+  options.input_size = d.input_size;
+  options.head_hidden = d.head_hidden;
+  options.head_slope = d.head_slope;
+  options.classes = d.classes;
+  options.class_names = d.class_names;
+  return options;
+}
+
+ModelDescription describe_network(const layers::ClassifierOptions& options) {
+  ModelDescription d;
+  d.variant = options.backbone.variant;
+  d.pool = options.backbone.pool;
+  d.bn_epsilon = options.backbone.batch_norm.epsilon;
+  d.bn_momentum = options.backbone.batch_norm.momentum;
+  d.running_variance = options.backbone.batch_norm.running_variance;
+  d.input_scale = options.input_scale;
+  d.input_size = options.input_size;
+  d.stem_channels = options.backbone.stem_channels;
+  d.width = static_cast<double>(d.stem_channels) / 64;
+  d.head_hidden = options.head_hidden;
+  d.head_slope = options.head_slope;
+  d.classes = options.classes;
+  d.class_names = options.class_names;
+  return d;
+}
+
+LoadedModel load_model(const std::string& path, const weights::Overrides& overrides) {
+  const SafetensorsFile file(path);
+  LoadedModel model;
+  model.description = weights::describe(file, overrides);
+  weights::check_against(file, model.description);
+  check_widths(path, model.description);
+  if (model.description.classes == 0) {
+    fail_input(path + ": holds a backbone without a head: train one first (train --weights)");
+  }
+  model.classifier = std::make_unique<layers::Classifier>(network_of(model.description));
+  read_tensors(file, model.description, model.classifier->table(), true);
+  fold_convolution_biases(file, model.description, model.classifier->table());
+  return model;
+}
+
+LoadedModel load_backbone(const std::string& path, const weights::Overrides& overrides,
+                          const HeadOptions& head) {
+  const SafetensorsFile file(path);
+  weights::Overrides backbone_only = overrides;
+  backbone_only.head_slope.reset();
+  LoadedModel model;
+  const ModelDescription stored = weights::describe(file, backbone_only);
+  weights::check_against(file, stored);
+  check_widths(path, stored);
+  model.description = stored;
+  model.description.head_hidden = head.hidden;
+  model.description.head_slope = head.hidden > 0 ? head.slope : 0.0;
+  model.description.classes = head.classes;
+  model.description.class_names = head.class_names;
+  if (head.input_size) model.description.input_size = *head.input_size;
+  // What was found out about the old head does not concern the new one.
+  std::erase_if(model.description.findings, [&](const weights::Finding& finding) {
+    return finding.what == "classes" || finding.what == "class names" ||
+           finding.what.find("head") != std::string::npos ||
+           (head.input_size && finding.what == "input size");
+  });
+  model.classifier = std::make_unique<layers::Classifier>(network_of(model.description));
+  read_tensors(file, stored, model.classifier->table(), false);
+  fold_convolution_biases(file, stored, model.classifier->table());
+  model.classifier->initialise_head(head.initialisation, head.seed);
+  return model;
+}
+
+LoadedModel make_model(const layers::ClassifierOptions& options, layers::Initialisation how,
+                       uint64_t seed) {
+  LoadedModel model{std::make_unique<layers::Classifier>(options), describe_network(options)};
+  model.classifier->initialise_all(how, seed);
+  return model;
+}
+
+StoredNetwork stored_network(const layers::Classifier& classifier) {
+  StoredNetwork stored;
+  stored.metadata = weights::metadata_of(describe_network(classifier.options()));
+  const std::vector<engine::Parameter*> parameters = classifier.table().parameters();
+  stored.owned.reserve(parameters.size());
+  for (const engine::Parameter* parameter : parameters) {
+    stored.tensors.push_back(
+        stored_tensor(parameter->name, parameter->value, stored.owned));
+  }
+  return stored;
+}
+
+weights::TensorToWrite stored_tensor(const std::string& name, const engine::Tensor& tensor,
+                                     std::vector<std::vector<float>>& owned) {
+  const engine::Shape& s = tensor.shape();
+  if (s.size() != 4) return {name, s, tensor.f32_span()};
+  const std::vector<int64_t> oihw = {s[0], s[3], s[1], s[2]};
+  std::vector<float>& values = owned.emplace_back(static_cast<size_t>(tensor.count()));
+  weights::ohwi_to_oihw(tensor.f32_span(), oihw, values);
+  return {name, oihw, values};
+}
+
+void read_stored_tensor(const SafetensorsFile& file, const std::string& name,
+                        const engine::Tensor& target) {
+  const engine::Shape& s = target.shape();
+  const bool filter = s.size() == 4;
+  const std::vector<int64_t> wanted =
+      filter ? std::vector<int64_t>{s[0], s[3], s[1], s[2]} : std::vector<int64_t>(s);
+  const weights::TensorView& tensor = file.at(name);
+  if (tensor.shape != wanted) {
+    fail_input(fmt::format("{}: tensor '{}' has shape {}, expected {}: the file is of another run",
+                           file.path(), name, weights::shape_text(tensor.shape),
+                           weights::shape_text(wanted)));
+  }
+  if (!filter) {
+    file.read_f32(name, target.f32_span());
+  } else {
+    weights::oihw_to_ohwi(file.read_f32(name), wanted, target.f32_span());
+  }
+}
+
+void save_model(const std::string& path, const layers::Classifier& classifier) {
+  const StoredNetwork stored = stored_network(classifier);
+  weights::write_safetensors(path, stored.tensors, stored.metadata);
+}
+
+ClassIndices class_indices(const layers::ClassifierOptions& options, const std::string& path) {
+  const std::vector<std::string>& names = options.class_names;
+  if (options.classes == 2) {
+    if (names.empty() || names == std::vector<std::string>{"real", "fake"}) return {0, 1};
+    if (names == std::vector<std::string>{"fake", "real"}) return {1, 0};
+  }
+  fail_input(fmt::format("{}: the network tells {} classes apart ({}), not real and fake: train a "
+                         "head for them first (train --weights)",
+                         path, options.classes, names.empty() ? "unnamed" : names.front() + " ..."));
+}
+
+}  // namespace verace::apps

@@ -1,0 +1,85 @@
+// Classifiers from and to weight files: any published ResNet-50, or one of our own with its head.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "layers/classifier.h"
+#include "layers/init.h"
+#include "weights/model_description.h"
+#include "weights/safetensors.h"
+
+namespace verace::apps {
+
+// A network with its weights, and what its file says about it (description.findings: what was read,
+// what was assumed; people should see the assumptions).
+struct LoadedModel {
+  std::unique_ptr<layers::Classifier> classifier;
+  weights::ModelDescription description;
+};
+
+// The head that replaces a file's own, and how it starts.
+struct HeadOptions {
+  int64_t hidden = 0;  // neurons of the hidden dense layer; 0: none
+  double slope = 0.0;  // of its leaky ReLU; 0: ReLU
+  int64_t classes = 2;
+  std::vector<std::string> class_names = {"real", "fake"};  // empty, or one per class
+  layers::Initialisation initialisation = layers::Initialisation::kKeras;
+  uint64_t seed = 1;
+  std::optional<int64_t> input_size;  // height and width of pictures; empty: the file's
+};
+
+// The network exactly as the file describes it, with its weights: F16 and BF16 become fp32, filters
+// [o, i, h, w] become [k, r, s, c]. Biases of convolutions (Keras has them) are folded into the batch
+// norm behind: running_mean -= bias, the same function in every batch-norm mode.
+// Throws Error(kInput) naming the file for what weights::describe and check_against refuse, and for a
+// file without a head.
+LoadedModel load_model(const std::string& path, const weights::Overrides& overrides = {});
+
+// The file's backbone with a new, initialised head; the file's own head is ignored.
+// description is of the whole new network; overrides.head_slope is ignored.
+LoadedModel load_backbone(const std::string& path, const weights::Overrides& overrides,
+                          const HeadOptions& head);
+
+// From scratch: all layers initialised.
+LoadedModel make_model(const layers::ClassifierOptions& options, layers::Initialisation how,
+                       uint64_t seed);
+
+// What a weight file must say for the network to be built again (findings empty).
+weights::ModelDescription describe_network(const layers::ClassifierOptions& options);
+layers::ClassifierOptions network_of(const weights::ModelDescription& description);
+
+// Writes safetensors, fp32, torchvision's tensor names and order of dimensions, with the "verace."
+// metadata that load_model understands: load_model(save_model(x)) is x in every bit. Atomic: the old
+// file stays until the new one is complete. Throws Error(kInput) when the system refuses.
+void save_model(const std::string& path, const layers::Classifier& classifier);
+
+// The classes' indices in the network's outputs, by its class names: "real" and "fake" in any order;
+// without names 0 and 1. Throws Error(kInput) naming `path` for a network of other classes.
+struct ClassIndices {
+  int32_t real = 0, fake = 1;
+};
+ClassIndices class_indices(const layers::ClassifierOptions& options, const std::string& path);
+
+// For checkpoints. A network as file content; `tensors` borrows from the classifier and from `owned`
+// (buffers of what had to be reordered), which must not change until it is written.
+struct StoredNetwork {
+  std::vector<weights::TensorToWrite> tensors;
+  std::map<std::string, std::string> metadata;
+  std::vector<std::vector<float>> owned;
+};
+StoredNetwork stored_network(const layers::Classifier& classifier);
+
+// One tensor as file content: rank 4 is reordered from [k, r, s, c] to [k, c, r, s] into a buffer that
+// is appended to `owned`.
+weights::TensorToWrite stored_tensor(const std::string& name, const engine::Tensor& tensor,
+                                     std::vector<std::vector<float>>& owned);
+// The inverse. Throws Error(kInput) naming the file for a missing tensor or another shape.
+void read_stored_tensor(const weights::SafetensorsFile& file, const std::string& name,
+                        const engine::Tensor& target);
+
+}  // namespace verace::apps

@@ -1,0 +1,97 @@
+// Predictions as text and as JSON.
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "apps/lib/metrics.h"
+#include "apps/lib/predictor.h"
+
+namespace verace::apps {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+const char* verdict_of(double fake_probability) {
+  return is_fake(fake_probability) ? "fake" : "real";
+}
+
+double fake_probability(const Prediction& picture, const ClassIndices& classes) {
+  return picture.probabilities[static_cast<size_t>(classes.fake)];
+}
+
+Json picture_json(const Prediction& picture, const Predictions& all, int64_t top) {
+  Json json{{"path", picture.path.string()}};
+  if (!picture.error.empty()) {
+    json["error"] = picture.error;
+    return json;
+  }
+  if (all.classes) {
+    json["verdict"] = verdict_of(fake_probability(picture, *all.classes));
+  } else {
+    json["class"] = all.class_names[static_cast<size_t>(top_classes(picture.probabilities, 1)[0])];
+    json["top"] = Json::array();
+    for (const int64_t i : top_classes(picture.probabilities, top)) {
+      const auto at = static_cast<size_t>(i);
+      json["top"].push_back({{"class", all.class_names[at]},
+                             {"index", i},
+                             {"probability", picture.probabilities[at]}});
+    }
+  }
+  if (all.classes) {
+    Json& probabilities = json["probabilities"];
+    for (size_t i = 0; i < picture.probabilities.size(); ++i) {
+      probabilities[static_cast<int32_t>(i) == all.classes->fake ? "fake" : "real"] =
+          picture.probabilities[i];
+    }
+  } else {
+    // A list: labels need not be different.
+    json["probabilities"] = picture.probabilities;
+  }
+  json["logits"] = picture.logits;
+  return json;
+}
+
+}  // namespace
+
+std::string predictions_json(const Predictions& predictions, int64_t top) {
+  Json json;
+  json["pictures"] = Json::array();
+  for (const Prediction& picture : predictions.pictures) {
+    json["pictures"].push_back(picture_json(picture, predictions, top));
+  }
+  json["broken"] = predictions.broken;
+  if (predictions.mean_fake_probability) {
+    json["verdict"] = verdict_of(*predictions.mean_fake_probability);
+    json["fake_probability"] = *predictions.mean_fake_probability;
+  }
+  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+std::string predictions_text(const Predictions& predictions, int64_t top) {
+  std::string text;
+  int64_t judged = 0;
+  for (const Prediction& picture : predictions.pictures) {
+    if (!picture.error.empty()) continue;
+    ++judged;
+    if (predictions.classes) {
+      const double fake = fake_probability(picture, *predictions.classes);
+      text += fmt::format("{}  {:6.2f} %  {}\n", verdict_of(fake),
+                          100 * (is_fake(fake) ? fake : 1 - fake), picture.path.string());
+      continue;
+    }
+    text += picture.path.string() + "\n";
+    for (const int64_t i : top_classes(picture.probabilities, top)) {
+      const auto at = static_cast<size_t>(i);
+      text += fmt::format("  {:6.2f} %  {}\n", 100 * picture.probabilities[at],
+                          predictions.class_names[at]);
+    }
+  }
+  if (predictions.mean_fake_probability && judged > 1) {
+    const double fake = *predictions.mean_fake_probability;
+    text += fmt::format("all {} together: {} (mean probability of fake {:.2f} %)\n", judged,
+                        verdict_of(fake), 100 * fake);
+  }
+  return text;
+}
+
+}  // namespace verace::apps

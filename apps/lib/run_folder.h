@@ -1,0 +1,57 @@
+// What a training run leaves behind: RUN/config.toml, metrics.jsonl, curve.svg, best.safetensors and
+// last.safetensors. Every file is written under a temporary name and renamed when complete.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace verace::apps {
+
+// What evaluation says of one split after an epoch. Face level unless named otherwise.
+struct SplitMetrics {
+  double loss = 0, accuracy = 0;
+  std::optional<double> balanced_accuracy, auc;
+  std::optional<double> video_accuracy, video_auc;
+};
+
+// One line of metrics.jsonl. Keys: epoch, train_loss, train_accuracy, {test,val}_{loss, accuracy,
+// balanced_accuracy, auc, video_accuracy, video_auc} (null where one class is missing), seconds,
+// images_per_second, loader_wait_share, learning_rate.
+struct EpochMetrics {
+  int64_t epoch = 0;  // from 1
+  double train_loss = 0, train_accuracy = 0;
+  std::optional<SplitMetrics> test, val;
+  double seconds = 0;            // of the training part
+  double images_per_second = 0;  // of the training part
+  double loader_wait_share = 0;  // of that time, [0, 1]
+  double learning_rate = 0;
+};
+
+// One line, without its line break; and back (Error(kInput) naming `where`).
+std::string to_json(const EpochMetrics& metrics);
+EpochMetrics epoch_from_json(const std::string& line, const std::string& where);
+
+class RunFolder {
+ public:
+  // Makes the folder (and its parents) if needed. Throws Error(kInput) when it cannot be made, when it
+  // is a file, or when it already holds a run's metrics or weights and `may_continue` is false.
+  RunFolder(const std::filesystem::path& folder, bool may_continue);
+
+  std::filesystem::path config() const { return folder_ / "config.toml"; }
+  std::filesystem::path metrics() const { return folder_ / "metrics.jsonl"; }
+  std::filesystem::path curve() const { return folder_ / "curve.svg"; }
+  std::filesystem::path best() const { return folder_ / "best.safetensors"; }
+  std::filesystem::path last() const { return folder_ / "last.safetensors"; }
+  const std::filesystem::path& folder() const { return folder_; }
+
+  // Replaces metrics.jsonl and curve.svg.
+  void write_metrics(const std::vector<EpochMetrics>& epochs) const;
+
+ private:
+  std::filesystem::path folder_;
+};
+
+}  // namespace verace::apps

@@ -1,0 +1,125 @@
+// Inference and gradients in pieces of planned sizes.
+#include "apps/lib/session.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "kernels/check.h"
+
+namespace verace::apps {
+namespace {
+
+void copy_out(const float* from, int64_t count, std::span<float> to, int64_t offset) {
+  VERACE_CHECK(offset + count <= static_cast<int64_t>(to.size()));
+  std::copy_n(from, count, to.data() + offset);
+}
+
+// The number of pictures in `elements`; whole ones only.
+int64_t pictures_in(size_t elements, int64_t picture_count) {
+  const auto count = static_cast<int64_t>(elements);
+  VERACE_CHECK(count % picture_count == 0, "a batch must hold whole pictures");
+  return count / picture_count;
+}
+
+}  // namespace
+
+InferenceSession::InferenceSession(const layers::Classifier& classifier, const kernels::Exec& exec,
+                                   std::shared_ptr<engine::Arena> arena, int64_t max_batch)
+    : classifier_(classifier),
+      max_batch_(max_batch),
+      pixels_([&classifier, exec, arena](int64_t n) {
+        return classifier.plan_inference(exec, arena, n, false);
+      }),
+      unit_([&classifier, exec, arena](int64_t n) {
+        return classifier.plan_inference(exec, arena, n, true);
+      }) {
+  VERACE_CHECK(max_batch > 0);
+}
+
+int64_t InferenceSession::picture_count() const {
+  const int64_t size = classifier_.options().input_size;
+  return size * size * 3;
+}
+
+template <typename T>
+Answers InferenceSession::run_in_pieces(PlanCache<layers::InferenceStep>& plans,
+                                        std::span<const T> pictures) {
+  const int64_t picture = picture_count(), classes = class_count();
+  Answers answers;
+  answers.count = pictures_in(pictures.size(), picture);
+  answers.logits.resize(static_cast<size_t>(answers.count * classes));
+  answers.probabilities.resize(answers.logits.size());
+  for (int64_t first = 0; first < answers.count; first += max_batch_) {
+    const int64_t n = std::min(max_batch_, answers.count - first);
+    const layers::InferenceStep& plan = plans.at(n);
+    const engine::StepMemory memory = plan.step.memory();
+    std::memcpy(memory.bytes(plan.pictures), pictures.data() + first * picture,
+                static_cast<size_t>(n * picture) * sizeof(T));
+    plan.step.run(trace_);
+    copy_out(memory.f32(plan.logits), n * classes, answers.logits, first * classes);
+    copy_out(memory.f32(plan.probabilities), n * classes, answers.probabilities, first * classes);
+  }
+  return answers;
+}
+
+Answers InferenceSession::run(std::span<const uint8_t> pixels) {
+  return run_in_pieces(pixels_, pixels);
+}
+
+Answers InferenceSession::run_unit(std::span<const float> pictures) {
+  return run_in_pieces(unit_, pictures);
+}
+
+void InferenceSession::refresh() {
+  pixels_.refresh();
+  unit_.refresh();
+}
+
+void InferenceSession::release() {
+  pixels_.clear();
+  unit_.clear();
+}
+
+GradientSession::GradientSession(const layers::Classifier& classifier, const kernels::Exec& exec,
+                                 std::shared_ptr<engine::Arena> arena, int64_t max_batch)
+    : inference_(classifier, exec, arena, max_batch),
+      plans_([&classifier, exec, arena](int64_t n) {
+        return classifier.plan_gradient(exec, arena, n);
+      }) {}
+
+void GradientSession::gradient(std::span<const float> pictures, std::span<const int32_t> labels,
+                               std::span<float> logits, std::span<float> gradient) {
+  const int64_t picture = picture_count(), classes = class_count();
+  const int64_t count = pictures_in(pictures.size(), picture);
+  VERACE_CHECK(static_cast<int64_t>(labels.size()) == count);
+  VERACE_CHECK(static_cast<int64_t>(logits.size()) == count * classes);
+  VERACE_CHECK(gradient.size() == pictures.size());
+  for (int64_t first = 0; first < count; first += inference_.max_batch()) {
+    const int64_t n = std::min(inference_.max_batch(), count - first);
+    const layers::GradientStep& plan = plans_.at(n);
+    const engine::StepMemory memory = plan.step.memory();
+    std::copy_n(pictures.data() + first * picture, n * picture, memory.f32(plan.pictures));
+    std::copy_n(labels.data() + first, n, memory.i32(plan.labels));
+    plan.step.run(trace_);
+    copy_out(memory.f32(plan.logits), n * classes, logits, first * classes);
+    copy_out(memory.f32(plan.dx), n * picture, gradient, first * picture);
+  }
+}
+
+void GradientSession::logits(std::span<const float> pictures, std::span<float> logits) {
+  const Answers answers = inference_.run_unit(pictures);
+  VERACE_CHECK(logits.size() == answers.logits.size());
+  std::ranges::copy(answers.logits, logits.begin());
+}
+
+void GradientSession::refresh() {
+  inference_.refresh();
+  plans_.refresh();
+}
+
+void GradientSession::set_trace(engine::Trace* trace) {
+  trace_ = trace;
+  inference_.set_trace(trace);
+}
+
+}  // namespace verace::apps

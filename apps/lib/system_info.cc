@@ -1,0 +1,171 @@
+// Asking the compiler's macros, the kernel's /proc files and the dynamic linker.
+#include "apps/lib/system_info.h"
+
+#include <dlfcn.h>
+#include <fmt/format.h>
+#include <omp.h>
+
+#include <algorithm>
+#include <chrono>
+#include <fstream>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "kernels/gemm.h"
+
+namespace verace::apps {
+namespace {
+
+// The text behind "key :" of the first such line of a /proc file; empty if there is none.
+std::string proc_value(const char* path, const std::string& key) {
+  std::ifstream file(path);
+  for (std::string line; std::getline(file, line);) {
+    if (!line.starts_with(key)) continue;
+    const size_t colon = line.find(':');
+    if (colon == std::string::npos) continue;
+    const size_t begin = line.find_first_not_of(" \t", colon + 1);
+    return begin == std::string::npos ? "" : line.substr(begin);
+  }
+  return "";
+}
+
+int64_t memory_bytes(const std::string& key) {
+  const std::string text = proc_value("/proc/meminfo", key);
+  int64_t kib = 0;
+  for (const char c : text) {
+    if (c < '0' || c > '9') break;
+    kib = kib * 10 + (c - '0');
+  }
+  return kib * 1024;
+}
+
+std::vector<std::string> instruction_sets() {
+  std::vector<std::string> sets;
+#if defined(__SSE2__)
+  sets.emplace_back("sse2");
+#endif
+#if defined(__AVX__)
+  sets.emplace_back("avx");
+#endif
+#if defined(__AVX2__)
+  sets.emplace_back("avx2");
+#endif
+#if defined(__FMA__)
+  sets.emplace_back("fma");
+#endif
+#if defined(__AVX512F__)
+  sets.emplace_back("avx512f");
+#endif
+#if defined(__ARM_NEON)
+  sets.emplace_back("neon");
+#endif
+  return sets;
+}
+
+std::string compiler_name() {
+#if defined(__clang__)
+  return "Clang " __clang_version__;
+#elif defined(__GNUC__)
+  return "GNU " __VERSION__;
+#else
+  return "unknown";
+#endif
+}
+
+DeviceInfo cuda_device() {
+  const std::unique_ptr<void, int (*)(void*)> driver(dlopen("libcuda.so.1", RTLD_LAZY | RTLD_LOCAL),
+                                                     dlclose);
+  const char* found = driver ? "the driver library libcuda is installed"
+                             : "the driver library libcuda is not installed";
+  return {
+      "cuda", kernels::have_cuda && driver,
+      fmt::format("{}; {}",
+                  kernels::have_cuda ? "compiled in" : "this build has no CUDA operations", found)};
+}
+
+}  // namespace
+
+SystemInfo system_info(const std::string& version, const std::string& build) {
+  SystemInfo info;
+  info.version = version;
+  info.build = build;
+  info.compiler = compiler_name();
+  info.instructions = instruction_sets();
+  info.openmp = std::to_string(_OPENMP);
+#ifndef NDEBUG
+  info.checked = true;
+#endif
+  info.processor = proc_value("/proc/cpuinfo", "model name");
+  if (info.processor.empty()) info.processor = "unknown";
+  info.threads = omp_get_num_procs();
+  info.memory_total = memory_bytes("MemTotal");
+  info.memory_available = memory_bytes("MemAvailable");
+  info.devices = {{"cpu", true, "oneDNN and OpenMP"},
+                  {"reference", true, "plain loops, slow on purpose"},
+                  cuda_device()};
+  return info;
+}
+
+double measure_sgemm(const kernels::Exec& exec, double seconds) {
+  constexpr int64_t kSize = 2048;
+  constexpr double kOperations = 2.0 * kSize * kSize * kSize;
+  const std::vector<float> a(kSize * kSize, 0.5f), b(kSize * kSize, 0.25f);
+  std::vector<float> c(kSize * kSize);
+  using Clock = std::chrono::steady_clock;
+  const Clock::time_point begin = Clock::now();
+  const auto since = [](Clock::time_point start) {
+    return std::chrono::duration<double>(Clock::now() - start).count();
+  };
+  double best = 0;
+  do {
+    const Clock::time_point start = Clock::now();
+    kernels::gemm(
+        exec, {.m = kSize, .n = kSize, .k = kSize, .a = a.data(), .b = b.data(), .c = c.data()});
+    best = std::max(best, kOperations / since(start) / 1e9);
+  } while (since(begin) < seconds);
+  return best;
+}
+
+std::string system_text(const SystemInfo& info) {
+  std::string sets;
+  for (const std::string& set : info.instructions) sets += (sets.empty() ? "" : " ") + set;
+  constexpr double kGib = 1024.0 * 1024 * 1024;
+  std::string text = fmt::format("verace {}\n", info.version);
+  text += fmt::format("build       {}{}\n", info.build, info.checked ? ", with assertions" : "");
+  text += fmt::format("compiler    {}; instructions {}; OpenMP {}\n", info.compiler,
+                      sets.empty() ? "baseline" : sets, info.openmp);
+  text += fmt::format("processor   {}, {} threads\n", info.processor, info.threads);
+  text += fmt::format("memory      {:.1f} GiB, {:.1f} GiB available\n",
+                      static_cast<double>(info.memory_total) / kGib,
+                      static_cast<double>(info.memory_available) / kGib);
+  for (const DeviceInfo& device : info.devices) {
+    text += fmt::format("device      {:<10} {}: {}\n", device.name,
+                        device.usable ? "usable" : "not usable", device.detail);
+  }
+  if (info.sgemm_gflops > 0) {
+    text +=
+        fmt::format("sgemm       {:.1f} GFLOP/s (2048 x 2048 x 2048, fp32)\n", info.sgemm_gflops);
+  }
+  return text;
+}
+
+std::string system_json(const SystemInfo& info) {
+  nlohmann::ordered_json json{{"version", info.version},
+                              {"build", info.build},
+                              {"compiler", info.compiler},
+                              {"instructions", info.instructions},
+                              {"openmp", info.openmp},
+                              {"assertions", info.checked},
+                              {"processor", info.processor},
+                              {"threads", info.threads},
+                              {"memory_total", info.memory_total},
+                              {"memory_available", info.memory_available}};
+  for (const DeviceInfo& device : info.devices) {
+    json["devices"].push_back(
+        {{"name", device.name}, {"usable", device.usable}, {"detail", device.detail}});
+  }
+  if (info.sgemm_gflops > 0) json["sgemm_gflops"] = info.sgemm_gflops;
+  return json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
+}
+
+}  // namespace verace::apps

@@ -1,0 +1,42 @@
+// What this program and this machine are: for reports of speed and of errors.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "kernels/exec.h"
+
+namespace verace::apps {
+
+// One device that --device may name.
+struct DeviceInfo {
+  std::string name;  // "cpu", "reference", "cuda"
+  bool usable = false;
+  std::string detail;  // one phrase
+};
+
+struct SystemInfo {
+  std::string version, build;                      // as given to system_info()
+  std::string compiler;                            // "GNU 12.2.0"
+  std::vector<std::string> instructions;           // sets that our own loops were compiled for
+  std::string openmp;                              // version date, or "off"
+  bool checked = false;                            // compiled with assertions
+  std::string processor;                           // model name as the system tells it
+  int threads = 0;                                 // processors that this process may use
+  int64_t memory_total = 0, memory_available = 0;  // bytes; 0: unknown
+  std::vector<DeviceInfo> devices;
+  double sgemm_gflops = 0;  // measured; 0: not asked for
+};
+
+// `version` and `build` (type and architecture flags) are the build's own names.
+SystemInfo system_info(const std::string& version, const std::string& build);
+
+// Rate of one fp32 matrix product of 2048^3, repeated for about `seconds`, in 10^9 operations per
+// second; the best of the repetitions.
+double measure_sgemm(const kernels::Exec& exec, double seconds);
+
+std::string system_text(const SystemInfo& info);
+std::string system_json(const SystemInfo& info);
+
+}  // namespace verace::apps

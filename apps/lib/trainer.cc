@@ -1,0 +1,279 @@
+// The epochs of training.
+#include "apps/lib/trainer.h"
+
+#include <fmt/format.h>
+#include <fmt/ostream.h>
+
+#include <algorithm>
+#include <chrono>
+#include <memory>
+#include <optional>
+
+#include "apps/lib/checkpoint.h"
+#include "apps/lib/evaluator.h"
+#include "apps/lib/model_file.h"
+#include "apps/lib/progress.h"
+#include "apps/lib/signals.h"
+#include "apps/lib/trainer_batches.h"
+#include "apps/lib/trainer_memory.h"
+#include "apps/lib/trainer_setup.h"
+#include "engine/trace.h"
+#include "kernels/check.h"
+#include "weights/atomic_file.h"
+
+namespace verace::apps {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point begin) {
+  return std::chrono::duration<double>(Clock::now() - begin).count();
+}
+
+// Steps of this process that a trace shows: the first ones warm caches and are left out.
+constexpr int64_t kTraceFrom = 2, kTraceTo = 5;
+
+SplitMetrics split_metrics(const Evaluation& e) {
+  return {e.loss,           e.faces.accuracy, e.faces.balanced_accuracy, e.faces.auc,
+          e.videos.accuracy, e.videos.auc};
+}
+
+std::string split_text(const char* name, const SplitMetrics& s) {
+  std::string text = fmt::format(" | {} loss {:.4f}, accuracy {:.4f}", name, s.loss, s.accuracy);
+  if (s.balanced_accuracy) text += fmt::format(", balanced {:.4f}", *s.balanced_accuracy);
+  if (s.auc) text += fmt::format(", AUC {:.4f}", *s.auc);
+  if (s.video_accuracy) text += fmt::format(", videos {:.4f}", *s.video_accuracy);
+  return text;
+}
+
+// The split that decides which epoch is the best.
+const SplitMetrics& judge_of(const EpochMetrics& epoch) {
+  return epoch.val ? *epoch.val : epoch.test.value();
+}
+
+bool better(const SplitMetrics& a, const SplitMetrics& b) {
+  const double share_a = a.balanced_accuracy.value_or(a.accuracy);
+  const double share_b = b.balanced_accuracy.value_or(b.accuracy);
+  return share_a != share_b ? share_a > share_b : a.loss < b.loss;
+}
+
+class Run {
+ public:
+  Run(TrainingSetup setup, std::ostream& out)
+      : setup_(std::move(setup)),
+        options_(setup_.options),
+        state_(setup_.checkpoint.state),
+        out_(out),
+        folder_(options_.out, !options_.resume.empty()),
+        style_(default_progress(options_.quiet)) {}
+
+  TrainResult run();
+
+ private:
+  bool train_epoch();
+  bool evaluate_epoch(EpochMetrics& metrics);
+  void take_step(const data::Batch& batch);
+  void finish_epoch(EpochMetrics metrics);
+  void save_last();
+  void note_stop();
+  void report_broken();
+  void trace_step();
+  EpochMetrics training_metrics() const;
+  bool must_stop() const {
+    return stop_signal() != 0 || (options_.max_steps > 0 && steps_here_ >= options_.max_steps);
+  }
+
+  TrainingSetup setup_;
+  const TrainOptions& options_;
+  TrainingState& state_;
+  std::ostream& out_;
+  RunFolder folder_;
+  ProgressStyle style_;
+  int64_t steps_here_ = 0;  // of this process
+  size_t broken_reported_ = 0;
+  std::unique_ptr<engine::Trace> trace_;
+};
+
+EpochMetrics Run::training_metrics() const {
+  EpochMetrics m;
+  m.epoch = state_.epoch + 1;
+  const auto samples = static_cast<double>(std::max<int64_t>(state_.epoch_samples, 1));
+  m.train_loss = state_.epoch_loss_sum / samples;
+  m.train_accuracy = static_cast<double>(state_.epoch_correct) / samples;
+  m.seconds = state_.epoch_seconds;
+  if (m.seconds > 0) {
+    m.images_per_second = static_cast<double>(state_.epoch_samples) / m.seconds;
+    m.loader_wait_share = std::min(state_.epoch_wait / m.seconds, 1.0);
+  }
+  m.learning_rate = options_.learning_rate;
+  return m;
+}
+
+void Run::trace_step() {
+  if (options_.trace.empty()) return;
+  if (steps_here_ == kTraceFrom) {
+    trace_ = std::make_unique<engine::Trace>();
+    setup_.session->set_trace(trace_.get());
+  } else if (trace_ && steps_here_ == kTraceTo) {
+    setup_.session->set_trace(nullptr);
+    trace_->write_chrome(options_.trace);
+    fmt::print(out_, "trace of {} steps in {}\n{}", kTraceTo - kTraceFrom, options_.trace.string(),
+               trace_->table());
+    trace_.reset();
+  }
+}
+
+void Run::take_step(const data::Batch& batch) {
+  trace_step();
+  const TrainingOutcome outcome = setup_.session->run(
+      batch, fmt::format("epoch {}, step {}", state_.epoch + 1, state_.step + 1));
+  ++steps_here_;
+  ++state_.step;
+  ++state_.global_step;
+  state_.epoch_samples += outcome.count;
+  state_.epoch_correct += outcome.correct;
+  state_.epoch_loss_sum += outcome.loss_sum;
+}
+
+// The rest of the running epoch; false when it was stopped.
+bool Run::train_epoch() {
+  data::Loader& loader = *setup_.train;
+  loader.start_epoch(state_.epoch);
+  BatchReader reader(loader, setup_.batch_statistics);
+  data::Batch batch;
+  // A resumed epoch reads what it has seen already: only reading tells which pictures are broken.
+  for (int64_t i = 0; i < state_.step; ++i) {
+    if (!reader.next(batch)) {
+      fail_input(fmt::format("{}: the data has fewer pictures than when training was stopped: "
+                             "restore it, or train anew",
+                             options_.data.string()));
+    }
+  }
+  Progress progress(style_, fmt::format("epoch {}/{}", state_.epoch + 1, options_.epochs),
+                    "pictures", loader.pictures_per_epoch());
+  const Clock::time_point begin = Clock::now();
+  const double seconds_before = state_.epoch_seconds, wait_before = state_.epoch_wait;
+  const double skipped = loader.seconds_waited();
+  bool more = true;
+  while (more && !must_stop()) {
+    more = reader.next(batch);
+    if (more) take_step(batch);
+    state_.epoch_seconds = seconds_before + seconds_since(begin);
+    state_.epoch_wait = wait_before + loader.seconds_waited() - skipped;
+    const EpochMetrics so_far = training_metrics();
+    progress.update(state_.epoch_samples, fmt::format("loss {:.4f} accuracy {:.3f}",
+                                                      so_far.train_loss, so_far.train_accuracy));
+  }
+  return !more;
+}
+
+// False when a signal came before all was judged.
+bool Run::evaluate_epoch(EpochMetrics& metrics) {
+  setup_.inference->refresh();
+  const std::string model = options_.out.string();
+  const auto judge = [&](data::Loader* loader, const char* name,
+                         std::optional<SplitMetrics>& target) {
+    if (loader == nullptr) return true;
+    const Evaluation e = evaluate(*setup_.inference, *loader, model, style_, name);
+    if (!e.stopped) target = split_metrics(e);
+    return !e.stopped;
+  };
+  return judge(setup_.val.get(), "val", metrics.val) &&
+         judge(setup_.test.get(), "test", metrics.test);
+}
+
+void Run::report_broken() {
+  std::vector<std::string> messages;
+  for (const auto* loader : {setup_.train.get(), setup_.val.get(), setup_.test.get()}) {
+    if (loader == nullptr) continue;
+    for (const data::BrokenPicture& broken : loader->broken()) messages.push_back(broken.message);
+  }
+  if (messages.size() == broken_reported_) return;
+  broken_reported_ = messages.size();
+  fmt::print(out_, "WARNING: {} pictures cannot be read and are left out; the first: {}\n",
+             messages.size(), messages.front());
+}
+
+void Run::save_last() {
+  save_checkpoint(folder_.last().string(), *setup_.model.classifier, *setup_.adam,
+                  setup_.checkpoint);
+}
+
+void Run::finish_epoch(EpochMetrics metrics) {
+  std::string line = fmt::format("epoch {}/{} | train loss {:.4f}, accuracy {:.4f}", metrics.epoch,
+                                 options_.epochs, metrics.train_loss, metrics.train_accuracy);
+  if (metrics.val) line += split_text("val", *metrics.val);
+  if (metrics.test) line += split_text("test", *metrics.test);
+  line += fmt::format(" | {:.1f} pictures/s, {}, {:.0f} % of it waiting for pictures",
+                      metrics.images_per_second, duration_text(metrics.seconds),
+                      100 * metrics.loader_wait_share);
+  const bool best =
+      state_.best_epoch == 0 ||
+      better(judge_of(metrics),
+             judge_of(state_.history[static_cast<size_t>(state_.best_epoch - 1)]));
+  if (best) {
+    state_.best_epoch = metrics.epoch;
+    line += " | best so far";
+  }
+  fmt::print(out_, "{}\n", line);
+  out_.flush();
+  report_broken();
+  state_.history.push_back(metrics);
+  ++state_.epoch;
+  state_.step = 0;
+  state_.epoch_samples = state_.epoch_correct = 0;
+  state_.epoch_loss_sum = state_.epoch_seconds = state_.epoch_wait = 0;
+  if (best) save_model(folder_.best().string(), *setup_.model.classifier);
+  save_last();
+  folder_.write_metrics(state_.history);
+}
+
+void Run::note_stop() {
+  save_last();
+  fmt::print(out_, "stopped in epoch {} after step {}: go on with --resume {}\n", state_.epoch + 1,
+             state_.step, folder_.last().string());
+  out_.flush();
+}
+
+TrainResult Run::run() {
+  plan_memory(setup_, available_memory(), out_);
+  if (options_.print_plan) {
+    fmt::print(out_, "{}", setup_.session->plan(setup_.largest_training_batch()).plan_table());
+  }
+  fmt::print(out_, "best epoch: by balanced accuracy on {}\n",
+             setup_.val ? "val" : "test (there is no val: it is no unseen data any more)");
+  out_.flush();
+  weights::write_file_atomically(folder_.config().string(), config_text(options_));
+  bool finished = true;
+  while (finished && state_.epoch < options_.epochs) {
+    finished = train_epoch();
+    EpochMetrics metrics = training_metrics();
+    finished = finished && evaluate_epoch(metrics);
+    if (finished) {
+      finish_epoch(metrics);
+    } else {
+      note_stop();
+    }
+    if (must_stop() && state_.epoch < options_.epochs) {
+      if (finished) note_stop();
+      finished = false;
+    }
+  }
+  TrainResult result;
+  result.history = state_.history;
+  result.best_epoch = state_.best_epoch;
+  result.global_step = state_.global_step;
+  result.finished = finished;
+  result.signal = finished ? 0 : stop_signal();
+  return result;
+}
+
+}  // namespace
+
+TrainResult train(const TrainOptions& options, std::ostream& out) {
+  const SignalGuard guard;
+  Run run(prepare_training(options, out), out);
+  return run.run();
+}
+
+}  // namespace verace::apps

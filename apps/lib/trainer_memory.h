@@ -1,0 +1,34 @@
+// What a training run takes of memory, told before it runs, and refused if it does not fit.
+#pragma once
+
+#include <cstdint>
+#include <ostream>
+#include <string>
+
+#include "apps/lib/trainer_setup.h"
+
+namespace verace::apps {
+
+// Bytes, by use.
+struct MemoryPlan {
+  int64_t batch = 0;       // pictures
+  int64_t operations = 0;  // of the training step
+  int64_t arena = 0;       // shared by training and evaluation
+  int64_t parameters = 0, gradients = 0, adam = 0;
+  int64_t prepared = 0;    // weights that training and evaluation plans have folded or packed
+  int64_t pictures = 0;    // batches read ahead, and the cache
+  int64_t total() const { return arena + parameters + gradients + adam + prepared + pictures; }
+};
+
+// "plan: batch 64, ...", one line.
+std::string memory_text(const MemoryPlan& plan);
+
+// Bytes that processes can have without swapping (MemAvailable of /proc/meminfo); 0: unknown.
+int64_t available_memory();
+
+// Plans the training step for the largest batch and the evaluation step, prints what they take, and
+// throws Error(kInput) if that is more than `available` (0: no limit) plus what this process holds
+// already: how many bytes are missing, and the largest --batch that would fit.
+MemoryPlan plan_memory(TrainingSetup& setup, int64_t available, std::ostream& out);
+
+}  // namespace verace::apps

@@ -1,0 +1,227 @@
+// Preparing a training run.
+#include "apps/lib/trainer_setup.h"
+
+#include <fmt/format.h>
+#include <fmt/ostream.h>
+
+#include <algorithm>
+#include <span>
+
+#include "apps/lib/trainer_batches.h"
+#include "kernels/check.h"
+#include "optim/freeze.h"
+
+namespace verace::apps {
+namespace {
+
+void report_dataset(const TrainOptions& o, const data::Dataset& dataset, std::ostream& out) {
+  const data::ClassCounts counts = data::count_classes(dataset);
+  for (size_t split = 0; split < 3; ++split) {
+    if (counts[split][0] + counts[split][1] == 0) continue;
+    fmt::print(out, "data: {:<5} {} real, {} fake\n", data::kSplitNames[split], counts[split][0],
+               counts[split][1]);
+  }
+  if (dataset.ignored_files > 0) {
+    fmt::print(out, "data: {} files that are no pictures were ignored\n", dataset.ignored_files);
+  }
+  for (const std::string& column : dataset.ignored_columns) {
+    fmt::print(out, "data: column '{}' of {} was ignored\n", column, o.data.string());
+  }
+  if (!dataset.leak_report.empty()) fmt::print(out, "WARNING leak: {}\n", dataset.leak_report);
+}
+
+class LoaderMaker {
+ public:
+  LoaderMaker(const TrainingSetup& setup, const data::Dataset& dataset)
+      : setup_(setup), dataset_(dataset), cache_left_(setup.options.cache_mb * 1'000'000) {}
+
+  // nullptr for a split without pictures, unless it is the training split (which throws).
+  std::unique_ptr<data::Loader> make(data::Split split) {
+    const auto counts = data::count_classes(dataset_)[static_cast<size_t>(split)];
+    const bool training = split == data::Split::kTrain;
+    if (!training && counts[0] + counts[1] == 0) return nullptr;
+    const TrainOptions& o = setup_.options;
+    const int64_t size = setup_.model.classifier->options().input_size;
+    data::LoaderOptions options;
+    options.batch_size = o.batch;
+    options.fit = {size, o.fit, 0, o.resize};
+    options.seed = o.seed;
+    options.shuffle = training;
+    options.flip = training && o.flip;
+    options.balanced = training && o.balanced_sampling;
+    options.workers = o.workers;
+    options.cache_bytes = cache_left_;
+    options.strict = o.strict;
+    auto samples = data::select_split(dataset_, split, o.data.string());
+    const int64_t bytes = static_cast<int64_t>(samples.size()) * size * size * 3;
+    auto loader = std::make_unique<data::Loader>(std::move(samples), options);
+    if (loader->cached()) cache_left_ -= bytes;
+    return loader;
+  }
+
+ private:
+  const TrainingSetup& setup_;
+  const data::Dataset& dataset_;
+  int64_t cache_left_;
+};
+
+LoadedModel build_model(const TrainOptions& o) {
+  if (!o.resume.empty()) return load_model(o.resume.string());
+  if (o.keep_head) {
+    LoadedModel model = load_model(o.weights.string(), o.overrides);
+    if (o.input_size && *o.input_size != model.description.input_size) {
+      fail_input("--input-size: --keep-head goes on with the file's size; leave one of them out");
+    }
+    return model;
+  }
+  if (!o.weights.empty()) {
+    return load_backbone(o.weights.string(), o.overrides,
+                         {.hidden = o.head_hidden,
+                          .slope = o.head_slope,
+                          .initialisation = o.initialisation,
+                          .seed = o.seed,
+                          .input_size = o.input_size});
+  }
+  layers::ClassifierOptions network;
+  network.backbone.variant = o.overrides.variant.value_or(network.backbone.variant);
+  network.backbone.pool = o.overrides.pool.value_or(network.backbone.pool);
+  network.backbone.stem_channels = o.stem_channels;
+  network.backbone.batch_norm.epsilon =
+      o.overrides.bn_epsilon.value_or(network.backbone.batch_norm.epsilon);
+  network.input_scale = o.overrides.input_scale.value_or(network.input_scale);
+  network.input_size = o.input_size.value_or(network.input_size);
+  network.head_hidden = o.head_hidden;
+  network.head_slope = o.head_slope;
+  return make_model(network, o.initialisation, o.seed);
+}
+
+void report_model(const TrainingSetup& setup, std::ostream& out) {
+  const TrainOptions& o = setup.options;
+  const weights::ModelDescription& d = setup.model.description;
+  const std::filesystem::path& file = o.resume.empty() ? o.weights : o.resume;
+  fmt::print(out, "model: ResNet-50 {}, input {} at {}x{}, {}\n", engine::to_string(d.variant),
+             engine::to_string(d.input_scale), d.input_size, d.input_size,
+             file.empty() ? "from scratch (" + to_text(o.initialisation) + " initialisation)"
+                          : "weights of " + file.string());
+  fmt::print(out, "head: {}\n",
+             d.head_hidden > 0 ? fmt::format("{} neurons, {}, then {} classes", d.head_hidden,
+                                             activation_text(d.head_slope), d.classes)
+                               : fmt::format("{} classes", d.classes));
+  for (const weights::Finding& finding : d.findings) {
+    if (finding.source != weights::Source::kAssumption) continue;
+    fmt::print(out, "ASSUMPTION: {} = {} ({})\n", finding.what, finding.value, finding.why);
+  }
+}
+
+bool uses_batch_statistics(const TrainingSetup& setup) {
+  if (setup.options.frozen_bn == layers::FrozenBatchNorm::kBatch) return true;
+  const auto& all = setup.model.classifier->table().layers();
+  return std::ranges::any_of(all, [](const auto& layer) {
+    return layer->kind == engine::LayerKind::kBatchNorm && layer->trainable;
+  });
+}
+
+// Batch norm needs two values per channel; the last stage has ceil(size / 32)^2 per picture.
+void check_batch_norm_rows(const TrainingSetup& setup) {
+  if (!setup.batch_statistics) return;
+  const int64_t side = (setup.model.classifier->options().input_size + 31) / 32;
+  const int64_t smallest = std::min<int64_t>(setup.options.batch, setup.train->pictures_per_epoch());
+  if (smallest == 1 && side == 1) {
+    fail_input("--batch: batches of one picture of this size give batch norm one value per channel: "
+               "use --batch 2 or more, or --freeze backbone");
+  }
+}
+
+void make_optimiser(TrainingSetup& setup) {
+  const TrainOptions& o = setup.options;
+  optim::AdamOptions adam;
+  adam.learning_rate = o.learning_rate;
+  adam.placement = o.adam;
+  adam.epsilon =
+      o.adam_epsilon.value_or(o.adam == kernels::AdamEpsilon::kKeras ? 1e-7 : 1e-8);
+  setup.adam = std::make_unique<optim::Adam>(setup.model.classifier->table(), adam);
+  if (!o.resume.empty()) load_moments(o.resume.string(), *setup.adam);
+}
+
+void make_sessions(TrainingSetup& setup, const data::ClassCounts& counts) {
+  const TrainOptions& o = setup.options;
+  setup.arena = std::make_shared<engine::Arena>();
+  TrainingSessionOptions session;
+  session.frozen_batch_norm = o.frozen_bn;
+  session.loss = o.loss;
+  session.fake_class = setup.classes.fake;
+  session.class_weight = class_weights(o.class_weights, counts[0][0], counts[0][1]);
+  // Given as real:fake; the network's outputs may be the other way round.
+  if (setup.classes.fake == 0) std::ranges::reverse(session.class_weight);
+  setup.session = std::make_unique<TrainingSession>(*setup.model.classifier, *setup.adam,
+                                                    setup.exec, setup.arena, session);
+  setup.inference = std::make_unique<InferenceSession>(*setup.model.classifier, setup.exec,
+                                                       setup.arena, o.batch);
+}
+
+void resume_options(TrainingSetup& setup, std::ostream& out) {
+  const TrainOptions given = setup.options;
+  const std::string path = given.resume.string();
+  setup.checkpoint = read_checkpoint(path);
+  const TrainingRecipe& recipe = setup.checkpoint.recipe;
+  TrainOptions recorded;
+  read_config(recipe.config, path, recorded);
+  recorded.threads = recipe.threads;
+  setup.options = resumed_options(recorded, given);
+  fmt::print(out, "resume: {}, epoch {}, after step {}\n", path, setup.checkpoint.state.epoch + 1,
+             setup.checkpoint.state.step);
+  if (setup.options.threads != recipe.threads) {
+    fmt::print(out, "resume: {} threads instead of {}: the numbers will differ by rounding\n",
+               setup.options.threads, recipe.threads);
+  }
+  if (setup.options.epochs <= setup.checkpoint.state.epoch) {
+    fail_input(fmt::format("{}: all {} epochs are done: give more with --epochs", path,
+                           setup.options.epochs));
+  }
+}
+
+}  // namespace
+
+int64_t TrainingSetup::largest_training_batch() const {
+  return largest_batch(train->pictures_per_epoch(), options.batch, batch_statistics);
+}
+
+TrainingSetup prepare_training(const TrainOptions& options, std::ostream& out) {
+  TrainingSetup setup;
+  setup.options = options;
+  if (!options.resume.empty()) resume_options(setup, out);
+  const TrainOptions& o = setup.options;
+  check_options(o);
+  setup.exec = kernels::make_exec(o.device, o.threads);
+  fmt::print(out, "device: {}, {} threads, fp32\n", kernels::to_string(setup.exec.device),
+             setup.exec.threads);
+  const data::Dataset dataset = data::load_dataset(o.data, {o.allow_leak});
+  report_dataset(o, dataset, out);
+  setup.model = build_model(o);
+  setup.classes = class_indices(setup.model.classifier->options(),
+                                o.resume.empty() ? o.weights.string() : o.resume.string());
+  report_model(setup, out);
+  engine::LayerTable& table = setup.model.classifier->table();
+  optim::freeze(table, o.freeze);
+  if (table.trainable_parameters().empty()) {
+    fail_input(fmt::format("--freeze {}: leaves nothing to train: freeze less", o.freeze));
+  }
+  fmt::print(out, "{}", optim::frozen_summary(table));
+  setup.batch_statistics = uses_batch_statistics(setup);
+  LoaderMaker loaders(setup, dataset);
+  setup.train = loaders.make(data::Split::kTrain);
+  setup.test = loaders.make(data::Split::kTest);
+  setup.val = loaders.make(data::Split::kVal);
+  if (!setup.test && !setup.val) {
+    fail_input(fmt::format("{}: has no pictures in test or val, so that nothing could be judged: "
+                           "put some there",
+                           o.data.string()));
+  }
+  check_batch_norm_rows(setup);
+  make_optimiser(setup);
+  make_sessions(setup, data::count_classes(dataset));
+  setup.checkpoint.recipe = {o.seed, o.freeze, setup.exec.threads, config_text(o)};
+  return setup;
+}
+
+}  // namespace verace::apps

@@ -1,0 +1,13 @@
+# Outside libraries. All come from the distribution's packages (scripts/setup names them).
+find_package(OpenMP REQUIRED COMPONENTS CXX)
+find_package(dnnl CONFIG REQUIRED)
+find_package(fmt CONFIG REQUIRED)
+find_package(nlohmann_json CONFIG REQUIRED)
+find_package(JPEG REQUIRED)
+find_package(Threads REQUIRED)
+find_path(VERACE_STB_INCLUDE stb/stb_image.h REQUIRED)
+find_path(VERACE_CLI11_INCLUDE CLI/CLI.hpp REQUIRED)
+find_path(VERACE_TOMLPLUSPLUS_INCLUDE toml++/toml.h REQUIRED)
+if(VERACE_TESTS)
+  find_path(VERACE_DOCTEST_INCLUDE doctest/doctest.h REQUIRED)
+endif()

@@ -1,0 +1,29 @@
+// Random choices about samples: order, balance and flips, each a function of (seed, epoch, sample)
+// alone, so that the number of workers or the moment of asking cannot change them.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace verace::data {
+
+// Whether the sample is mirrored (left to right) in this epoch; true for half of them.
+bool flip_decision(uint64_t seed, int64_t epoch, int64_t sample_index);
+
+struct OrderOptions {
+  uint64_t seed = 0;
+  int64_t epoch = 0;
+  bool shuffle = false;
+  bool balanced = false;
+};
+
+// The sample indices of one epoch, in the order in which they are shown.
+// labels: [samples], class 0 or 1 of each sample.
+// Not balanced: each sample once. Balanced: samples / 2 (at least one) of each class; each class is
+// walked through from epoch to epoch, all of it before any repetition, so that a small class is
+// repeated and a large one is spread over several epochs. Classes alternate, then `shuffle` mixes.
+// Throws Error(kInput) if balanced and a class has no samples.
+std::vector<int64_t> epoch_order(std::span<const int32_t> labels, const OrderOptions& options);
+
+}  // namespace verace::data

@@ -1,0 +1,49 @@
+// Pictures in memory: decoding JPEG, PNG and BMP files to 8-bit RGB, and writing PNG files.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace verace::data {
+
+// An upright 8-bit RGB picture; owns its pixels. rgb: [height, width, 3], rows from the top, no
+// padding, values 0..255 as stored in the file (sRGB, not linearised).
+struct Image {
+  int64_t height = 0;
+  int64_t width = 0;
+  std::vector<uint8_t> rgb;
+};
+
+// Larger pictures are refused before any memory is taken for their pixels.
+inline constexpr int64_t kMaxImageSide = 16384;
+inline constexpr int64_t kMaxImagePixels = 100'000'000;
+
+// Decodes a JPEG, PNG or BMP picture, recognised by its first bytes (the file's name plays no
+// role). Grey becomes RGB; alpha is laid over black; 16-bit channels keep their high byte; CMYK and
+// YCCK JPEGs (Adobe's inverted convention, as Pillow reads them) become RGB; the EXIF orientation
+// of JPEG and PNG is applied. JPEG pixels equal Pillow's (accurate integer DCT, fancy upsampling).
+// Throws Error(kInput), one line starting with `name_for_errors`, for empty, truncated, damaged,
+// too large or unknown content. Safe to call from several threads at once.
+Image decode_image(std::span<const std::byte> bytes, const std::string& name_for_errors);
+
+// Reads and decodes a picture file. Throws Error(kInput) naming the file.
+Image read_image(const std::filesystem::path& path);
+
+// The picture as the bytes of an 8-bit RGB PNG file. Lossless.
+std::vector<std::byte> encode_png(const Image& image);
+
+// kSync: the bytes are on the disk when the call returns (fsync). kFast: left to the system; for
+// pictures that can be made again.
+enum class Durability { kSync, kFast };
+
+// Writes a PNG file under a temporary name in the same directory and renames it, so that readers
+// see the old file or the whole new one. The directory must exist. Throws Error(kInput) naming the
+// file and the system's reason; the temporary file is removed.
+void write_png(const std::filesystem::path& path, const Image& image,
+               Durability durability = Durability::kSync);
+
+}  // namespace verace::data

@@ -1,0 +1,60 @@
+// A map from each picture, video and identity to the split where it was first seen.
+#include "data/leak_check.h"
+
+#include <fmt/format.h>
+
+#include <unordered_map>
+#include <unordered_set>
+
+#include "data/text.h"
+
+namespace verace::data {
+namespace {
+
+class LeakFinder {
+ public:
+  explicit LeakFinder(const char* kind) : kind_(kind) {}
+
+  void see(const std::string& key, Split split) {
+    if (key.empty()) return;
+    const auto [seen, is_new] = first_split_.try_emplace(key, split);
+    if (is_new || seen->second == split) return;
+    if (leaked_.insert(key).second && leaked_.size() == 1) {
+      example_ = fmt::format("{} '{}' is in {} and in {}", kind_, one_line(key),
+                             kSplitNames[static_cast<size_t>(seen->second)],
+                             kSplitNames[static_cast<size_t>(split)]);
+    }
+  }
+
+  std::string report() const {
+    if (leaked_.empty()) return "";
+    return fmt::format("{} ({} such)", example_, leaked_.size());
+  }
+
+ private:
+  const char* kind_;
+  std::unordered_map<std::string, Split> first_split_;
+  std::unordered_set<std::string> leaked_;
+  std::string example_;
+};
+
+}  // namespace
+
+std::string describe_leaks(std::span<const Sample> samples) {
+  LeakFinder videos("video");
+  LeakFinder identities("identity");
+  LeakFinder pictures("picture");
+  for (const Sample& sample : samples) {
+    videos.see(sample.video, sample.split);
+    identities.see(sample.identity, sample.split);
+    pictures.see(sample.path.lexically_normal().native(), sample.split);
+  }
+  std::string result;
+  for (const LeakFinder* finder : {&videos, &identities, &pictures}) {
+    const std::string report = finder->report();
+    if (!report.empty()) result += (result.empty() ? "" : "; ") + report;
+  }
+  return result;
+}
+
+}  // namespace verace::data

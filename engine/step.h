@@ -1,0 +1,163 @@
+// The planned step: operations, the lifetime of every buffer and the peak of memory are known
+// before anything runs.
+//
+// Layers append operations to a StepBuilder in the order of execution; each operation names the
+// values that it reads and writes. plan() derives when each value lives, places all values in one
+// arena (values whose lives do not overlap share bytes) and returns a Step, which runs any number
+// of times without allocating. The builder also holds the tape of the backward pass: a layer that
+// appends its forward operations registers what appends its backward ones, and backward() calls
+// these in reverse. Whether a gradient is wanted is known then: a value `needs gradient` when a
+// trainable parameter or a wanted input gradient lies behind it; for all others nothing is computed
+// and nothing kept.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/memory.h"
+#include "engine/tensor.h"
+#include "engine/trace.h"
+#include "kernels/exec.h"
+
+namespace verace::engine {
+
+// A buffer of the step, by number.
+struct Value {
+  int32_t id = -1;
+  bool operator==(const Value&) const = default;
+};
+
+// Where the values are while a step runs.
+class StepMemory {
+ public:
+  StepMemory(std::byte* base, const std::vector<int64_t>& offsets)
+      : base_(base), offsets_(offsets) {}
+  std::byte* bytes(Value v) const { return base_ + offsets_[static_cast<size_t>(v.id)]; }
+  float* f32(Value v) const { return reinterpret_cast<float*>(bytes(v)); }
+  int32_t* i32(Value v) const { return reinterpret_cast<int32_t*>(bytes(v)); }
+  uint8_t* u8(Value v) const { return reinterpret_cast<uint8_t*>(bytes(v)); }
+  // nullptr for an absent value.
+  float* f32(const std::optional<Value>& v) const { return v ? f32(*v) : nullptr; }
+
+ private:
+  std::byte* base_;
+  const std::vector<int64_t>& offsets_;
+};
+
+struct Operation {
+  std::string name;  // "layer1.0.conv2 forward"
+  std::string kind;  // "conv forward"
+  std::vector<Value> reads;
+  std::vector<Value> writes;  // overwritten completely, unless also in reads
+  int64_t flops = 0;
+  std::function<void(const StepMemory&)> run;
+};
+
+struct ValueInfo {
+  std::string name;
+  DType dtype = DType::kF32;
+  Shape shape;
+  bool input = false;    // the caller writes it before each run
+  bool kept = false;     // lives during the whole step: an input, or an output that must survive
+  int32_t storage = -1;  // the value whose bytes this one uses (itself unless made by in_place)
+  bool needs_gradient = false;
+  int64_t bytes() const { return element_count(shape) * size_of(dtype); }
+};
+
+// What a plan says of its memory, in bytes.
+struct PlanSummary {
+  int64_t operations = 0, values = 0;
+  int64_t arena = 0;      // peak: what the arena must hold
+  int64_t unshared = 0;   // what it would take if no bytes were shared
+  int64_t constants = 0;  // prepared weights that the step owns
+  int64_t flops = 0;      // per run
+};
+
+class Step {
+ public:
+  // Recomputes what depends on parameters but not on inputs (folded and packed frozen weights).
+  // Must be called before the first run and after every change of a parameter that this step takes
+  // as frozen.
+  void prepare();
+  // Runs all operations in order. `trace`, if given, receives one event per operation; `observe`,
+  // if given, is called after each operation with it and the memory: every value can be looked at
+  // while it lives.
+  using Observer = std::function<void(const Operation&, const StepMemory&)>;
+  void run(Trace* trace = nullptr, const Observer& observe = {}) const;
+
+  // Access to inputs and outputs between runs. The pointers hold until another step enlarges the
+  // arena.
+  StepMemory memory() const { return {arena_->base(), offsets_}; }
+  const ValueInfo& info(Value v) const { return values_[static_cast<size_t>(v.id)]; }
+  const PlanSummary& summary() const { return summary_; }
+  const std::vector<Operation>& operations() const { return operations_; }
+  // One line per operation and value with lifetimes and offsets, and the totals.
+  std::string plan_table() const;
+
+ private:
+  friend class StepBuilder;
+  std::shared_ptr<Arena> arena_;
+  std::vector<Operation> preparations_, operations_;
+  std::vector<ValueInfo> values_;
+  std::vector<int64_t> offsets_;
+  std::vector<int32_t> first_use_, last_use_;  // by storage
+  std::vector<std::unique_ptr<Tensor>> constants_;
+  PlanSummary summary_;
+};
+
+class StepBuilder {
+ public:
+  explicit StepBuilder(const kernels::Exec& exec) : exec_(exec) {}
+  const kernels::Exec& exec() const { return exec_; }
+
+  // A value that the caller writes before each run; it lives during the whole step.
+  Value input(const std::string& name, DType dtype, Shape shape);
+  // A value that some operation writes before any reads it.
+  Value temporary(const std::string& name, DType dtype, Shape shape);
+  // Untyped scratch of an operation; nullopt for 0 bytes.
+  std::optional<Value> scratch(const std::string& name, int64_t bytes);
+  // A new value in the bytes of `old`, same shape: for operations that work in place. `old` must
+  // not be read by any operation after the one that first writes the new value (plan() checks it).
+  Value in_place(Value old, const std::string& name);
+  // The value stays valid after the step, until its next run.
+  void keep(Value v);
+  const ValueInfo& info(Value v) const { return values_[static_cast<size_t>(v.id)]; }
+
+  // A tensor that the step owns: written by preparations, read by operations.
+  Tensor& constant(const std::string& name, Shape shape);
+  void add(Operation operation) { operations_.push_back(std::move(operation)); }
+  void add_preparation(Operation operation) { preparations_.push_back(std::move(operation)); }
+
+  // The tape.
+  bool needs_gradient(Value v) const { return info(v).needs_gradient; }
+  void set_needs_gradient(Value v, bool needed = true);
+  // Registers what appends the backward operations of what was just appended.
+  void on_backward(std::function<void()> append) { tape_.push_back(std::move(append)); }
+  // One contribution to the gradient of `of`; values that fork receive several.
+  void add_gradient(Value of, Value gradient);
+  // The contributions so far; a layer's backward takes up to two (the operations add them while
+  // loading). More are summed first.
+  std::vector<Value> gradients(Value of);
+  // Appends the backward operations of the whole tape, last first.
+  void backward();
+
+  // Checks that every read follows a write, places all values, reserves the arena.
+  Step plan(std::shared_ptr<Arena> arena) &&;
+
+ private:
+  Value new_value(ValueInfo info);
+  int32_t storage(Value v) const { return info(v).storage; }
+
+  kernels::Exec exec_;
+  std::vector<ValueInfo> values_;
+  std::vector<Operation> preparations_, operations_;
+  std::vector<std::unique_ptr<Tensor>> constants_;
+  std::vector<std::function<void()>> tape_;
+  std::vector<std::vector<Value>> gradients_;
+};
+
+}  // namespace verace::engine

@@ -1,0 +1,21 @@
+// Making an Exec.
+#include "kernels/exec.h"
+
+#include <omp.h>
+
+#include "kernels/check.h"
+
+namespace verace::kernels {
+
+const char* to_string(DeviceKind device) {
+  return device == DeviceKind::kReference ? "reference" : "cpu";
+}
+
+Exec make_exec(DeviceKind device, int threads) {
+  VERACE_CHECK(threads >= 0);
+  if (threads == 0) threads = omp_get_num_procs();
+  omp_set_num_threads(threads);
+  return {device, threads};
+}
+
+}  // namespace verace::kernels

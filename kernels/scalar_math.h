@@ -1,0 +1,104 @@
+// Formulas of one element that the CPU, reference and CUDA implementations share: written once.
+#pragma once
+
+#include <cmath>
+
+#if defined(__CUDACC__)
+#define VERACE_HOST_DEVICE __host__ __device__
+#else
+#define VERACE_HOST_DEVICE
+#endif
+
+namespace verace::kernels {
+
+// Leaky ReLU (Maas et al. 2013, eq. 2): x for x > 0, else slope * x. slope 0 is the ReLU.
+template <typename T>
+VERACE_HOST_DEVICE inline T leaky_relu(T x, T slope) {
+  return x > T(0) ? x : slope * x;
+}
+
+// Its derivative, from the output y (same sign as x for slope >= 0). At 0 it is `slope`, as in
+// TensorFlow and PyTorch (semantics.md A.6).
+template <typename T>
+VERACE_HOST_DEVICE inline T leaky_relu_slope(T y, T slope) {
+  return y > T(0) ? T(1) : slope;
+}
+
+// Where Adam adds its epsilon. kKeras: p -= lr * sqrt(1-b2^t)/(1-b1^t) * m / (sqrt(v) + eps)
+// ("epsilon hat", Kingma & Ba 2015, end of section 2). kPyTorch: p -= lr/(1-b1^t) * m /
+// (sqrt(v/(1-b2^t)) + eps) (ibid., algorithm 1).
+enum class AdamEpsilon { kKeras, kPyTorch };
+
+// The factors of one Adam step that do not depend on the element; computed once per step in double.
+struct AdamFactors {
+  float beta1, beta2;
+  float step_size;   // multiplies m / (sqrt(v) * root_scale + epsilon)
+  float root_scale;  // 1 (Keras) or 1/sqrt(1-b2^t) (PyTorch)
+  float epsilon;
+};
+
+// Factors of step t (the first step has t = 1).
+inline AdamFactors adam_factors(AdamEpsilon placement, double lr, double beta1, double beta2,
+                                double epsilon, long t) {
+  const double correction1 = 1.0 - std::pow(beta1, static_cast<double>(t));
+  const double correction2 = 1.0 - std::pow(beta2, static_cast<double>(t));
+  AdamFactors f{};
+  f.beta1 = static_cast<float>(beta1);
+  f.beta2 = static_cast<float>(beta2);
+  f.epsilon = static_cast<float>(epsilon);
+  if (placement == AdamEpsilon::kKeras) {
+    f.step_size = static_cast<float>(lr * std::sqrt(correction2) / correction1);
+    f.root_scale = 1.0f;
+  } else {
+    f.step_size = static_cast<float>(lr / correction1);
+    f.root_scale = static_cast<float>(1.0 / std::sqrt(correction2));
+  }
+  return f;
+}
+
+// One element of Adam: updates the moments m and v with gradient g and returns the new weight.
+VERACE_HOST_DEVICE inline float adam_update(const AdamFactors& f, float w, float g, float& m,
+                                            float& v) {
+  m = f.beta1 * m + (1.0f - f.beta1) * g;
+  v = f.beta2 * v + (1.0f - f.beta2) * (g * g);
+  return w - f.step_size * m / (std::sqrt(v) * f.root_scale + f.epsilon);
+}
+
+// -1, 0 or 1; 0 for 0 and -0 (Foolbox: pixels without gradient stay).
+VERACE_HOST_DEVICE inline float sign_of(float x) {
+  return static_cast<float>((x > 0.0f) - (x < 0.0f));
+}
+
+// min(max(x, low), high).
+VERACE_HOST_DEVICE inline float clip(float x, float low, float high) {
+  return x < low ? low : (x > high ? high : x);
+}
+
+// How pixels become network input (Keras' preprocess_input modes and the plain one; semantics.md
+// A.3). For channel ch of the network input: z = pixel[source] * scale - shift, pixel in [0, 1]
+// RGB, source = 2 - ch for BGR (kCaffe), else ch.
+enum class PixelScale { kCaffe, kTorch, kTf, kUnit };
+
+struct ChannelScale {
+  int source;
+  float scale, shift;
+};
+
+VERACE_HOST_DEVICE inline ChannelScale channel_scale(PixelScale mode, int channel) {
+  constexpr float kCaffeMean[3] = {103.939f, 116.779f, 123.68f};  // B, G, R
+  constexpr float kTorchMean[3] = {0.485f, 0.456f, 0.406f};
+  constexpr float kTorchStd[3] = {0.229f, 0.224f, 0.225f};
+  switch (mode) {
+    case PixelScale::kCaffe:
+      return {2 - channel, 255.0f, kCaffeMean[channel]};
+    case PixelScale::kTorch:
+      return {channel, 1.0f / kTorchStd[channel], kTorchMean[channel] / kTorchStd[channel]};
+    case PixelScale::kTf:
+      return {channel, 2.0f, 1.0f};
+    case PixelScale::kUnit:
+      break;
+  }
+  return {channel, 1.0f, 0.0f};
+}
+
+}  // namespace verace::kernels

@@ -1,0 +1,48 @@
+// Softmax, categorical cross-entropy and its gradient with respect to the logits.
+#pragma once
+
+#include <cstdint>
+
+#include "kernels/exec.h"
+
+namespace verace::kernels {
+
+// How the loss is computed (semantics.md A.6). kLogits: -log_softmax(logits)[label], any size of
+// logits. kClippedProbability: Keras' fallback, p clipped to [1e-7, 1 - 1e-7] after renormalising,
+// -ln p.
+enum class CrossEntropyForm { kLogits, kClippedProbability };
+
+// What dlogits is the gradient of: the mean over the batch (training), or the sum (Foolbox'
+// attacks).
+enum class CrossEntropyReduction { kMean, kSum };
+
+// Per sample i with label t: loss[i] = class_weight[t] * cross-entropy; dlogits[i] = d(reduced
+// loss)/d logits[i] = class_weight[t] * (p - onehot(t)) * (1/n for kMean, 1 for kSum). The mean
+// divides by n, not by the sum of weights (Keras' class_weight). Clipped form: the gradient is 0
+// where p is clipped.
+struct SoftmaxCrossEntropy {
+  int64_t n = 0, classes = 0;
+  const float* logits = nullptr;  // [n, classes]
+  const int32_t* labels =
+      nullptr;  // [n], each in [0, classes); nullptr: only probabilities are wanted
+  const float* class_weight = nullptr;  // [classes] or nullptr (all 1)
+  CrossEntropyForm form = CrossEntropyForm::kLogits;
+  CrossEntropyReduction reduction = CrossEntropyReduction::kMean;
+  float* probabilities = nullptr;  // [n, classes], overwritten; nullptr: not wanted
+  float* loss = nullptr;           // [n], overwritten; nullptr: not wanted
+  float* dlogits = nullptr;  // [n, classes], overwritten; nullptr: not wanted; may alias logits
+};
+
+namespace cpu {
+void softmax_cross_entropy(const Exec&, const SoftmaxCrossEntropy&);
+}
+namespace reference {
+void softmax_cross_entropy(const Exec&, const SoftmaxCrossEntropy&);
+}
+
+// Throws Error(kInternal) on a label outside [0, classes).
+inline void softmax_cross_entropy(const Exec& exec, const SoftmaxCrossEntropy& args) {
+  dispatch(exec, args, cpu::softmax_cross_entropy, reference::softmax_cross_entropy);
+}
+
+}  // namespace verace::kernels

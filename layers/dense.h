@@ -1,0 +1,31 @@
+// A dense (fully connected) layer with an optional (leaky) ReLU.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "engine/layer_table.h"
+#include "engine/step.h"
+#include "layers/build_options.h"
+
+namespace verace::layers {
+
+class Dense {
+ public:
+  // Adds the layer to the table: weight [out, in], bias [out], both zero.
+  Dense(engine::LayerTable& table, const std::string& name, int64_t in, int64_t out);
+
+  // Appends y = act(x W^T + b) and, if y needs a gradient, its backward: x [n, in], y [n, out]. act
+  // = leaky ReLU with the slope (0: ReLU), or nothing.
+  engine::Value append(engine::StepBuilder& builder, const BuildOptions& options, engine::Value x,
+                       std::optional<float> slope) const;
+
+ private:
+  void append_backward(engine::StepBuilder& builder, engine::Value x, engine::Value y,
+                       std::optional<float> slope, bool trainable) const;
+
+  engine::Layer* layer_;
+  int64_t in_, out_;
+};
+
+}  // namespace verace::layers

@@ -1,0 +1,244 @@
+#!/usr/bin/env bash
+# The parts of `./run test`: what each runs, what is counted, the table at the end; run sources it.
+# shellcheck disable=SC2154  # part_end and the like are run's
+
+names=() outcomes=() seconds=() passes=() fails=() skips=() # one entry per part
+skip_lines=() fail_lines=()                                # "SKIPPED name: reason", "FAILED name"
+part_passed=0 part_failed=0 part_skipped=0                 # of the current part
+total_end=0
+
+record() { # NAME OUTCOME SECONDS
+  names+=("$1") outcomes+=("$2") seconds+=("$3")
+  passes+=("$part_passed") fails+=("$part_failed") skips+=("$part_skipped")
+}
+
+# part NAME LIMIT_IN_MINUTES FUNCTION ARGS...: runs it, counts and times it; returns its status.
+part() {
+  local name=$1 minutes=$2 start=$SECONDS rc outcome=ok
+  shift 2
+  part_passed=0 part_failed=0 part_skipped=0
+  part_end=$((SECONDS + minutes * 60))
+  ((total_end > 0 && total_end < part_end)) && part_end=$total_end
+  printf '\n== %s\n' "$name"
+  "$@"
+  rc=$?
+  ((rc != 0 && part_failed == 0)) && part_failed=1
+  if ((part_failed > 0)); then
+    outcome=FAILED
+    fail_lines+=("FAILED $name$( ((rc == 0)) || echo " (exit code $rc)")")
+  fi
+  record "$name" "$outcome" $((SECONDS - start))
+  part_end=0
+  ((part_failed == 0))
+}
+
+add_skip() { # NAME REASON
+  skip_lines+=("SKIPPED $1: $2")
+  part_skipped=$((part_skipped + 1))
+}
+
+skip_part() { # NAME REASON
+  part_passed=0 part_failed=0 part_skipped=0
+  add_skip "$1" "$2"
+  record "$1" skipped 0
+}
+
+# read_ctest_log FOLDER: from ctest's log prints "PASSED FAILED", then one line per skip. A doctest
+# program counts with its cases, any other test as one. "SKIPPED name: reason" stands for a case
+# that did not run; "SKIPPED cuda: reason" and "SKIPPED name [variant]: reason" for cases that did,
+# but without this device or variant.
+read_ctest_log() {
+  local folder=$1/Testing/Temporary failed_names='' log
+  log=$folder/LastTest.log
+  [ -f "$log" ] || log=$log.tmp # ctest was stopped
+  [ -f "$log" ] || { echo "0 0" && return; }
+  [ -f "$folder/LastTestsFailed.log" ] && failed_names=$(cut -d: -f2- "$folder/LastTestsFailed.log")
+  awk -v failed_names="$failed_names" '
+    function finish() {
+      if (name == "") return
+      bad = name in is_failed
+      if (has_cases) {
+        passed += cases_passed - (cases_passed < not_run ? cases_passed : not_run)
+        failed += cases_failed + (bad && cases_failed == 0)
+        if (cases_skipped > 0)
+          lines = lines "SKIPPED " name ": " cases_skipped " cases marked doctest::skip\n"
+      } else if (bad) failed++
+      else if (!not_run) passed++
+    }
+    BEGIN { n = split(failed_names, list, "\n"); for (i = 1; i <= n; i++) is_failed[list[i]] = 1 }
+    /^[0-9]+\/[0-9]+ Testing: / {
+      finish()
+      name = $0; sub(/^[0-9]+\/[0-9]+ Testing: /, "", name)
+      has_cases = cases_passed = cases_failed = cases_skipped = not_run = 0
+    }
+    /^SKIPPED [^:]+: / { lines = lines $0 "\n"; if ($0 !~ /^SKIPPED (cuda|[^:]+\]): /) not_run++ }
+    /^\[doctest\] test cases:/ {
+      split($0, field, "|"); has_cases = 1
+      cases_passed += field[2]; cases_failed += field[3]; cases_skipped += field[4]
+    }
+    END { finish(); print passed + 0, failed + 0; printf "%s", lines }
+  ' "$log"
+}
+
+# run_ctest PRESET CTEST ARGS...
+run_ctest() {
+  local preset=$1 rc line threads stop=() left=$((part_end - SECONDS - 10))
+  shift
+  ((left < 1)) && left=1
+  threads=$(cores)
+  rm -f "build/$preset/Testing/Temporary/"LastTest*
+  # A test that hangs must be stopped by ctest itself: it would outlive it.
+  ((part_end > 0 && left < max_test_seconds)) && stop=(--timeout "$left")
+  # Two threads per test everywhere: more tests at once on a larger machine, the same results.
+  OMP_NUM_THREADS=${OMP_NUM_THREADS:-$((threads < 2 ? 1 : 2))} \
+    CTEST_PARALLEL_LEVEL=${CTEST_PARALLEL_LEVEL:-$(((threads + 1) / 2))} \
+    limited ctest --preset "$preset" "${stop[@]}" "$@"
+  rc=$?
+  while read -r line; do
+    if [[ $line == SKIPPED* ]]; then
+      skip_lines+=("$line")
+      part_skipped=$((part_skipped + 1))
+    elif [ -n "$line" ]; then
+      read -r part_passed part_failed <<<"$line"
+    fi
+  done < <(read_ctest_log "build/$preset")
+  while read -r line; do
+    fail_lines+=("FAILED ${line#*:} ($preset)")
+  done < <(cat "build/$preset/Testing/Temporary/LastTestsFailed.log" 2>/dev/null)
+  return "$rc"
+}
+
+# skip_label PRESET LABEL REASON: counts each test with this label as skipped.
+skip_label() {
+  local line
+  while read -r line; do
+    [[ $line =~ ^Test\ +\#[0-9]+:\ (.+)$ ]] && add_skip "${BASH_REMATCH[1]}" "$3"
+  done < <(ctest --test-dir "build/$1" -N -L "^$2\$" 2>/dev/null)
+}
+
+check_style() {
+  if ! command -v python3 >/dev/null; then
+    add_skip style "python3 is not installed"
+    return 0
+  fi
+  local arguments
+  for arguments in --self-test ""; do
+    # shellcheck disable=SC2086
+    if limited python3 scripts/check_style.py $arguments; then
+      part_passed=$((part_passed + 1))
+    else
+      part_failed=$((part_failed + 1))
+    fi
+  done
+}
+
+test_release() { # QUICK CTEST ARGS...
+  local quick=$1 excluded='^style$'
+  shift
+  if ((quick)); then
+    excluded='^(style|fullsize)$'
+    skip_label release fullsize "--quick"
+  fi
+  run_ctest release -LE "$excluded" "$@"
+}
+
+test_minimal() {
+  build minimal && limited scripts/check_ldd.sh build/minimal/verace && part_passed=1
+}
+
+test_asan() {
+  skip_label asan fullsize "too slow under the sanitizers; the release part runs it"
+  run_ctest asan -LE '^(style|fullsize)$' "$@"
+}
+
+# why_no_cuda: prints why the CUDA code cannot be compiled here; fails when it can be.
+why_no_cuda() {
+  local folder
+  if ! command -v nvcc >/dev/null; then
+    echo "nvcc is not installed"
+  elif ! compgen -G 'kernels/*.cu' >/dev/null; then
+    echo "there are no .cu files"
+  else
+    for folder in /usr{,/local,/local/cuda}/include /usr/include/*-linux-gnu; do
+      [ -f "$folder/cudnn.h" ] && return 1
+    done
+    echo "cuDNN's header is not installed"
+  fi
+}
+
+compile_cuda() { build cuda && part_passed=1; }
+
+minutes() { printf '%d.%d' $(($1 / 60)) $(($1 % 60 / 6)); }
+
+summarise() {
+  local i passed=0 failed=0 skipped=0
+  printf '\n%-18s %-8s %8s %8s %8s %8s\n' part result minutes passed failed skipped
+  for i in "${!names[@]}"; do
+    printf '%-18s %-8s %8s %8d %8d %8d\n' "${names[i]}" "${outcomes[i]}" \
+      "$(minutes "${seconds[i]}")" "${passes[i]}" "${fails[i]}" "${skips[i]}"
+    passed=$((passed + passes[i])) failed=$((failed + fails[i])) skipped=$((skipped + skips[i]))
+  done
+  printf '%-18s %-8s %8s\n' all "" "$(minutes "$SECONDS")"
+  if ((skipped > 0)); then
+    printf '\n'
+    printf '%s\n' "${skip_lines[@]}" | sort | uniq -c |
+      sed -E 's/^ +1 //; s/^ +([0-9]+) (.*)/\2 (\1 times)/'
+  fi
+  if ((failed > 0)); then printf '\n' && printf '%s\n' "${fail_lines[@]}"; fi
+  printf '\n%d passed, %d failed, %d skipped\n' "$passed" "$failed" "$skipped"
+  ((failed == 0))
+}
+
+command_test() {
+  local quick=0 asan_only=0 argument reason
+  local -a rest=()
+  for argument in "$@"; do
+    case $argument in
+      --quick) quick=1 ;;
+      --asan-only) asan_only=1 ;;
+      *) rest+=("$argument") ;;
+    esac
+  done
+  if ((quick && asan_only)); then
+    say "--quick and --asan-only exclude each other"
+    return 2
+  fi
+  [ -n "${VERACE_TEST_MINUTES:-}" ] && total_end=$((SECONDS + VERACE_TEST_MINUTES * 60))
+  [ -z "${VERACE_TEST_DATA:-}" ] && say "VERACE_TEST_DATA is not set: no tests on real data"
+
+  if ! part setup 20 scripts/setup.sh; then
+    summarise
+    return 2
+  fi
+  if ((asan_only)); then
+    reason=--asan-only
+    for argument in style "release build" minimal; do skip_part "$argument" "$reason"; done
+  else
+    part style 2 check_style
+    if part "release build" 30 build release; then
+      part "release tests" 30 test_release "$quick" "${rest[@]}"
+    else
+      skip_part "release tests" "the release build failed"
+    fi
+  fi
+  if ((quick)); then
+    reason=--quick
+    for argument in minimal asan "cuda compile"; do skip_part "$argument" "$reason"; done
+    summarise
+    return
+  fi
+  ((asan_only)) || part minimal 30 test_minimal
+  if part "asan build" 30 build asan; then
+    part "asan tests" 30 test_asan "${rest[@]}"
+  else
+    skip_part "asan tests" "the asan build failed"
+  fi
+  if ((asan_only)); then
+    skip_part "cuda compile" --asan-only
+  elif reason=$(why_no_cuda); then
+    skip_part "cuda compile" "$reason"
+  else
+    part "cuda compile" 30 compile_cuda
+  fi
+  summarise
+}

@@ -1,0 +1,182 @@
+#!/usr/bin/env bash
+# Installs the distribution's packages that Verace needs and checks the versions of the tools.
+#
+#   scripts/setup.sh [--dev] [--oracles]   install what is missing (Debian 12, Ubuntu 24.04, newer)
+#   scripts/setup.sh --list                print the package names and stop
+#   scripts/setup.sh --print-compiler      print the C++ compiler to use (g++ 12 or newer)
+#
+# --dev adds the formatting and checking tools, --oracles what the Python comparison scripts import.
+# VERACE_SKIP_SETUP=1 checks and installs nothing: for other systems, where you bring the libraries.
+# Exit codes: 0 everything is there, 1 installing failed, 2 you have to do something (it says what).
+set -uo pipefail
+
+readonly MIN_CMAKE=3.22 MIN_GXX=12
+
+# One line per package: PACKAGE[|ALTERNATIVE...][=COMMAND]. An installed alternative or a COMMAND in
+# PATH will do as well. This is the only package list.
+readonly PACKAGES=(
+  "cmake=cmake"
+  "ninja-build=ninja"
+  "ccache=ccache"
+  "python3=python3"
+  "xz-utils=xz"
+  "libdnnl-dev"
+  "ocl-icd-opencl-dev"  # libdnnl's CMake file asks for it, its package only recommends it
+  "libjpeg-dev|libjpeg62-turbo-dev|libjpeg-turbo8-dev"
+  "libstb-dev"
+  "libcli11-dev"
+  "nlohmann-json3-dev"
+  "libfmt-dev"
+  "libtomlplusplus-dev"
+  "doctest-dev"
+  "libbenchmark-dev"
+)
+readonly DEV_PACKAGES=("clang-format=clang-format" "clang-tidy=clang-tidy" "shellcheck=shellcheck")
+readonly ORACLE_PACKAGES=("python3-numpy" "python3-pil" "python3-torch" "python3-torchvision")
+
+say() { printf 'setup: %s\n' "$*"; }
+
+installed() { dpkg-query -W -f='${db:Status-Status}\n' "$1" 2>/dev/null | grep -qx installed; }
+
+# satisfied ENTRY: the command is in PATH, or the package or one of its alternatives is installed.
+satisfied() {
+  local names=${1%%=*} command=${1#*=} name
+  [ "$command" != "$1" ] && command -v "$command" >/dev/null && return 0
+  local -a alternatives
+  IFS='|' read -ra alternatives <<<"$names"
+  for name in "${alternatives[@]}"; do
+    installed "$name" && return 0
+  done
+  return 1
+}
+
+package_of() {
+  local names=${1%%=*}
+  echo "${names%%|*}"
+}
+
+# compiler: prints the first C++ compiler that is new enough; $CXX comes first.
+compiler() {
+  local candidate version
+  for candidate in ${CXX:+"$CXX"} g++ g++-14 g++-13 g++-12; do
+    command -v "$candidate" >/dev/null || continue
+    version=$("$candidate" -dumpversion 2>/dev/null) || continue
+    version=${version%%.*}
+    if [[ $version =~ ^[0-9]+$ ]] && ((version >= MIN_GXX)); then
+      echo "$candidate"
+      return 0
+    fi
+  done
+  return 1
+}
+
+cmake_is_new_enough() {
+  local version
+  version=$(cmake --version 2>/dev/null | head -n 1) || return 1
+  version=${version##* }
+  [ "$(printf '%s\n%s\n' "$MIN_CMAKE" "$version" | sort -V | head -n 1)" = "$MIN_CMAKE" ]
+}
+
+# as_root: sets `root_prefix` to what must stand before apt-get; fails when nothing would do.
+as_root() {
+  root_prefix=()
+  [ "$(id -u)" = 0 ] && return 0
+  command -v sudo >/dev/null || return 1
+  if sudo -n true 2>/dev/null; then
+    root_prefix=(sudo -n)
+  elif [ -t 0 ]; then
+    root_prefix=(sudo)
+  else
+    return 1
+  fi
+}
+
+explain_and_stop() {
+  say "these packages are missing: $*"
+  if command -v apt-get >/dev/null; then
+    say "installing them needs root; run this, then try again:"
+    echo "  sudo apt-get update && sudo apt-get install -y --no-install-recommends $*"
+  else
+    say "there is no apt-get here: install the same libraries with your system's tools,"
+    say "then set VERACE_SKIP_SETUP=1"
+  fi
+  exit 2
+}
+
+apt() {
+  "${root_prefix[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=120 \
+    "$@" </dev/null
+}
+
+install_packages() {
+  if ! command -v apt-get >/dev/null || ! as_root; then explain_and_stop "$@"; fi
+  say "installing: $*"
+  local attempt
+  for attempt in 1 2; do
+    if apt update && apt install -y --no-install-recommends "$@"; then return 0; fi
+    [ "$attempt" = 1 ] && say "that failed; trying once more" && sleep 5
+  done
+  say "apt-get could not install: $* (its messages stand above)"
+  return 1
+}
+
+install_missing() {
+  local -a missing=()
+  local entry
+  compiler >/dev/null || missing+=("g++")
+  for entry in "$@"; do
+    satisfied "$entry" || missing+=("$(package_of "$entry")")
+  done
+  ((${#missing[@]} == 0)) || install_packages "${missing[@]}" || exit 1
+}
+
+check_versions() {
+  local package
+  for package in g++-13 g++-12; do
+    compiler >/dev/null && break
+    say "g++ is older than $MIN_GXX"
+    install_packages "$package" || true
+  done
+  if ! compiler >/dev/null; then
+    say "no C++ compiler of version $MIN_GXX or newer: install one and name it with CXX=..."
+    exit 2
+  fi
+  if ! cmake_is_new_enough; then
+    say "cmake is older than $MIN_CMAKE: install a newer one (https://apt.kitware.com)"
+    exit 2
+  fi
+}
+
+main() {
+  local -a wanted=("${PACKAGES[@]}")
+  local argument entry list=
+  for argument in "$@"; do
+    case $argument in
+      --dev) wanted+=("${DEV_PACKAGES[@]}") ;;
+      --oracles) wanted+=("${ORACLE_PACKAGES[@]}") ;;
+      --list) list=1 ;;
+      --print-compiler)
+        compiler && exit 0
+        exit 2
+        ;;
+      *)
+        say "unknown argument '$argument' (there are --dev, --oracles, --list, --print-compiler)"
+        exit 2
+        ;;
+    esac
+  done
+  if [ -n "$list" ]; then
+    echo "g++"
+    for entry in "${wanted[@]}"; do package_of "$entry"; done
+    exit 0
+  fi
+  if [ "${VERACE_SKIP_SETUP:-0}" = 1 ]; then
+    say "skipped (VERACE_SKIP_SETUP=1)"
+    exit 0
+  fi
+  install_missing "${wanted[@]}"
+  check_versions
+  say "all packages are there ($(compiler), $(cmake --version | head -n 1))"
+}
+
+main "$@"

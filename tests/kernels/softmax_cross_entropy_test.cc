@@ -1,0 +1,464 @@
+// Softmax and cross-entropy against an oracle in long double, finite differences and planted
+// faults.
+#include "kernels/softmax_cross_entropy.h"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <functional>
+#include <limits>
+#include <string>
+#include <vector>
+
+#include "kernels/check.h"
+#include "tests/support/compare.h"
+#include "tests/support/devices.h"
+#include "tests/support/faults.h"
+#include "tests/support/gradient_check.h"
+#include "tests/support/guarded.h"
+#include "tests/support/random.h"
+#include "tests/support/tolerances.h"
+
+namespace verace::test {
+namespace {
+
+using kernels::CrossEntropyForm;
+using kernels::CrossEntropyReduction;
+using kernels::Exec;
+using kernels::SoftmaxCrossEntropy;
+using Operation = std::function<void(const Exec&, const SoftmaxCrossEntropy&)>;
+
+constexpr auto kLogits = CrossEntropyForm::kLogits;
+constexpr auto kClipped = CrossEntropyForm::kClippedProbability;
+constexpr auto kMean = CrossEntropyReduction::kMean;
+constexpr auto kSum = CrossEntropyReduction::kSum;
+constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
+
+struct Case {
+  int64_t n = 0, classes = 0;
+  float range = 1.0f;  // logits in [-range, range]
+  bool weighted = false;
+  CrossEntropyForm form = kLogits;
+  CrossEntropyReduction reduction = kMean;
+  double zero_share = 0.0;  // of the gradient: rows that are clipped or saturated
+};
+
+struct Input {
+  std::vector<float> logits, class_weight;
+  std::vector<int32_t> labels;
+};
+
+Input make_input(const Case& c) {
+  Input in;
+  in.logits = uniform(c.n * c.classes, 11, -c.range, c.range);
+  for (int64_t i = 0; i < c.n; ++i) {
+    const uint64_t choice = random_bits(12, static_cast<uint64_t>(i));
+    in.labels.push_back(static_cast<int32_t>(choice % static_cast<uint64_t>(c.classes)));
+  }
+  if (c.weighted) in.class_weight = uniform(c.classes, 13, 0.25f, 4.0f);
+  return in;
+}
+
+struct Output {
+  std::vector<double> probabilities, loss, dlogits;
+};
+
+// Written apart from the kernels: p[j] = 1 / sum over k of exp(x[k] - x[j]), which needs no maximum
+// (an overflow means p = 0), everything in long double.
+Output oracle(const Case& c, const Input& in) {
+  Output out;
+  for (int64_t i = 0; i < c.n; ++i) {
+    const float* x = &in.logits[static_cast<size_t>(i * c.classes)];
+    const int32_t t = in.labels[static_cast<size_t>(i)];
+    const auto probability = [&](int64_t j) {
+      long double denominator = 0;
+      for (int64_t k = 0; k < c.classes; ++k) {
+        denominator += std::exp(static_cast<long double>(x[k]) - x[j]);
+      }
+      return 1 / denominator;
+    };
+    long double odds_against = 0;  // (1 - p[t]) / p[t]
+    for (int64_t k = 0; k < c.classes; ++k) {
+      if (k != t) odds_against += std::exp(static_cast<long double>(x[k]) - x[t]);
+    }
+    long double loss = std::log1p(odds_against);
+    const long double p = probability(t);
+    const bool clipped = c.form == kClipped && (p < 1e-7L || p > 1 - 1e-7L);
+    if (c.form == kClipped) loss = -std::log(std::min(std::max(p, 1e-7L), 1 - 1e-7L));
+    const double weight = in.class_weight.empty() ? 1.0 : in.class_weight[static_cast<size_t>(t)];
+    out.loss.push_back(weight * static_cast<double>(loss));
+    long double others = 0;
+    for (int64_t j = 0; j < c.classes; ++j) others += j == t ? 0 : probability(j);
+    for (int64_t j = 0; j < c.classes; ++j) {
+      out.probabilities.push_back(static_cast<double>(probability(j)));
+      const long double slope = clipped ? 0 : (j == t ? -others : probability(j));
+      const double divisor = c.reduction == kMean ? static_cast<double>(c.n) : 1.0;
+      out.dlogits.push_back(weight * static_cast<double>(slope) / divisor);
+    }
+  }
+  return out;
+}
+
+// The one check that the operation and every planted fault go through.
+Comparison check(const Operation& op, const Exec& exec, const Case& c) {
+  const Input in = make_input(c);
+  const Output want = oracle(c, in);
+  const Guarded<float> logits(in.logits), weight(in.class_weight);
+  const Guarded<int32_t> labels(in.labels);
+  Guarded<float> probabilities(c.n * c.classes, kNan), loss(c.n, kNan);
+  Guarded<float> dlogits(c.n * c.classes, kNan);
+  op(exec, {c.n, c.classes, logits.data(), labels.data(), c.weighted ? weight.data() : nullptr,
+            c.form, c.reduction, probabilities.data(), loss.data(), dlogits.data()});
+  if (!probabilities.intact() || !loss.intact() || !dlogits.intact()) {
+    return detail::failed("wrote outside its output");
+  }
+  if (!compare_bits(logits, in.logits) || !compare_bits(labels, in.labels)) {
+    return detail::failed("changed its input");
+  }
+  const double largest = c.weighted ? 4.0 : 1.0;
+  const Tolerance t = tolerance(OpClass::kSoftmax, c.classes, 1.0);
+  const double share = c.reduction == kMean ? 1.0 / static_cast<double>(c.n) : 1.0;
+  Tolerance gradient = tolerance(OpClass::kSoftmax, c.classes, 1.0);
+  gradient.absolute *= largest * share;  // the terms that cancel are at most this large
+  Comparison result = compare(probabilities.span(), want.probabilities, t, c.zero_share);
+  if (result) result = compare(loss.span(), want.loss, t, c.zero_share);
+  if (result) result = compare(dlogits.span(), want.dlogits, gradient, c.zero_share);
+  return result;
+}
+
+std::vector<Case> cases() {
+  std::vector<Case> result;
+  for (const auto form : {kLogits, kClipped}) {
+    for (const auto reduction : {kMean, kSum}) {
+      for (const bool weighted : {false, true}) {
+        for (const auto& [n, classes] : std::vector<std::pair<int64_t, int64_t>>{
+                 {7, 2}, {64, 2}, {5, 3}, {257, 10}, {3, 1000}, {2, 2049}, {16385, 2}}) {
+          result.push_back({n, classes, 4.0f, weighted, form, reduction});
+        }
+        // p of the label falls below 1e-7 and above 1 - 1e-7 in many rows.
+        result.push_back({200, 3, 40.0f, weighted, form, reduction, form == kClipped ? 0.9 : 0.0});
+      }
+    }
+  }
+  // The report's losses are in the hundreds; nothing may overflow far beyond that either.
+  result.push_back({64, 2, 300.0f, false, kLogits, kMean, 0.5});
+  // (Differences up to 1e4: the most that the oracle's long double exponential can hold.)
+  result.push_back({64, 10, 5e3f, true, kLogits, kSum, 0.9});
+  result.push_back({64, 2, 1e4f, false, kClipped, kMean, 1.0});
+  return result;
+}
+
+TEST_CASE("softmax cross-entropy agrees with the oracle in both forms and reductions") {
+  for_each_device([](const Exec& exec) {
+    for (const Case& c : cases()) {
+      INFO("n ", c.n, ", classes ", c.classes, ", range ", c.range, ", weighted ", c.weighted,
+           ", clipped ", c.form == kClipped, ", sum ", c.reduction == kSum);
+      expect_ok("softmax_cross_entropy", check(kernels::softmax_cross_entropy, exec, c));
+    }
+  });
+}
+
+// One row through the operation.
+struct Row {
+  std::vector<float> probabilities, dlogits;
+  float loss = 0.0f;
+};
+Row run_row(const Exec& exec, std::vector<float> x, int32_t label, CrossEntropyForm form) {
+  Row row{std::vector<float>(x.size()), std::vector<float>(x.size())};
+  kernels::softmax_cross_entropy(
+      exec, {1, static_cast<int64_t>(x.size()), x.data(), &label, nullptr, form, kSum,
+             row.probabilities.data(), &row.loss, row.dlogits.data()});
+  return row;
+}
+
+TEST_CASE("softmax cross-entropy: values computed by hand") {
+  for_each_device([](const Exec& exec) {
+    const Row even = run_row(exec, {0.0f, 0.0f}, 1, kLogits);
+    CHECK(even.loss == doctest::Approx(0.6931471805599453).epsilon(1e-6));  // ln 2
+    CHECK(even.dlogits == std::vector<float>{0.5f, -0.5f});
+    CHECK(even.probabilities == std::vector<float>{0.5f, 0.5f});
+
+    const Row far = run_row(exec, {1e4f, -1e4f}, 1, kLogits);
+    CHECK(far.loss == 2e4f);
+    CHECK(far.dlogits == std::vector<float>{1.0f, -1.0f});
+    CHECK(run_row(exec, {0.0f, 150.0f}, 0, kLogits).loss == 150.0f);
+    CHECK(run_row(exec, {1e4f, -1e4f}, 0, kLogits).loss == 0.0f);
+
+    // Keras' loss is never above -ln 1e-7 = 16.118; at both ends its gradient is gone.
+    const Row low = run_row(exec, {0.0f, 150.0f}, 0, kClipped);
+    CHECK(low.loss == doctest::Approx(16.11809565095832).epsilon(1e-6));
+    CHECK(low.dlogits == std::vector<float>{0.0f, 0.0f});
+    CHECK(low.probabilities == std::vector<float>{0.0f, 1.0f});  // themselves not clipped
+    const Row high = run_row(exec, {150.0f, 0.0f}, 0, kClipped);
+    CHECK(high.loss == doctest::Approx(1.00000005e-7).epsilon(1e-6));
+    CHECK(high.dlogits == std::vector<float>{0.0f, 0.0f});
+    // 16 is just inside: p = e^-16 = 1.125e-7.
+    CHECK(run_row(exec, {0.0f, 16.0f}, 0, kClipped).dlogits[1] > 0.999f);
+    CHECK(run_row(exec, {0.0f, 16.2f}, 0, kClipped).dlogits[1] == 0.0f);
+  });
+}
+
+TEST_CASE("the gradient keeps its sign and digits where the label's probability rounds to 1") {
+  // FGSM moves every pixel by the sign of a gradient that goes through these numbers.
+  for_each_device([](const Exec& exec) {
+    for (const float gap : {17.0f, 20.0f, 40.0f, 80.0f}) {
+      const Row row = run_row(exec, {gap, 0.0f, -1.0f}, 0, kLogits);
+      const double b = std::exp(-static_cast<double>(gap));
+      const double c = std::exp(-1.0 - static_cast<double>(gap));
+      const std::vector<double> want{-(b + c) / (1 + b + c), b / (1 + b + c), c / (1 + b + c)};
+      // Relative only, since the values are tiny.
+      expect_ok("gradient", compare(row.dlogits, want, tolerance(OpClass::kElementwise, 1, 0.0)));
+    }
+    const Row confident = run_row(exec, {20.0f, 0.0f}, 0, kLogits);
+    CHECK(confident.loss == doctest::Approx(std::exp(-20.0)).epsilon(1e-4));
+  });
+}
+
+TEST_CASE("softmax cross-entropy: finite differences in both forms") {
+  // Class weights are the random output weights: each row counts differently.
+  const int64_t n = 6, classes = 5;
+  for (const auto form : {kLogits, kClipped}) {
+    for (const auto reduction : {kMean, kSum}) {
+      Case c{n, classes, 3.0f, true, form, reduction};
+      Input in = make_input(c);
+      in.labels = {0, 1, 2, 3, 4, 2};
+      // Row 5 lies deep in the clipped region (p about 1e-11).
+      in.logits[5 * 5 + 2] = -25.0f;
+      const auto f = [&](const std::vector<double>& x) {
+        double total = 0.0;
+        for (size_t i = 0; i < 6; ++i) {
+          double sum = 0.0;
+          for (size_t j = 0; j < 5; ++j) sum += std::exp(x[i * 5 + j]);
+          const auto t = static_cast<size_t>(in.labels[i]);
+          double p = std::exp(x[i * 5 + t]) / sum;
+          if (form == kClipped) p = std::min(std::max(p, 1e-7), 1.0 - 1e-7);
+          total += in.class_weight[t] * -std::log(p);
+        }
+        return reduction == kMean ? total / 6.0 : total;
+      };
+      for_each_device([&](const Exec& exec) {
+        std::vector<float> dlogits(30);
+        kernels::softmax_cross_entropy(
+            exec, {n, classes, in.logits.data(), in.labels.data(), in.class_weight.data(), form,
+                   reduction, nullptr, nullptr, dlogits.data()});
+        GradientOptions options;
+        options.tolerance = tolerance(OpClass::kFiniteDifference, classes, 1.0);
+        expect_ok("gradient", check_gradient(f, widen(in.logits), dlogits, options));
+        for (float& value : dlogits) value *= 1.01f;
+        expect_caught("gradient scaled by 1.01",
+                      check_gradient(f, widen(in.logits), dlogits, options));
+      });
+    }
+  }
+}
+
+TEST_CASE("the gradient may overwrite the logits; unwanted outputs may be missing") {
+  for_each_device([](const Exec& exec) {
+    const Case c{300, 5, 6.0f, true};
+    const Input in = make_input(c);
+    std::vector<float> probabilities(1500), loss(300), dlogits(1500);
+    SoftmaxCrossEntropy args{
+        300,     5,     in.logits.data(),     in.labels.data(), in.class_weight.data(),
+        kLogits, kMean, probabilities.data(), loss.data(),      dlogits.data()};
+    kernels::softmax_cross_entropy(exec, args);
+
+    std::vector<float> in_place = in.logits, probabilities2(1500), loss2(300), dlogits2(1500);
+    SoftmaxCrossEntropy aliased = args;
+    aliased.logits = aliased.dlogits = in_place.data();
+    aliased.probabilities = probabilities2.data();
+    aliased.loss = loss2.data();
+    kernels::softmax_cross_entropy(exec, aliased);
+    expect_ok("in place", compare_bits(in_place, dlogits));
+    expect_ok("in place", compare_bits(probabilities2, probabilities));
+    expect_ok("in place", compare_bits(loss2, loss));
+
+    std::fill(loss2.begin(), loss2.end(), kNan);
+    SoftmaxCrossEntropy only = args;
+    only.probabilities = nullptr, only.dlogits = nullptr, only.loss = loss2.data();
+    kernels::softmax_cross_entropy(exec, only);
+    expect_ok("only the loss", compare_bits(loss2, loss));
+    only.loss = nullptr, only.dlogits = dlogits2.data();
+    kernels::softmax_cross_entropy(exec, only);
+    expect_ok("only the gradient", compare_bits(dlogits2, dlogits));
+    only.dlogits = nullptr, only.labels = nullptr, only.class_weight = nullptr;
+    std::fill(probabilities2.begin(), probabilities2.end(), kNan);
+    only.probabilities = probabilities2.data();
+    kernels::softmax_cross_entropy(exec, only);
+    // Without a label the sum has one order of terms more than with it: last bits may differ.
+    expect_ok("only probabilities",
+              compare(probabilities2, probabilities, tolerance(OpClass::kElementwise, 1, 0.0)));
+  });
+}
+
+TEST_CASE("softmax cross-entropy does not depend on the number of threads") {
+  for (const auto& [n, classes] :
+       std::vector<std::pair<int64_t, int64_t>>{{3000, 2}, {257, 10}, {9, 1001}}) {
+    const Case c{n, classes, 10.0f, true};
+    const Input in = make_input(c);
+    std::vector<std::vector<float>> results;
+    for (const int threads : {1, 2, 3}) {
+      const auto size = static_cast<size_t>(n * classes);
+      std::vector<float> p(size), loss(static_cast<size_t>(n)), dx(size);
+      const Exec exec = kernels::make_exec(kernels::DeviceKind::kCpu, threads);
+      kernels::softmax_cross_entropy(
+          exec, {n, classes, in.logits.data(), in.labels.data(), in.class_weight.data(), kLogits,
+                 kMean, p.data(), loss.data(), dx.data()});
+      p.insert(p.end(), loss.begin(), loss.end());
+      p.insert(p.end(), dx.begin(), dx.end());
+      results.push_back(p);
+    }
+    expect_ok("2 threads", compare_bits(results[1], results[0]));
+    expect_ok("3 threads", compare_bits(results[2], results[0]));
+  }
+}
+
+TEST_CASE("a label outside the classes and a loss without labels are refused; empty is nothing") {
+  for_each_device([](const Exec& exec) {
+    const std::vector<float> logits(6, 0.0f);
+    std::vector<float> loss(2, 7.0f);
+    for (const int32_t bad : {-1, 3, 1000000}) {
+      const std::vector<int32_t> labels{0, bad};
+      SoftmaxCrossEntropy args{2, 3, logits.data(), labels.data()};
+      args.loss = loss.data();
+      bool internal = false;
+      try {
+        kernels::softmax_cross_entropy(exec, args);
+      } catch (const Error& error) {
+        internal = error.kind() == ErrorKind::kInternal;
+      }
+      CHECK(internal);
+      CHECK(loss == std::vector<float>{7.0f, 7.0f});
+    }
+    SoftmaxCrossEntropy args{2, 3, logits.data(), nullptr};
+    args.loss = loss.data();
+    CHECK_THROWS_AS(kernels::softmax_cross_entropy(exec, args), Error);
+    kernels::softmax_cross_entropy(exec, {0, 3, nullptr, nullptr});
+  });
+}
+
+TEST_CASE("a NaN logit makes its own row NaN, in both forms, and no other row") {
+  for_each_device([](const Exec& exec) {
+    for (const auto form : {kLogits, kClipped}) {
+      for (size_t at = 0; at < 3; ++at) {
+        std::vector<float> logits{1.0f, 2.0f, 3.0f, 1.0f, 2.0f, 3.0f};
+        logits[at] = kNan;
+        const std::vector<int32_t> labels{1, 1};
+        std::vector<float> p(6), loss(2), dx(6);
+        kernels::softmax_cross_entropy(exec, {2, 3, logits.data(), labels.data(), nullptr, form,
+                                              kSum, p.data(), loss.data(), dx.data()});
+        CHECK(std::isnan(loss[0]));
+        CHECK(std::isfinite(loss[1]));
+        for (size_t j = 0; j < 3; ++j) {
+          CHECK(std::isnan(p[j]));
+          CHECK(std::isnan(dx[j]));
+          CHECK(std::isfinite(p[3 + j]));
+          CHECK(std::isfinite(dx[3 + j]));
+        }
+      }
+    }
+  });
+}
+
+// Runs the correct operation, then spoils its arguments or its results.
+Operation spoiled(std::function<void(SoftmaxCrossEntropy&)> before,
+                  std::function<void(const SoftmaxCrossEntropy&)> after = {}) {
+  return [=](const Exec& exec, const SoftmaxCrossEntropy& args) {
+    SoftmaxCrossEntropy changed = args;
+    if (before) before(changed);
+    kernels::softmax_cross_entropy(exec, changed);
+    if (after) after(args);
+  };
+}
+
+// exp without subtracting the maximum, in float: right for small logits only.
+void naive_softmax(const Exec&, const SoftmaxCrossEntropy& a) {
+  for (int64_t i = 0; i < a.n; ++i) {
+    float sum = 0.0f;
+    for (int64_t j = 0; j < a.classes; ++j) sum += std::exp(a.logits[i * a.classes + j]);
+    for (int64_t j = 0; j < a.classes; ++j) {
+      const float p = std::exp(a.logits[i * a.classes + j]) / sum;
+      a.probabilities[i * a.classes + j] = p;
+      const float target = j == a.labels[i] ? 1.0f : 0.0f;
+      a.dlogits[i * a.classes + j] = (p - target) / static_cast<float>(a.n);
+      if (j == a.labels[i]) a.loss[i] = -std::log(p);
+    }
+  }
+}
+
+TEST_CASE("softmax cross-entropy: planted faults are caught") {
+  const Exec exec = kernels::make_exec(kernels::DeviceKind::kCpu, 1);
+  const Case plain{37, 3, 3.0f}, weighted{37, 3, 3.0f, true};
+  const Case clipped{200, 3, 40.0f, false, kClipped, kMean, 0.9},
+      wide{64, 2, 300.0f, false, kLogits, kMean, 0.5};
+  const auto each = [](const SoftmaxCrossEntropy& a, const std::function<void(float&)>& f) {
+    for (int64_t i = 0; i < a.n * a.classes; ++i) f(a.dlogits[i]);
+  };
+  expect_caught("gradient scaled by 1.0001",
+                check(spoiled({}, [&](const auto& a) { each(a, [](float& v) { v *= 1.0001f; }); }),
+                      exec, plain));
+  expect_caught("sum instead of mean",
+                check(spoiled([](auto& a) { a.reduction = kSum; }), exec, plain));
+  expect_caught(
+      "divided by n - 1",
+      check(spoiled({}, [&](const auto& a) { each(a, [](float& v) { v *= 37.0f / 36.0f; }); }),
+            exec, plain));
+  expect_caught("label off by one", check(
+                                        [](const Exec& e, SoftmaxCrossEntropy a) {
+                                          std::vector<int32_t> labels(a.labels, a.labels + a.n);
+                                          for (int32_t& t : labels) t = (t + 1) % 3;
+                                          a.labels = labels.data();
+                                          kernels::softmax_cross_entropy(e, a);
+                                        },
+                                        exec, plain));
+  expect_caught("labels of the next sample",
+                check(
+                    [](const Exec& e, SoftmaxCrossEntropy a) {
+                      std::vector<int32_t> labels(a.labels, a.labels + a.n);
+                      std::rotate(labels.begin(), labels.begin() + 1, labels.end());
+                      a.labels = labels.data();
+                      kernels::softmax_cross_entropy(e, a);
+                    },
+                    exec, plain));
+  expect_caught("class weights ignored",
+                check(spoiled([](auto& a) { a.class_weight = nullptr; }), exec, weighted));
+  expect_caught("no clipping", check(spoiled([](auto& a) { a.form = kLogits; }), exec, clipped));
+  expect_caught("clipping in the logits form",
+                check(spoiled([](auto& a) { a.form = kClipped; }), exec, wide));
+  expect_caught("loss clipped, gradient not",
+                check(spoiled({},
+                              [&](const auto& a) {
+                                auto again = a;
+                                again.form = kLogits, again.loss = nullptr;
+                                kernels::softmax_cross_entropy({}, again);
+                              }),
+                      exec, clipped));
+  CHECK(check(naive_softmax, exec, plain).ok);  // right where nothing overflows ...
+  expect_caught("no maximum subtracted", check(naive_softmax, exec, wide));  // ... and only there
+  expect_caught("p without the one-hot label",
+                check(spoiled({},
+                              [](const auto& a) {
+                                std::copy(a.probabilities, a.probabilities + a.n * a.classes,
+                                          a.dlogits);
+                              }),
+                      exec, plain));
+  expect_caught("one NaN",
+                check(spoiled({}, [](const auto& a) { a.loss[a.n - 1] = kNan; }), exec, plain));
+  expect_caught(
+      "zeros",
+      check(spoiled({}, [&](const auto& a) { each(a, [](float& v) { v = 0.0f; }); }), exec, plain));
+  expect_caught("last row left out", check(spoiled([](auto& a) { a.n -= 1; }), exec,
+                                           {37, 3, 3.0f, false, kLogits, kSum}));
+  expect_caught(
+      "one element too many",
+      check(spoiled({}, [](const auto& a) { a.dlogits[a.n * a.classes] = 0.0f; }), exec, plain));
+  expect_caught("base-2 logarithm", check(spoiled({},
+                                                  [](const auto& a) {
+                                                    for (int64_t i = 0; i < a.n; ++i)
+                                                      a.loss[i] *= 1.442695f;
+                                                  }),
+                                          exec, plain));
+}
+
+}  // namespace
+}  // namespace verace::test

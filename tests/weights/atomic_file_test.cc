@@ -1,0 +1,148 @@
+// Atomic writing: success, and failures of the system that must leave the old file and nothing
+// else.
+#include "weights/atomic_file.h"
+
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <csignal>
+#include <cstdio>
+
+#include "tests/weights/support.h"
+
+namespace verace::weights {
+namespace {
+
+// Runs `action` in a child process whose files may have at most `limit` bytes; true when it threw
+// Error(kInput) with `part` in its message. A child, because the limit cannot be raised again.
+template <typename Action>
+bool fails_under_size_limit(rlim_t limit, const std::string& part, Action action) {
+  const pid_t child = ::fork();
+  REQUIRE(child >= 0);
+  if (child == 0) {
+    std::signal(SIGXFSZ, SIG_IGN);
+    const rlimit size{limit, limit};
+    if (::setrlimit(RLIMIT_FSIZE, &size) != 0) ::_exit(3);
+    try {
+      action();
+    } catch (const Error& error) {
+      const bool fits = error.kind() == ErrorKind::kInput && contains(error.what(), part);
+      if (!fits) std::fprintf(stderr, "message: %s\n", error.what());
+      ::_exit(fits ? 0 : 2);
+    }
+    ::_exit(1);
+  }
+  int status = 0;
+  REQUIRE(::waitpid(child, &status, 0) == child);
+  return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+TEST_CASE("content is written, replaced, and may be empty") {
+  const TempFolder folder;
+  write_file_atomically(folder / "f", "first");
+  CHECK(read_text(folder / "f") == "first");
+  write_file_atomically(folder / "f", "2");
+  CHECK(read_text(folder / "f") == "2");
+  write_file_atomically(folder / "f", [](AtomicFile& file) {
+    file.write("one ");
+    file.write("two");
+  });
+  CHECK(read_text(folder / "f") == "one two");
+  write_file_atomically(folder / "f", "");
+  CHECK(read_text(folder / "f").empty());
+  CHECK(folder.names() == std::vector<std::string>{"f"});
+}
+
+TEST_CASE("a name without a folder means the current one") {
+  const TempFolder folder;
+  const std::filesystem::path before = std::filesystem::current_path();
+  std::filesystem::current_path(folder.path());
+  write_file_atomically("plain", "x");
+  std::filesystem::current_path(before);
+  CHECK(read_text(folder / "plain") == "x");
+}
+
+TEST_CASE("a full disc leaves the old file and nothing else") {
+  const TempFolder folder;
+  const std::string old(10000, 'o');
+  write_file_atomically(folder / "f", old);
+  const std::string big(1 << 20, 'b');
+  CHECK(fails_under_size_limit(65536, "nothing was changed",
+                               [&] { write_file_atomically(folder / "f", big); }));
+  CHECK(read_text(folder / "f") == old);
+  CHECK(folder.names().size() == 1);
+  CHECK(fails_under_size_limit(65536, "new: cannot write",
+                               [&] { write_file_atomically(folder / "new", big); }));
+  CHECK(folder.names().size() == 1);
+}
+
+TEST_CASE("a weight file that does not fit leaves the old one intact") {
+  const TempFolder folder;
+  const std::vector<float> small(10, 1.0f), large(100000, 2.0f);
+  const TensorToWrite before[] = {{"w", {10}, small}};
+  const TensorToWrite after[] = {{"w", {100000}, large}};
+  write_safetensors(folder / "w", before, {});
+  // Cut within the header, within the data, and just one byte short.
+  write_safetensors(folder / "size", after, {});
+  const rlim_t full = std::filesystem::file_size(folder / "size");
+  std::filesystem::remove(folder / "size");
+  for (const rlim_t limit : {rlim_t{0}, rlim_t{20}, rlim_t{5000}, full - 1}) {
+    CHECK(fails_under_size_limit(limit, "/w: cannot",
+                                 [&] { write_safetensors(folder / "w", after, {}); }));
+    CHECK(SafetensorsFile(folder / "w").read_f32("w") == small);
+    CHECK(folder.names().size() == 1);
+  }
+}
+
+TEST_CASE("an exception from the caller, or no commit, changes nothing") {
+  const TempFolder folder;
+  write_file_atomically(folder / "f", "old");
+  CHECK_THROWS_AS(write_file_atomically(folder / "f",
+                                        [](AtomicFile& file) {
+                                          file.write("half");
+                                          throw std::runtime_error("the caller's own");
+                                        }),
+                  std::runtime_error);
+  { AtomicFile(folder / "f").write("forgotten"); }
+  CHECK(read_text(folder / "f") == "old");
+  CHECK(folder.names().size() == 1);
+}
+
+TEST_CASE("targets that cannot be written are named") {
+  const TempFolder folder;
+  CHECK_CONTAINS(input_error([&] { write_file_atomically(folder / "no/f", "x"); }),
+                 "create the folder");
+  write_text(folder / "file", "x");
+  CHECK_CONTAINS(input_error([&] { write_file_atomically(folder / "file/f", "x"); }),
+                 "create the folder");
+  CHECK_CONTAINS(input_error([&] { write_file_atomically(folder.path(), "x"); }),
+                 "not a regular file");
+  CHECK_CONTAINS(input_error([&] { write_file_atomically(folder.path() + "/", "x"); }),
+                 folder.path());
+  CHECK_CONTAINS(input_error([&] { write_file_atomically("", "x"); }), "cannot");
+  // A device must not be replaced by a file.
+  CHECK_CONTAINS(input_error([&] { write_file_atomically("/dev/null", "x"); }),
+                 "not a regular file");
+  CHECK(std::filesystem::is_character_file("/dev/null"));
+  CHECK_CONTAINS(input_error([&] { write_file_atomically(folder / std::string(300, 'n'), "x"); }),
+                 "cannot");
+  CHECK(folder.names().size() == 1);
+}
+
+TEST_CASE("links are followed and modes kept") {
+  const TempFolder folder;
+  std::filesystem::create_directory(folder / "real");
+  write_text(folder / "real/f", "old");
+  REQUIRE(::chmod((folder / "real/f").c_str(), 0640) == 0);
+  std::filesystem::create_symlink("real/f", folder / "link");
+  write_file_atomically(folder / "link", "new");
+  CHECK(std::filesystem::is_symlink(folder / "link"));
+  CHECK(read_text(folder / "real/f") == "new");
+  struct stat info {};
+  REQUIRE(::stat((folder / "real/f").c_str(), &info) == 0);
+  CHECK((info.st_mode & 07777) == 0640);
+}
+
+}  // namespace
+}  // namespace verace::weights

@@ -1,0 +1,69 @@
+// Inspection reports: what must stand in the table and in the JSON.
+#include "weights/inspect.h"
+
+#include <nlohmann/json.hpp>
+
+#include "tests/weights/support.h"
+
+namespace verace::weights {
+namespace {
+
+TEST_CASE("the table shows tensors, totals, metadata and findings with their source") {
+  const TempFolder folder;
+  TinyNetwork network;
+  network.metadata = {{"verace.variant", "v1"}, {"note", "two\nlines"}};
+  const SafetensorsFile file = network.write(folder / "net");
+  const ModelDescription description = describe(file);
+  const std::string table = inspect_table(file, &description, true);
+  for (const char* part :
+       {"layer4.2.bn3.running_var", "[2, 3, 7, 7]", "F32", "1,176", "267 tensors (267 F32)",
+        "         0.5         0.5         0.5", "two?lines", "variant", "v1", "metadata",
+        "ASSUMPTION", "shapes", "all tensors of ResNet-50 are there"}) {
+    CHECK_CONTAINS(table, part);
+  }
+  CHECK_CONTAINS(inspect_table(file, nullptr), "conv1.weight");
+  CHECK_FALSE(contains(inspect_table(file, nullptr), "ASSUMPTION"));
+}
+
+TEST_CASE("statistics leave out and count what is not finite") {
+  const TempFolder folder;
+  const std::vector<float> values{-1, 3, NAN, INFINITY}, bad{NAN};
+  const std::vector<int64_t> counter{7};
+  const TensorToWrite tensors[] = {{"v", {4}, values},
+                                   {"bad", {1}, bad},
+                                   {"counter", {}, Dtype::kI64, std::as_bytes(std::span(counter))}};
+  write_safetensors(folder / "f", tensors, {});
+  const SafetensorsFile file(folder / "f");
+  CHECK_CONTAINS(inspect_table(file, nullptr, true),
+                 "          -1           3           1  2 NOT FINITE");
+  const auto json = nlohmann::json::parse(inspect_json(file, nullptr, true));
+  CHECK(json["network"].is_null());
+  CHECK(json["tensors"][1]["max"] == 3);
+  CHECK(json["tensors"][1]["not_finite"] == 2);
+  CHECK_FALSE(json["tensors"][2].contains("min"));
+  CHECK_FALSE(json["tensors"][0].contains("not_finite"));
+}
+
+TEST_CASE("the JSON form holds the same") {
+  const TempFolder folder;
+  TinyNetwork network(2, 3);
+  network.metadata = {{"verace.pool", "ceil"}};
+  network.remove("bn1.bias");
+  const SafetensorsFile file = network.write(folder / "net");
+  const ModelDescription description = describe(file);
+  const auto json = nlohmann::json::parse(inspect_json(file, &description));
+  CHECK(json["file"] == file.path());
+  CHECK(json["bytes"] == file.file_bytes());
+  CHECK(json["tensors"].size() == 268);
+  CHECK(json["tensors"][0]["name"] == "conv1.weight");
+  CHECK(json["tensors"][0]["shape"] == std::vector<int>{2, 3, 7, 7});
+  CHECK_FALSE(json["tensors"][0].contains("min"));
+  CHECK(json["metadata"]["verace.pool"] == "ceil");
+  CHECK(json["network"]["pool"] == "ceil");
+  CHECK(json["network"]["head_hidden"] == 3);
+  CHECK(json["findings"].size() == description.findings.size());
+  CHECK_CONTAINS(json["mismatch"].get<std::string>(), "'bn1.bias'");
+}
+
+}  // namespace
+}  // namespace verace::weights

@@ -1,0 +1,189 @@
+// Formatting of inspection reports.
+#include "weights/inspect.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include "weights/name_map.h"
+
+namespace verace::weights {
+namespace {
+
+struct Statistics {
+  double minimum = std::numeric_limits<double>::infinity();
+  double maximum = -std::numeric_limits<double>::infinity();
+  double sum = 0;
+  int64_t finite = 0;
+  int64_t not_finite = 0;
+
+  double mean() const { return sum / static_cast<double>(finite); }
+};
+
+// Nothing for types that we do not convert.
+std::optional<Statistics> statistics_of(const SafetensorsFile& file, const TensorView& tensor) {
+  if (!is_exact_in_f32(tensor.dtype)) return std::nullopt;
+  Statistics out;
+  for (const float value : file.read_f32(tensor.name)) {
+    if (!std::isfinite(value)) {
+      ++out.not_finite;
+      continue;
+    }
+    out.minimum = std::min<double>(out.minimum, value);
+    out.maximum = std::max<double>(out.maximum, value);
+    out.sum += value;
+    ++out.finite;
+  }
+  return out;
+}
+
+// 1234567 -> "1,234,567".
+std::string grouped(int64_t value) {
+  std::string digits = std::to_string(value);
+  for (int64_t at = static_cast<int64_t>(digits.size()) - 3; at > 0; at -= 3)
+    digits.insert(static_cast<size_t>(at), 1, ',');
+  return digits;
+}
+
+// A name for a table cell: without the quotes of in_quotes().
+std::string cell(const std::string& text) {
+  const std::string safe = in_quotes(text);
+  return safe.substr(1, safe.size() - 2);
+}
+
+std::string statistics_text(const SafetensorsFile& file, const TensorView& tensor) {
+  const auto statistics = statistics_of(file, tensor);
+  if (!statistics) return "";
+  std::string out = statistics->finite == 0
+                        ? std::string(36, ' ')
+                        : fmt::format("{:>12.5g}{:>12.5g}{:>12.5g}", statistics->minimum,
+                                      statistics->maximum, statistics->mean());
+  if (statistics->not_finite > 0)
+    out += fmt::format("  {} NOT FINITE", grouped(statistics->not_finite));
+  return out;
+}
+
+std::string tensor_lines(const SafetensorsFile& file, bool statistics) {
+  size_t name_width = 4, shape_width = 5;
+  for (const TensorView& tensor : file.tensors()) {
+    name_width = std::max(name_width, cell(tensor.name).size());
+    shape_width = std::max(shape_width, shape_text(tensor.shape).size());
+  }
+  std::string out =
+      fmt::format("{:<{}}  {:<7}  {:<{}}  {:>13}{}\n", "name", name_width, "dtype", "shape",
+                  shape_width, "bytes", statistics ? "         min         max        mean" : "");
+  for (const TensorView& tensor : file.tensors()) {
+    out += fmt::format("{:<{}}  {:<7}  {:<{}}  {:>13}{}\n", cell(tensor.name), name_width,
+                       to_string(tensor.dtype), shape_text(tensor.shape), shape_width,
+                       grouped(static_cast<int64_t>(tensor.bytes.size())),
+                       statistics ? statistics_text(file, tensor) : "");
+  }
+  return out;
+}
+
+std::string total_line(const SafetensorsFile& file) {
+  int64_t elements = 0, bytes = 0;
+  std::map<std::string, int64_t> by_dtype;
+  for (const TensorView& tensor : file.tensors()) {
+    elements += tensor.element_count();
+    bytes += static_cast<int64_t>(tensor.bytes.size());
+    ++by_dtype[std::string(to_string(tensor.dtype))];
+  }
+  std::string types;
+  for (const auto& [dtype, count] : by_dtype) {
+    types += fmt::format("{}{} {}", types.empty() ? "" : ", ", count, dtype);
+  }
+  return fmt::format("total: {} tensors ({}), {} values, {} bytes of data in a file of {} bytes\n",
+                     file.tensors().size(), types, grouped(elements), grouped(bytes),
+                     grouped(file.file_bytes()));
+}
+
+std::string finding_lines(const SafetensorsFile& file, const ModelDescription& description) {
+  std::string out = "\nnetwork\n";
+  for (const Finding& finding : description.findings) {
+    out += fmt::format("  {:<26}{:<12}{:<12}{}\n", finding.what, finding.value,
+                       to_string(finding.source), finding.why);
+  }
+  const std::string mismatch = find_mismatch(file, description);
+  return out +
+         (mismatch.empty() ? "  all tensors of ResNet-50 are there\n" : "  " + mismatch + "\n");
+}
+
+nlohmann::ordered_json tensor_json(const SafetensorsFile& file, const TensorView& tensor,
+                                   bool statistics) {
+  nlohmann::ordered_json out{{"name", tensor.name},
+                             {"dtype", to_string(tensor.dtype)},
+                             {"shape", tensor.shape},
+                             {"bytes", tensor.bytes.size()}};
+  const auto values = statistics ? statistics_of(file, tensor) : std::nullopt;
+  if (values && values->finite > 0) {
+    out["min"] = values->minimum;
+    out["max"] = values->maximum;
+    out["mean"] = values->mean();
+  }
+  if (values) out["not_finite"] = values->not_finite;
+  return out;
+}
+
+nlohmann::ordered_json network_json(const ModelDescription& d) {
+  return {{"variant", engine::to_string(d.variant)},
+          {"pool", engine::to_string(d.pool)},
+          {"bn_epsilon", d.bn_epsilon},
+          {"bn_momentum", d.bn_momentum},
+          {"running_variance", engine::to_string(d.running_variance)},
+          {"input_scale", engine::to_string(d.input_scale)},
+          {"input_size", d.input_size},
+          {"width", d.width},
+          {"stem_channels", d.stem_channels},
+          {"head_hidden", d.head_hidden},
+          {"head_slope", d.head_slope},
+          {"classes", d.classes},
+          {"class_names", d.class_names},
+          {"conv_bias_present", d.conv_bias_present},
+          {"name_prefix", d.name_prefix}};
+}
+
+}  // namespace
+
+std::string inspect_table(const SafetensorsFile& file, const ModelDescription* description,
+                          bool statistics) {
+  std::string out = file.path() + "\n" + tensor_lines(file, statistics) + total_line(file);
+  if (!file.metadata().empty()) out += "\nmetadata\n";
+  for (const auto& [key, value] : file.metadata()) {
+    out += fmt::format("  {:<26}{}\n", cell(key), cell(value));
+  }
+  return description == nullptr ? out : out + finding_lines(file, *description);
+}
+
+std::string inspect_json(const SafetensorsFile& file, const ModelDescription* description,
+                         bool statistics) {
+  nlohmann::ordered_json out{{"file", file.path()}, {"bytes", file.file_bytes()}};
+  out["metadata"] = file.metadata();
+  out["tensors"] = nlohmann::ordered_json::array();
+  for (const TensorView& tensor : file.tensors()) {
+    out["tensors"].push_back(tensor_json(file, tensor, statistics));
+  }
+  out["network"] = nullptr;
+  out["findings"] = nlohmann::ordered_json::array();
+  out["mismatch"] = nullptr;
+  if (description != nullptr) {
+    out["network"] = network_json(*description);
+    for (const Finding& finding : description->findings) {
+      out["findings"].push_back({{"what", finding.what},
+                                 {"value", finding.value},
+                                 {"source", to_string(finding.source)},
+                                 {"why", finding.why}});
+    }
+    const std::string mismatch = find_mismatch(file, *description);
+    if (!mismatch.empty()) out["mismatch"] = mismatch;
+  }
+  // The path may hold bytes that are not UTF-8.
+  return out.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+}
+
+}  // namespace verace::weights

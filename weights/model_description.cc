@@ -1,0 +1,221 @@
+// Putting a description together: names and shapes first, then one rule for every choice.
+#include "weights/model_description.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "kernels/check.h"
+#include "weights/metadata_reading.h"
+#include "weights/name_map.h"
+
+namespace verace::weights {
+namespace {
+
+std::string text_of(double value) { return fmt::format("{}", value); }
+std::string text_of(int64_t value) { return fmt::format("{}", value); }
+template <typename Enum>
+requires std::is_enum_v<Enum> std::string text_of(Enum value) {
+  return std::string(engine::to_string(value));
+}
+
+// The choices that names and shapes do not show.
+class Resolver {
+ public:
+  Resolver(const SafetensorsFile& file, const Overrides& overrides, std::vector<Finding>& findings)
+      : path_(file.path()), force_(overrides.force), findings_(findings) {}
+
+  // Override, else metadata, else `target`'s default as an assumption because of `why`.
+  template <typename T>
+  void choose(const char* what, T& target, const std::optional<Stated<T>>& stated,
+              const std::optional<T>& wish, const char* flag, const char* why) {
+    if (wish && stated && *wish != stated->value && !force_) {
+      fail_input(
+          fmt::format("{}: {} {} contradicts the file's metadata ({} says {}): leave it out, or "
+                      "add --force",
+                      path_, flag, text_of(*wish), stated->key, text_of(stated->value)));
+    }
+    if (wish) {
+      target = *wish;
+      const std::string against = stated && *wish != stated->value
+                                      ? fmt::format("{} against metadata {} = {}", flag,
+                                                    stated->key, text_of(stated->value))
+                                      : flag;
+      findings_.push_back({what, text_of(target), Source::kOverride, against});
+    } else if (stated) {
+      target = stated->value;
+      findings_.push_back({what, text_of(target), Source::kMetadata, stated->key});
+    } else {
+      findings_.push_back({what, text_of(target), Source::kAssumption, why});
+    }
+  }
+
+ private:
+  const std::string& path_;
+  bool force_;
+  std::vector<Finding>& findings_;
+};
+
+void check_range(const std::string& path, const char* what, double value, double low, double high) {
+  if (!(value >= low && value <= high)) {
+    fail_input(fmt::format("{}: {} {} is outside {} to {}: correct the flag or the metadata", path,
+                           what, value, low, high));
+  }
+}
+
+// The extent `axis` of a tensor that must have rank `rank` and no zero extent.
+int64_t extent(const SafetensorsFile& file, const TensorView& tensor, size_t rank, size_t axis) {
+  if (tensor.shape.size() != rank || tensor.element_count() == 0) {
+    fail_input(
+        fmt::format("{}: tensor {} has shape {}, expected {} extents above 0: choose a ResNet-50 "
+                    "file",
+                    file.path(), in_quotes(tensor.name), shape_text(tensor.shape), rank));
+  }
+  return tensor.shape[axis];
+}
+
+void describe_backbone(const SafetensorsFile& file, ModelDescription& out) {
+  out.name_prefix = find_name_prefix(file);
+  if (!out.name_prefix.empty()) {
+    out.findings.push_back(
+        {"names", "without '" + out.name_prefix + "'", Source::kShapes, "all names begin with it"});
+  }
+  const TensorView* stem = file.find(out.name_prefix + "conv1.weight");
+  const TensorView* block = file.find(out.name_prefix + "layer1.0.conv1.weight");
+  if (stem == nullptr || block == nullptr) {
+    const std::string hint = wrong_network_hint(file, out.name_prefix);
+    fail_input(fmt::format(
+        "{}: has no tensor '{}'{}: choose a ResNet-50 file with torchvision's names", file.path(),
+        stem ? "layer1.0.conv1.weight" : "conv1.weight", hint.empty() ? "" : " (" + hint + ")"));
+  }
+  out.stem_channels = extent(file, *stem, 4, 0);
+  out.width = static_cast<double>(extent(file, *block, 4, 0)) / 64;
+  out.findings.push_back(
+      {"stem channels", text_of(out.stem_channels), Source::kShapes, stem->name});
+  out.findings.push_back({"width", text_of(out.width), Source::kShapes, block->name});
+  out.conv_bias_present = std::any_of(
+      file.tensors().begin(), file.tensors().end(),
+      [&out](const TensorView& t) { return is_conv_bias_name(t.name, out.name_prefix); });
+  out.findings.push_back({"convolution biases", out.conv_bias_present ? "yes" : "no",
+                          Source::kShapes, "names ending in .bias"});
+}
+
+void describe_head(const SafetensorsFile& file, ModelDescription& out) {
+  const TensorView* plain = file.find(out.name_prefix + "fc.weight");
+  const TensorView* hidden = file.find(out.name_prefix + "fc.0.weight");
+  const TensorView* last = file.find(out.name_prefix + "fc.2.weight");
+  out.head_hidden = 0;
+  out.classes = 0;
+  const char* why = "no fc tensors: a backbone without head";
+  if (plain != nullptr) {
+    out.classes = extent(file, *plain, 2, 0);
+    why = "fc.weight";
+  } else if (hidden != nullptr && last != nullptr) {
+    out.head_hidden = extent(file, *hidden, 2, 0);
+    out.classes = extent(file, *last, 2, 0);
+    why = "fc.0.weight, fc.2.weight";
+  }
+  out.findings.push_back({"classes", text_of(out.classes), Source::kShapes, why});
+  out.findings.push_back(
+      {"hidden units of the head", text_of(out.head_hidden), Source::kShapes, why});
+}
+
+void describe_classes(const SafetensorsFile& file, const MetadataReading& stated,
+                      ModelDescription& out) {
+  const auto size = [](const auto& list) { return static_cast<int64_t>(list.size()); };
+  if (stated.class_names) {
+    out.class_names = stated.class_names->value;
+    if (size(out.class_names) != out.classes) {
+      fail_input(
+          fmt::format("{}: metadata {} has {} names, the tensors {} classes: export the file again",
+                      file.path(), stated.class_names->key, size(out.class_names), out.classes));
+    }
+    out.findings.push_back({"class names", fmt::format("{} names", size(out.class_names)),
+                            Source::kMetadata, stated.class_names->key});
+  } else if (out.classes == 2) {
+    out.class_names = {"real", "fake"};
+    out.findings.push_back(
+        {"class names", "real, fake", Source::kAssumption, "two classes: 0 = real, 1 = fake"});
+  }
+}
+
+}  // namespace
+
+std::string_view to_string(Source source) {
+  switch (source) {
+    case Source::kMetadata:
+      return "metadata";
+    case Source::kShapes:
+      return "shapes";
+    case Source::kAssumption:
+      return "ASSUMPTION";
+    case Source::kOverride:
+      return "override";
+  }
+  fail_check("source is in its enum", __FILE__, __LINE__, "");
+}
+
+ModelDescription describe(const SafetensorsFile& file, const Overrides& overrides) {
+  const MetadataReading stated = read_metadata(file);
+  ModelDescription out;
+  describe_backbone(file, out);
+  describe_head(file, out);
+  if (stated.head_hidden && stated.head_hidden->value != out.head_hidden) {
+    fail_input(fmt::format(
+        "{}: metadata verace.head_hidden says {}, the tensors {}: export the file again",
+        file.path(), stated.head_hidden->value, out.head_hidden));
+  }
+  std::string silent = "the metadata does not say; torchvision's convention";
+  for (const std::string& key : stated.not_understood) silent += "; not understood: " + key;
+  const char* why = silent.c_str();
+  Resolver resolver(file, overrides, out.findings);
+  resolver.choose("variant", out.variant, stated.variant, overrides.variant, "--variant", why);
+  resolver.choose("pool", out.pool, stated.pool, overrides.pool, "--pool", why);
+  resolver.choose("batch-norm epsilon", out.bn_epsilon, stated.bn_epsilon, overrides.bn_epsilon,
+                  "--bn-epsilon", why);
+  resolver.choose("batch-norm momentum", out.bn_momentum, stated.bn_momentum, {}, "", why);
+  resolver.choose("running variance", out.running_variance, stated.running_variance, {}, "", why);
+  resolver.choose("input scale", out.input_scale, stated.input_scale, overrides.input_scale,
+                  "--input-scale", why);
+  resolver.choose("input size", out.input_size, stated.input_size, {}, "", why);
+  if (out.head_hidden > 0) {
+    resolver.choose("head slope", out.head_slope, stated.head_slope, overrides.head_slope,
+                    "--head-slope", "the metadata does not say; ReLU");
+  } else if (overrides.head_slope) {
+    fail_input(file.path() +
+               ": --head-slope: the network has no hidden layer in its head: leave it out");
+  }
+  check_range(file.path(), "batch-norm epsilon", out.bn_epsilon, 1e-12, 1);
+  check_range(file.path(), "batch-norm momentum", out.bn_momentum, 0, 1);
+  check_range(file.path(), "head slope", out.head_slope, 0, 1);
+  check_range(file.path(), "input size", static_cast<double>(out.input_size), 32, 4096);
+  describe_classes(file, stated, out);
+  return out;
+}
+
+std::map<std::string, std::string> metadata_of(const ModelDescription& description) {
+  const ModelDescription& d = description;
+  std::map<std::string, std::string> out{
+      {"format", "pt"},  // the layout of names and dimensions, as other tools spell it
+      {"verace.format", "1"},
+      {"verace.variant", text_of(d.variant)},
+      {"verace.pool", text_of(d.pool)},
+      {"verace.bn_epsilon", text_of(d.bn_epsilon)},
+      {"verace.bn_momentum", text_of(d.bn_momentum)},
+      {"verace.running_variance", text_of(d.running_variance)},
+      {"verace.input_scale", text_of(d.input_scale)},
+      {"verace.input_size", text_of(d.input_size)},
+      {"verace.head_hidden", text_of(d.head_hidden)},
+      {"verace.head_slope", text_of(d.head_slope)}};
+  if (!d.class_names.empty()) {
+    try {
+      out["verace.class_names"] = nlohmann::json(d.class_names).dump();
+    } catch (const nlohmann::json::exception&) {
+      fail_input("class names must be UTF-8: rename the class folders or the entries of the list");
+    }
+  }
+  return out;
+}
+
+}  // namespace verace::weights

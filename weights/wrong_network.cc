@@ -1,0 +1,102 @@
+// Guessing from names and shapes which network a file holds, for hints in messages.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+
+#include "weights/name_map.h"
+
+namespace verace::weights {
+namespace {
+
+constexpr const char* kWrappers[] = {"module.", "model.", "backbone.", "module.model.",
+                                     "module.backbone."};
+
+struct Family {
+  const char* start;  // how one of its names begins
+  const char* hint;
+};
+
+constexpr Family kFamilies[] = {
+    {"resnet.embedder", "Hugging Face's ResNet names ('resnet.embedder...') are not supported yet"},
+    {"embedder.embedder", "Hugging Face's ResNet names ('embedder...') are not supported yet"},
+    {"conv1_conv", "Keras' ResNet names ('conv1_conv...') are not supported yet"},
+    {"conv2_block1_", "Keras' ResNet names ('conv2_block1...') are not supported yet"},
+    {"res2a_branch",
+     "Caffe's or old Keras' ResNet names ('res2a_branch...') are not supported yet"},
+    {"resnetv1", "Gluon's ResNet names ('resnetv1...') are not supported yet"},
+    {"body.stage1", "these look like RetinaFace's weights, a face detector"},
+    {"features.", "'features...' names a VGG, DenseNet, MobileNet or EfficientNet"},
+    {"conv_stem", "'conv_stem' names an EfficientNet or MobileNet"},
+    {"patch_embed", "'patch_embed' names a vision transformer"},
+    {"vit.", "'vit...' names a vision transformer"},
+};
+
+// The numbers S and B of "layerS.B.rest", or {0, 0}.
+std::array<int, 2> stage_and_block(std::string_view name) {
+  if (!name.starts_with("layer")) return {};
+  int stage = 0, block = 0;
+  const char* end = name.data() + name.size();
+  const auto first = std::from_chars(name.data() + 5, end, stage);
+  if (first.ec != std::errc() || first.ptr == end || *first.ptr != '.') return {};
+  const auto second = std::from_chars(first.ptr + 1, end, block);
+  if (second.ec != std::errc() || second.ptr == end || *second.ptr != '.') return {};
+  return stage >= 1 && stage <= 4 && block >= 0 && block < 1000 ? std::array{stage, block + 1}
+                                                                : std::array{0, 0};
+}
+
+std::string depth_hint(const std::array<int, 4>& blocks, bool bottleneck) {
+  const char* name = nullptr;
+  if (bottleneck && blocks == std::array{3, 4, 23, 3}) name = "ResNet-101";
+  if (bottleneck && blocks == std::array{3, 8, 36, 3}) name = "ResNet-152";
+  if (!bottleneck && blocks == std::array{2, 2, 2, 2}) name = "ResNet-18";
+  if (!bottleneck && blocks == std::array{3, 4, 6, 3}) name = "ResNet-34";
+  if (name != nullptr) {
+    return fmt::format("looks like {}: {}{} blocks in layer3", name,
+                       bottleneck ? "" : "two-convolution, ", blocks[2]);
+  }
+  if (blocks == std::array{3, 4, 6, 3}) return {};
+  return fmt::format("has {} blocks per stage, ResNet-50 has 3, 4, 6, 3", fmt::join(blocks, ", "));
+}
+
+// ResNeXt and wide networks have ResNet-50's names but other shapes in the first block.
+std::string block_hint(const TensorView* first, const TensorView* second, const TensorView* third) {
+  if (first == nullptr || second == nullptr || third == nullptr) return {};
+  if (first->shape.size() != 4 || second->shape.size() != 4 || third->shape.size() != 4) return {};
+  if (second->shape[1] != second->shape[0]) return "looks like a ResNeXt: grouped 3x3 convolutions";
+  if (third->shape[0] != 4 * first->shape[0])
+    return "looks like a wide ResNet: inner channels doubled";
+  return {};
+}
+
+}  // namespace
+
+std::string find_name_prefix(const SafetensorsFile& file) {
+  if (file.find("conv1.weight") != nullptr) return {};
+  for (const char* wrapper : kWrappers) {
+    if (file.find(std::string(wrapper) + "conv1.weight") != nullptr) return wrapper;
+  }
+  return {};
+}
+
+std::string wrong_network_hint(const SafetensorsFile& file, std::string_view prefix) {
+  std::array<int, 4> blocks{};
+  for (const TensorView& tensor : file.tensors()) {
+    std::string_view name = tensor.name;
+    if (name.starts_with(prefix)) name.remove_prefix(prefix.size());
+    for (const Family& family : kFamilies) {
+      if (name.starts_with(family.start)) return family.hint;
+    }
+    const auto [stage, block] = stage_and_block(name);
+    if (stage > 0) blocks[stage - 1] = std::max(blocks[stage - 1], block);
+  }
+  if (blocks == std::array<int, 4>{}) return {};
+  const auto conv = [&](const char* name) {
+    return file.find(fmt::format("{}layer1.0.conv{}.weight", prefix, name));
+  };
+  const std::string depth = depth_hint(blocks, conv("3") != nullptr);
+  return depth.empty() ? block_hint(conv("1"), conv("2"), conv("3")) : depth;
+}
+
+}  // namespace verace::weights
