@@ -1,13 +1,12 @@
-// Batch normalisation on the CPU: loops over rows with the channels inside, bound by memory
-// bandwidth.
+// Batch normalisation on the CPU: loops over rows, channels inside, bound by memory bandwidth.
 //
-// Sums over rows run in three levels: float over blocks of 32 rows (centred values, so nothing
-// cancels), double over the blocks of a piece, then the pieces in order. Pieces depend on the shape
-// alone.
+// Sums over rows have three levels: float over 32 rows (centred values, so nothing cancels), double
+// over a piece of the rows, then the pieces in order. Pieces depend on the shape alone.
 #include "kernels/batch_norm.h"
 
 #include <algorithm>
 #include <cmath>
+#include <initializer_list>
 #include <memory>
 #include <type_traits>
 
@@ -19,11 +18,11 @@ namespace verace::kernels {
 namespace {
 
 constexpr int64_t kBlockRows = 32;  // rows whose sum stays in float
-constexpr int64_t kTile = 1024;  // channels handled at a time: two accumulators of 4 KiB stay in L1
+constexpr int64_t kTile = 1024;     // channels at a time: two accumulators of 4 KiB stay in L1
 constexpr int64_t kMaxPieces = 64;  // upper bound of the parallelism of a sum
 constexpr int64_t kLine = 16;       // floats in a cache line
-constexpr int64_t kAhead = 4096;  // floats between the row being read and the one being prefetched
-constexpr int kRowsAtOnce = 4;    // rows per pass over the accumulators
+constexpr int64_t kAhead = 4096;    // floats between what is read and what is prefetched
+constexpr int64_t kChunk = 128;     // channels between two bursts of prefetches
 
 int64_t rows_per_piece(int64_t rows) {
   const int64_t share = (rows + kMaxPieces - 1) / kMaxPieces;
@@ -35,12 +34,6 @@ int64_t piece_count(int64_t rows) {
   return (rows + grain - 1) / grain;
 }
 
-// The hardware does not see that one row follows the other while the accumulators are read in
-// between: without these hints the sums run at half of the memory bandwidth.
-inline void prefetch(const float* row, int64_t width) {
-  for (int64_t j = 0; j < width; j += kLine) __builtin_prefetch(row + j, 0, 2);
-}
-
 // A tile of a block of rows: what one call of a summing function works on.
 struct Tile {
   int64_t first_row, end_row;  // rows of this block
@@ -48,9 +41,34 @@ struct Tile {
   int64_t first_channel, width;
 
   int64_t at(int64_t row) const { return row * c + first_channel; }
-  // The row that has to be on its way while `row` is read.
-  int64_t row_ahead(int64_t row) const { return row + std::max<int64_t>(1, kAhead / width); }
 };
+
+// Calls group(n, row, begin, end) for n = kRows rows at a time (a compile-time constant) and then
+// for single ones, over channels [begin, end) of the tile. Meanwhile the rows to come are
+// prefetched in each of `streams` (nullptr: none): the hardware loses the thread while accumulators
+// are read in between, and the sums would run at half of the memory bandwidth.
+template <int kRows, typename Group>
+void for_row_groups(const Tile& tile, std::initializer_list<const float*> streams,
+                    const Group& group) {
+  const int64_t distance = std::max<int64_t>(1, kAhead / tile.width);
+  int64_t row = tile.first_row;
+  for (; row + kRows <= tile.end_row; row += kRows) {
+    for (int64_t begin = 0; begin < tile.width; begin += kChunk) {
+      const int64_t end = std::min(begin + kChunk, tile.width);
+      const int64_t end_ahead = std::min(row + distance + kRows, tile.rows);
+      for (const float* stream : streams) {
+        for (int64_t r = row + distance; stream != nullptr && r < end_ahead; ++r) {
+          const float* ahead = stream + tile.at(r);
+          for (int64_t j = begin; j < end; j += kLine) __builtin_prefetch(ahead + j, 0, 2);
+        }
+      }
+      group(std::integral_constant<int, kRows>{}, row, begin, end);
+    }
+  }
+  for (; row < tile.end_row; ++row) {
+    group(std::integral_constant<int, 1>{}, row, int64_t{0}, tile.width);
+  }
+}
 
 // Calls block(tile, a, b), which adds its rows to a[width] and b[width], for the whole tensor.
 // Afterwards partial[0, c) holds the sums of a and partial[c, 2c) those of b; partial has
@@ -84,21 +102,24 @@ void sum_over_rows(const Exec& exec, int64_t rows, int64_t c, double* partial, c
   });
 }
 
-// a += x - shift, b += (x - shift)^2 over kRows rows.
-template <int kRows>
-void add_deviations(const float* x, int64_t c, const float* shift, int64_t width, float* a,
-                    float* b) {
+// a += x - shift, b += (x - shift)^2 over a block.
+void add_deviations(const float* x, const float* shift, const Tile& tile, float* a, float* b) {
+  for_row_groups<4>(tile, {x}, [&](auto rows, int64_t row, int64_t begin, int64_t end) {
+    const float* here = x + tile.at(row);
+    const float* tile_shift = shift + tile.first_channel;
+    const int64_t c = tile.c;
 #pragma omp simd
-  for (int64_t j = 0; j < width; ++j) {
-    float sum = a[j], squares = b[j];
-    for (int i = 0; i < kRows; ++i) {
-      const float d = x[i * c + j] - shift[j];
-      sum += d;
-      squares += d * d;
+    for (int64_t j = begin; j < end; ++j) {
+      float sum = a[j], squares = b[j];
+      for (int i = 0; i < rows; ++i) {
+        const float d = here[i * c + j] - tile_shift[j];
+        sum += d;
+        squares += d * d;
+      }
+      a[j] = sum;
+      b[j] = squares;
     }
-    a[j] = sum;
-    b[j] = squares;
-  }
+  });
 }
 
 // A guess at the mean from rows spread over the batch. Deviations from it are summed instead of the
@@ -112,37 +133,34 @@ void guess_mean(const BatchNormStatistics& args, float* shift) {
   }
 }
 
-// N/(N-1) and its relative: the factor from the batch's variance to the one that is averaged.
+// The factor from the batch's variance to the one that is averaged.
 double running_factor(RunningVariance convention, double n, double epsilon) {
-  switch (convention) {
-    case RunningVariance::kBiased:
-      return 1.0;
-    case RunningVariance::kUnbiased:
-      return n / (n - 1.0);
-    case RunningVariance::kKeras2:
-      return n / (n - 1.0) * (n / (n - 1.0 - epsilon));
-  }
-  return 1.0;
+  if (convention == RunningVariance::kBiased) return 1.0;
+  const double unbiased = n / (n - 1.0);
+  return convention == RunningVariance::kUnbiased ? unbiased : unbiased * n / (n - 1.0 - epsilon);
+}
+
+double inverse_root(double variance, double epsilon) { return 1.0 / std::sqrt(variance + epsilon); }
+
+// running = (1 - momentum) * running + momentum * batch.
+void move(float& running, double batch, double momentum) {
+  running = static_cast<float>((1.0 - momentum) * static_cast<double>(running) + momentum * batch);
 }
 
 // Mean, inverse standard deviation and running statistics from the sums of deviations.
 void finish_statistics(const BatchNormStatistics& args, const float* shift, const double* sums) {
   const double n = static_cast<double>(args.rows);
   const double factor = running_factor(args.convention, n, args.epsilon);
-  const double keep = 1.0 - args.momentum;
   for (int64_t j = 0; j < args.c; ++j) {
     const double offset = sums[j] / n;
     const double mean = static_cast<double>(shift[j]) + offset;
-    // Written so that a NaN stays one.
     const double raw = sums[args.c + j] / n - offset * offset;
-    const double variance = raw < 0.0 ? 0.0 : raw;
+    const double variance = raw < 0.0 ? 0.0 : raw;  // written so that a NaN stays one
     args.mean[j] = static_cast<float>(mean);
-    args.inv_std[j] = static_cast<float>(1.0 / std::sqrt(variance + args.epsilon));
+    args.inv_std[j] = static_cast<float>(inverse_root(variance, args.epsilon));
     if (args.running_mean == nullptr) continue;
-    args.running_mean[j] =
-        static_cast<float>(keep * static_cast<double>(args.running_mean[j]) + args.momentum * mean);
-    args.running_var[j] = static_cast<float>(keep * static_cast<double>(args.running_var[j]) +
-                                             args.momentum * factor * variance);
+    move(args.running_mean[j], mean, args.momentum);
+    move(args.running_var[j], factor * variance, args.momentum);
   }
 }
 
@@ -181,15 +199,20 @@ void apply_tile(const BatchNormApply& args, const Tile& tile) {
 // The gradient at the output before it enters the normalisation: (dy + dy2) * [y > 0].
 struct Incoming {
   const float *dy, *dy2, *y;
-};
 
-template <bool kFork, bool kMask>
-inline float dz_at(const Incoming& in, int64_t i) {
-  float dz = in.dy[i];
-  if constexpr (kFork) dz += in.dy2[i];
-  if constexpr (kMask) dz = in.y[i] > 0.0f ? dz : 0.0f;
-  return dz;
-}
+  // The same from element `first` on.
+  template <bool kFork, bool kMask>
+  Incoming from(int64_t first) const {
+    return {dy + first, kFork ? dy2 + first : nullptr, kMask ? y + first : nullptr};
+  }
+  template <bool kFork, bool kMask>
+  float dz(int64_t i) const {
+    float sum = dy[i];
+    if constexpr (kFork) sum += dy2[i];
+    if constexpr (kMask) sum = y[i] > 0.0f ? sum : 0.0f;
+    return sum;
+  }
+};
 
 // Calls body(fork, mask) with compile-time constants that say which parts `in` has.
 template <typename Body>
@@ -200,48 +223,32 @@ void with_parts(const Incoming& in, const Body& body) {
   body(std::false_type{}, std::false_type{});
 }
 
-// a += dz, b += dz * xhat over kRows rows from element `first`; dz is stored as well if wanted.
-template <int kRows, bool kFork, bool kMask, bool kStore>
-void add_gradients(const BatchNormBackward& args, const Incoming& in, int64_t first,
-                   const Tile& tile, float* a, float* b) {
-  const float* x = args.x + first;
+// a += dz, b += dz * xhat over a block; kStore: dz goes to dshortcut as well.
+template <bool kFork, bool kMask, bool kStore>
+void add_gradients(const BatchNormBackward& args, const Incoming& in, const Tile& tile, float* a,
+                   float* b) {
   const float* mean = args.mean + tile.first_channel;
   const float* inv_std = args.inv_std + tile.first_channel;
-  const Incoming here{in.dy + first, kFork ? in.dy2 + first : nullptr,
-                      kMask ? in.y + first : nullptr};
-  float* store = kStore ? args.dshortcut + first : nullptr;
   const int64_t c = tile.c;
+  const auto group = [&](auto rows, int64_t row, int64_t begin, int64_t end) {
+    const int64_t at = tile.at(row);
+    const Incoming here = in.from<kFork, kMask>(at);
+    const float* x = args.x + at;
+    float* store = kStore ? args.dshortcut + at : nullptr;
 #pragma omp simd
-  for (int64_t j = 0; j < tile.width; ++j) {
-    float sum = a[j], product = b[j];
-    for (int i = 0; i < kRows; ++i) {
-      const float dz = dz_at<kFork, kMask>(here, i * c + j);
-      sum += dz;
-      product += dz * ((x[i * c + j] - mean[j]) * inv_std[j]);
-      if constexpr (kStore) store[i * c + j] = dz;
+    for (int64_t j = begin; j < end; ++j) {
+      float sum = a[j], product = b[j];
+      for (int i = 0; i < rows; ++i) {
+        const float dz = here.dz<kFork, kMask>(i * c + j);
+        sum += dz;
+        product += dz * ((x[i * c + j] - mean[j]) * inv_std[j]);
+        if constexpr (kStore) store[i * c + j] = dz;
+      }
+      a[j] = sum;
+      b[j] = product;
     }
-    a[j] = sum;
-    b[j] = product;
-  }
-}
-
-template <bool kFork, bool kMask, bool kStore>
-void add_gradient_block(const BatchNormBackward& args, const Incoming& in, const Tile& tile,
-                        float* a, float* b) {
-  int64_t row = tile.first_row;
-  for (; row + 2 <= tile.end_row; row += 2) {
-    for (int64_t ahead = tile.row_ahead(row); ahead < std::min(tile.row_ahead(row) + 2, tile.rows);
-         ++ahead) {
-      prefetch(in.dy + tile.at(ahead), tile.width);
-      prefetch(args.x + tile.at(ahead), tile.width);
-      if constexpr (kFork) prefetch(in.dy2 + tile.at(ahead), tile.width);
-      if constexpr (kMask) prefetch(in.y + tile.at(ahead), tile.width);
-    }
-    add_gradients<2, kFork, kMask, kStore>(args, in, tile.at(row), tile, a, b);
-  }
-  for (; row < tile.end_row; ++row) {
-    add_gradients<1, kFork, kMask, kStore>(args, in, tile.at(row), tile, a, b);
-  }
+  };
+  for_row_groups<2>(tile, {in.dy, args.x, in.dy2, in.y}, group);
 }
 
 // Per-channel factors of dx = scale * (dz - offset - (x - mean) * slope).
@@ -258,13 +265,13 @@ void write_dx(const BatchNormBackward& args, const Incoming& in, const DxFactors
   const float* mean = args.mean + first;
   for (int64_t row = tile.first_row; row < tile.end_row; ++row) {
     const int64_t at = tile.at(row);
-    const Incoming here{in.dy + at, kFork ? in.dy2 + at : nullptr, kMask ? in.y + at : nullptr};
+    const Incoming here = in.from<kFork, kMask>(at);
     const float* x = kBatch ? args.x + at : nullptr;
     float* dx = args.dx + at;
     float* store = kStore ? args.dshortcut + at : nullptr;
 #pragma omp simd
     for (int64_t j = 0; j < tile.width; ++j) {
-      const float dz = dz_at<kFork, kMask>(here, j);
+      const float dz = here.dz<kFork, kMask>(j);
       float inner = dz;
       if constexpr (kBatch) inner = dz - offset[j] - (x[j] - mean[j]) * slope[j];
       if constexpr (kStore) store[j] = dz;
@@ -274,8 +281,7 @@ void write_dx(const BatchNormBackward& args, const Incoming& in, const DxFactors
 }
 
 void write_gradient(GradMode mode, const double* sums, int64_t c, float* gradient) {
-  if (mode == GradMode::kSkip) return;
-  for (int64_t j = 0; j < c; ++j) {
+  for (int64_t j = 0; mode != GradMode::kSkip && j < c; ++j) {
     const float value = static_cast<float>(sums[j]);
     gradient[j] = mode == GradMode::kAccumulate ? gradient[j] + value : value;
   }
@@ -286,11 +292,8 @@ void sum_gradients(const Exec& exec, const BatchNormBackward& args, const Incomi
                    double* sums) {
   with_parts(in, [&](auto fork, auto mask) {
     sum_over_rows(exec, args.rows, args.c, sums, [&](const Tile& tile, float* a, float* b) {
-      if (args.dshortcut != nullptr) {
-        add_gradient_block<fork, mask, true>(args, in, tile, a, b);
-      } else {
-        add_gradient_block<fork, mask, false>(args, in, tile, a, b);
-      }
+      args.dshortcut != nullptr ? add_gradients<fork, mask, true>(args, in, tile, a, b)
+                                : add_gradients<fork, mask, false>(args, in, tile, a, b);
     });
   });
   write_gradient(args.dbeta_mode, sums, args.c, args.dbeta);
@@ -310,9 +313,8 @@ void fill_dx_factors(const BatchNormBackward& args, const double* sums, const Dx
 }  // namespace
 
 int64_t batch_norm_backward_scratch(int64_t rows, int64_t c) {
-  const int64_t floats_per_double = 2;
-  const int64_t alignment_slack = 1;
-  return alignment_slack + floats_per_double * piece_count(rows) * 2 * c + 3 * c;
+  // One to align, two sums per piece and channel in double, three factors per channel.
+  return 1 + 2 * (2 * piece_count(rows) * c) + 3 * c;
 }
 
 namespace cpu {
@@ -328,18 +330,7 @@ void batch_norm_statistics(const Exec& exec, const BatchNormStatistics& args) {
       std::make_unique_for_overwrite<double[]>(static_cast<size_t>(piece_count(args.rows)) * 2 * c);
   guess_mean(args, shift.get());
   sum_over_rows(exec, args.rows, args.c, sums.get(), [&](const Tile& tile, float* a, float* b) {
-    const float* tile_shift = shift.get() + tile.first_channel;
-    int64_t row = tile.first_row;
-    for (; row + kRowsAtOnce <= tile.end_row; row += kRowsAtOnce) {
-      const int64_t ahead = tile.row_ahead(row);
-      for (int64_t r = ahead; r < std::min(ahead + kRowsAtOnce, tile.rows); ++r) {
-        prefetch(args.x + tile.at(r), tile.width);
-      }
-      add_deviations<kRowsAtOnce>(args.x + tile.at(row), tile.c, tile_shift, tile.width, a, b);
-    }
-    for (; row < tile.end_row; ++row) {
-      add_deviations<1>(args.x + tile.at(row), tile.c, tile_shift, tile.width, a, b);
-    }
+    add_deviations(args.x, shift.get(), tile, a, b);
   });
   finish_statistics(args, shift.get(), sums.get());
 }
@@ -347,19 +338,18 @@ void batch_norm_statistics(const Exec& exec, const BatchNormStatistics& args) {
 void inverse_std(const Exec&, const InverseStd& args) {
   VERACE_CHECK(args.c > 0 && args.epsilon > 0.0);
   for (int64_t j = 0; j < args.c; ++j) {
-    const double variance = static_cast<double>(args.variance[j]);
-    args.inv_std[j] = static_cast<float>(1.0 / std::sqrt(variance + args.epsilon));
+    args.inv_std[j] =
+        static_cast<float>(inverse_root(static_cast<double>(args.variance[j]), args.epsilon));
   }
 }
 
 void batch_norm_apply(const Exec& exec, const BatchNormApply& args) {
   VERACE_CHECK(args.rows > 0 && args.c > 0);
   for_each_tile(exec, args.rows, args.c, [&](const Tile& tile) {
-    if (args.shortcut != nullptr) {
-      args.relu ? apply_tile<true, true>(args, tile) : apply_tile<true, false>(args, tile);
-    } else {
-      args.relu ? apply_tile<false, true>(args, tile) : apply_tile<false, false>(args, tile);
-    }
+    const auto with = [&](auto shortcut) {
+      args.relu ? apply_tile<shortcut, true>(args, tile) : apply_tile<shortcut, false>(args, tile);
+    };
+    args.shortcut != nullptr ? with(std::true_type{}) : with(std::false_type{});
   });
 }
 
@@ -388,13 +378,9 @@ void batch_norm_backward(const Exec& exec, const BatchNormBackward& args) {
   fill_dx_factors(args, need_sums ? sums : nullptr, f);
   with_parts(in, [&](auto fork, auto mask) {
     for_each_tile(exec, args.rows, args.c, [&](const Tile& tile) {
-      if (batch) {
-        write_dx<fork, mask, true, false>(args, in, f, tile);
-      } else if (store) {
-        write_dx<fork, mask, false, true>(args, in, f, tile);
-      } else {
-        write_dx<fork, mask, false, false>(args, in, f, tile);
-      }
+      batch   ? write_dx<fork, mask, true, false>(args, in, f, tile)
+      : store ? write_dx<fork, mask, false, true>(args, in, f, tile)
+              : write_dx<fork, mask, false, false>(args, in, f, tile);
     });
   });
 }
@@ -402,8 +388,8 @@ void batch_norm_backward(const Exec& exec, const BatchNormBackward& args) {
 void fold_batch_norm(const Exec& exec, const FoldBatchNorm& args) {
   VERACE_CHECK(args.k > 0 && args.fan_in > 0 && args.epsilon > 0.0);
   parallel_for(exec, args.k, [&](int64_t k) {
-    const double inv_std = 1.0 / std::sqrt(static_cast<double>(args.variance[k]) + args.epsilon);
-    const double scale = static_cast<double>(args.gamma[k]) * inv_std;
+    const double scale = static_cast<double>(args.gamma[k]) *
+                         inverse_root(static_cast<double>(args.variance[k]), args.epsilon);
     const float factor = static_cast<float>(scale);
     const float* w = args.w + k * args.fan_in;
     float* w_out = args.w_out + k * args.fan_in;

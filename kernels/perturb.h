@@ -9,8 +9,8 @@ namespace verace::kernels {
 
 // FGSM (Goodfellow et al. 2015, arXiv 1412.6572, section 4) exactly as Foolbox 3 computes it in
 // float32 (semantics.md D): t = x + epsilon * sign(g); d = clip(t - x, -epsilon, epsilon); adv =
-// clip(x + d, low, high). sign(0) = 0. epsilon in the units of the pixels, >= 0; x must lie in
-// [low, high].
+// clip(x + d, low, high). sign(0) = 0, also of a NaN gradient. epsilon in the units of the pixels,
+// >= 0; x must lie in [low, high].
 struct FgsmStep {
   int64_t count = 0;
   const float* x = nullptr;
@@ -20,8 +20,8 @@ struct FgsmStep {
   float* adversarial = nullptr;  // overwritten; may alias x or gradient
 };
 
-// y = round(x * 255) / 255: what is left of a picture in [0, 1] after it was stored with 8 bits per
-// channel.
+// y = round(x * 255) / 255, ties to even: what is left of a picture in [0, 1] after it was stored
+// with 8 bits per channel.
 struct RoundToEightBits {
   int64_t count = 0;
   const float* x = nullptr;

@@ -10,8 +10,8 @@
 namespace verace::kernels::cpu {
 namespace {
 
-constexpr int64_t kTile = 64;          // channels whose maxima and winners are held at a time
-constexpr int64_t kAverageTile = 256;  // channels whose sums are held at a time
+constexpr int64_t kTile = 64;           // channels whose maxima and winners are held at a time
+constexpr int64_t kAverageTile = 1024;  // channels whose sums are held at a time
 
 void check(const PoolGeometry& g) {
   validate(g);
@@ -29,26 +29,30 @@ Taps taps(int64_t out, int64_t stride, int64_t pad, int64_t window, int64_t size
   return {start, std::max<int64_t>(0, -start), std::min(window, size - start)};
 }
 
-// Moves best and winner on by kTaps neighbouring window elements, the first of which has number `code`.
+// Moves best and winner on by kTaps neighbouring window elements, the first of which has number
+// `code`.
 template <int kTaps>
 void visit(const float* in, int64_t c, int32_t code, int64_t width, float* best, int32_t* winner) {
 #pragma omp simd
   for (int64_t j = 0; j < width; ++j) {
     float old = best[j];
     int32_t won = winner[j];
+#pragma GCC unroll 3
     for (int t = 0; t < kTaps; ++t) {
       const float value = in[t * c + j];
       // Larger, or the first NaN: a NaN beats every number and nothing beats it.
-      const bool wins = !(value <= old) & (old == old);
-      old = wins ? value : old;
+      const float beats = value <= old ? old : value;
+      const bool wins = value <= old ? false : old == old;
       won = wins ? code + t : won;
+      old = wins ? beats : old;
     }
     best[j] = old;
     winner[j] = won;
   }
 }
 
-// Maxima and winners of one window over `width` <= kTile channels from x (channel 0 of pixel (0, 0) of the image).
+// Maxima and winners of one window over `width` <= kTile channels from x (channel 0 of pixel (0, 0)
+// of the image).
 void window_maximum(const PoolGeometry& g, const float* x, const Taps& rows, const Taps& columns,
                     int64_t width, float* best, int32_t* winner) {
   std::fill_n(best, width, -std::numeric_limits<float>::infinity());

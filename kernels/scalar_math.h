@@ -32,8 +32,9 @@ enum class AdamEpsilon { kKeras, kPyTorch };
 // The factors of one Adam step that do not depend on the element; computed once per step in double.
 struct AdamFactors {
   float beta1, beta2;
-  float step_size;   // multiplies m / (sqrt(v) * root_scale + epsilon)
-  float root_scale;  // 1 (Keras) or 1/sqrt(1-b2^t) (PyTorch)
+  float rest1, rest2;  // 1 - beta, rounded once: 1 - 0.999f would be 1.3e-5 too large
+  float step_size;     // multiplies m / (sqrt(v) * root_scale + epsilon)
+  float root_scale;    // 1 (Keras) or 1/sqrt(1-b2^t) (PyTorch)
   float epsilon;
 };
 
@@ -45,6 +46,8 @@ inline AdamFactors adam_factors(AdamEpsilon placement, double lr, double beta1, 
   AdamFactors f{};
   f.beta1 = static_cast<float>(beta1);
   f.beta2 = static_cast<float>(beta2);
+  f.rest1 = static_cast<float>(1.0 - beta1);
+  f.rest2 = static_cast<float>(1.0 - beta2);
   f.epsilon = static_cast<float>(epsilon);
   if (placement == AdamEpsilon::kKeras) {
     f.step_size = static_cast<float>(lr * std::sqrt(correction2) / correction1);
@@ -59,8 +62,8 @@ inline AdamFactors adam_factors(AdamEpsilon placement, double lr, double beta1, 
 // One element of Adam: updates the moments m and v with gradient g and returns the new weight.
 VERACE_HOST_DEVICE inline float adam_update(const AdamFactors& f, float w, float g, float& m,
                                             float& v) {
-  m = f.beta1 * m + (1.0f - f.beta1) * g;
-  v = f.beta2 * v + (1.0f - f.beta2) * (g * g);
+  m = f.beta1 * m + f.rest1 * g;
+  v = f.beta2 * v + f.rest2 * (g * g);
   return w - f.step_size * m / (std::sqrt(v) * f.root_scale + f.epsilon);
 }
 

@@ -18,8 +18,8 @@ enum class CrossEntropyReduction { kMean, kSum };
 
 // Per sample i with label t: loss[i] = class_weight[t] * cross-entropy; dlogits[i] = d(reduced
 // loss)/d logits[i] = class_weight[t] * (p - onehot(t)) * (1/n for kMean, 1 for kSum). The mean
-// divides by n, not by the sum of weights (Keras' class_weight). Clipped form: the gradient is 0
-// where p is clipped.
+// divides by n, not by the sum of weights (Keras' class_weight). Clipped form: the row's
+// gradient is 0 when its label's p is clipped.
 struct SoftmaxCrossEntropy {
   int64_t n = 0, classes = 0;
   const float* logits = nullptr;  // [n, classes]
@@ -28,7 +28,7 @@ struct SoftmaxCrossEntropy {
   const float* class_weight = nullptr;  // [classes] or nullptr (all 1)
   CrossEntropyForm form = CrossEntropyForm::kLogits;
   CrossEntropyReduction reduction = CrossEntropyReduction::kMean;
-  float* probabilities = nullptr;  // [n, classes], overwritten; nullptr: not wanted
+  float* probabilities = nullptr;  // [n, classes], overwritten, not logits; nullptr: not wanted
   float* loss = nullptr;           // [n], overwritten; nullptr: not wanted
   float* dlogits = nullptr;  // [n, classes], overwritten; nullptr: not wanted; may alias logits
 };

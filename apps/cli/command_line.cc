@@ -54,6 +54,7 @@ struct Parser {
   std::vector<Command> commands;
   std::vector<std::unique_ptr<Flags>> flags;
   std::vector<CLI::App*> apps;  // one per command
+  std::map<std::string, CLI::App*> groups;
 
   explicit Parser(std::vector<Command> all);
   int run(int argc, const char* const* argv);
@@ -72,8 +73,9 @@ CLI::App* Parser::parent_of(const std::string& name) {
   const size_t space = name.find(' ');
   if (space == std::string::npos) return &app;
   const std::string group = name.substr(0, space);
-  if (CLI::App* known = app.get_subcommand_no_throw(group)) return known;
-  CLI::App* made = app.add_subcommand(
+  CLI::App*& made = groups[group];
+  if (made != nullptr) return made;
+  made = app.add_subcommand(
       group, group == "attack" ? "Fool a network with pictures" : "Look at weight files");
   style(*made);
   return made;
@@ -88,8 +90,8 @@ Parser::Parser(std::vector<Command> all) : commands(std::move(all)) {
     const std::string word = command.name.substr(command.name.rfind(' ') + 1);
     CLI::App* sub = parent->add_subcommand(word, command.summary);
     style(*sub);
-    if (!command.details.empty()) sub->description(command.summary + "\n\n" + command.details);
-    sub->footer("\nExamples:\n" + command.examples);
+    const std::string details = command.details.empty() ? "" : "\n" + command.details + "\n";
+    sub->footer(details + "\nExamples:\n" + command.examples);
     apps.push_back(sub);
     flags.push_back(std::make_unique<Flags>(*sub));
     command.declare(*flags.back());

@@ -118,6 +118,19 @@ void check_output_folder(const fs::path& folder, const std::string& flag, bool o
   }
 }
 
+void check_output_file(const fs::path& file, const std::string& flag) {
+  std::error_code error;
+  if (file.empty()) return;
+  if (fs::is_directory(file, error)) {
+    fail_input(fmt::format("{} {}: is a folder: name a file", flag, file.string()));
+  }
+  const fs::path parent = file.parent_path();
+  if (!parent.empty() && !fs::is_directory(parent, error)) {
+    fail_input(fmt::format("{} {}: there is no folder {}: make it first", flag, file.string(),
+                           parent.string()));
+  }
+}
+
 void make_folder(const fs::path& folder, const std::string& flag) {
   std::error_code error;
   fs::create_directories(folder, error);

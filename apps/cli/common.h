@@ -52,6 +52,8 @@ std::vector<data::Sample> load_samples(const DataFlags& data);
 // nothing.
 void check_output_folder(const std::filesystem::path& folder, const std::string& flag,
                          bool overwrite);
+// Throws Error(kInput) naming `flag` if a file cannot be written there, before any work is done.
+void check_output_file(const std::filesystem::path& file, const std::string& flag);
 // Makes it with its parents. Throws Error(kInput) naming `flag`.
 void make_folder(const std::filesystem::path& folder, const std::string& flag);
 

@@ -35,6 +35,7 @@ void declare(Flags& flags, Options& o) {
 int run(const Flags& flags, Options& o) {
   flags.require("--model", "name the network's file");
   flags.require("--data", "name the folder or CSV file of pictures");
+  check_output_file(o.csv, "--csv");
   std::vector<data::Sample> samples = load_samples(o.data);
   const apps::LoadedModel model = load(o.model, o.quiet);
   const std::string name = o.model.file.string();

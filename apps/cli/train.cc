@@ -218,6 +218,7 @@ int run(const Flags& flags, Options& o) {
   } else {
     check_new(flags, o);
   }
+  check_output_file(o.train.trace, "--trace");
   o.train.device = choose_device(o.device.device, o.train.quiet || resume);
   o.train.threads = o.device.threads;
   RunFilesAside aside(o.train.out, o.overwrite);

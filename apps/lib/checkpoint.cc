@@ -1,4 +1,4 @@
-// Checkpoints.
+// Writing and reading checkpoints.
 #include "apps/lib/checkpoint.h"
 
 #include <fmt/format.h>
@@ -122,9 +122,10 @@ void load_moments(const std::string& path, optim::Adam& adam) {
     stored += tensor.name.starts_with("optimizer.") ? 1 : 0;
   }
   if (stored != 2 * adam.moments().size()) {
-    fail_input(fmt::format("{}: holds {} tensors of the optimiser, {} are needed: resume with the "
-                           "same --freeze",
-                           path, stored, 2 * adam.moments().size()));
+    fail_input(
+        fmt::format("{}: holds {} tensors of the optimiser, {} are needed: resume with the "
+                    "same --freeze",
+                    path, stored, 2 * adam.moments().size()));
   }
   for (optim::Adam::Moments& entry : adam.moments()) {
     read_stored_tensor(file, moment_name("m", *entry.parameter), entry.m);

@@ -1,8 +1,8 @@
 // A training run on disk: the model, the optimiser's moments and where the run stands.
 //
-// The file is a model file (load_model reads it and takes no notice of the rest) with further tensors
-// "optimizer.m.NAME" and "optimizer.v.NAME" (NAME, shape and order of dimensions as the parameter's)
-// and the state as JSON under the metadata key "verace.checkpoint".
+// The file is a model file (load_model reads it and takes no notice of the rest) with further
+// tensors "optimizer.m.NAME" and "optimizer.v.NAME" (NAME, shape and order of dimensions as the
+// parameter's) and the state as JSON under the metadata key "verace.checkpoint".
 #pragma once
 
 #include <cstdint>
@@ -17,14 +17,14 @@ namespace verace::apps {
 
 // Where a run stands.
 struct TrainingState {
-  int64_t epoch = 0;          // finished epochs; the running one is epoch + 1
-  int64_t step = 0;           // finished steps inside the running epoch
-  int64_t global_step = 0;    // finished steps
-  int64_t epoch_samples = 0;  // of the running epoch so far: pictures,
-  int64_t epoch_correct = 0;  // right answers,
-  double epoch_loss_sum = 0;  // sum of losses,
-  double epoch_seconds = 0;   // seconds
-  double epoch_wait = 0;      // and of these, waiting for pictures
+  int64_t epoch = 0;                  // finished epochs; the running one is epoch + 1
+  int64_t step = 0;                   // finished steps inside the running epoch
+  int64_t global_step = 0;            // finished steps
+  int64_t epoch_samples = 0;          // of the running epoch so far: pictures,
+  int64_t epoch_correct = 0;          // right answers,
+  double epoch_loss_sum = 0;          // sum of losses,
+  double epoch_seconds = 0;           // seconds
+  double epoch_wait = 0;              // and of these, waiting for pictures
   std::vector<EpochMetrics> history;  // of finished epochs
   int64_t best_epoch = 0;             // 0: none yet
 };
@@ -49,8 +49,9 @@ void save_checkpoint(const std::string& path, const layers::Classifier& classifi
 // State and recipe alone. Throws Error(kInput) naming the file when it is no checkpoint.
 Checkpoint read_checkpoint(const std::string& path);
 
-// Moments and step count into `adam`, whose table must be the classifier's, loaded from the same file
-// and frozen as it was. Throws Error(kInput) naming the file and the tensor for what does not fit.
+// Moments and step count into `adam`, whose table must be the classifier's, loaded from the same
+// file and frozen as it was. Throws Error(kInput) naming the file and the tensor for what does not
+// fit.
 void load_moments(const std::string& path, optim::Adam& adam);
 
 }  // namespace verace::apps

@@ -20,7 +20,8 @@ constexpr double kWidth = kLeft + 2 * kPanelWidth + kGap + 24, kHeight = kTop + 
 
 struct Series {
   const char* name;
-  const char* colour;  // readable for the colour-blind (Okabe & Ito 2008), dashes tell them apart too
+  const char*
+      colour;  // readable for the colour-blind (Okabe & Ito 2008), dashes tell them apart too
   const char* dash;
   std::vector<std::optional<double>> values;  // one per epoch
 };
@@ -140,8 +141,8 @@ std::string Panel::line(const Series& series) const {
     const double x = x_at(static_cast<double>(first_) + static_cast<double>(i)), y = y_at(*value);
     points += fmt::format("{:.2f},{:.2f} ", x, y);
     if (series.values.size() <= 40) {
-      dots += fmt::format("<circle cx='{:.2f}' cy='{:.2f}' r='3' fill='{}'/>\n", x, y,
-                          series.colour);
+      dots +=
+          fmt::format("<circle cx='{:.2f}' cy='{:.2f}' r='3' fill='{}'/>\n", x, y, series.colour);
     }
   }
   return fmt::format(

@@ -20,9 +20,10 @@ void append_faces(const Answers& answers, const data::Batch& batch, const data::
     const std::span<const float> row(answers.logits.data() + i * 2, 2);
     const auto& sample = loader.samples()[static_cast<size_t>(batch.sample_index[i])];
     if (!std::isfinite(row[0]) || !std::isfinite(row[1])) {
-      fail_input(fmt::format("{}: the network answers {} and {}, not finite numbers: its weights are "
-                             "broken, train again with a smaller --lr",
-                             sample.path.string(), row[0], row[1]));
+      fail_input(
+          fmt::format("{}: the network answers {} and {}, not finite numbers: its weights are "
+                      "broken, train again with a smaller --lr",
+                      sample.path.string(), row[0], row[1]));
     }
     EvaluatedFace face;
     face.path = sample.path;

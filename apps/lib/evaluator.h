@@ -1,4 +1,5 @@
-// Judging a classifier on labelled pictures: faces one by one, and videos by the mean of their faces.
+// Judging a classifier on labelled pictures: faces one by one, and videos by the mean of their
+// faces.
 #pragma once
 
 #include <cstdint>
@@ -26,8 +27,8 @@ struct Evaluation {
   double loss = 0;  // mean over faces, unweighted
   Metrics faces;
   Metrics videos;
-  std::vector<EvaluatedFace> samples;      // in the loader's order
-  std::vector<VideoScore> video_scores;    // in order of first appearance
+  std::vector<EvaluatedFace> samples;       // in the loader's order
+  std::vector<VideoScore> video_scores;     // in order of first appearance
   std::vector<data::BrokenPicture> broken;  // skipped pictures
   double seconds = 0;
   double images_per_second = 0;
@@ -36,9 +37,9 @@ struct Evaluation {
 };
 
 // Runs epoch 0 of the loader, which must not shuffle, balance or flip if the order matters. Throws
-// Error(kInput) for a network that has other classes than real and fake (named by `model_name`), for
-// outputs that are not finite, and for what the loader throws; stops early (with what was judged so
-// far) when a stop signal arrived (signals.h).
+// Error(kInput) for a network that has other classes than real and fake (named by `model_name`),
+// for outputs that are not finite, and for what the loader throws; stops early (with what was
+// judged so far) when a stop signal arrived (signals.h).
 Evaluation evaluate(InferenceSession& session, data::Loader& loader, const std::string& model_name,
                     const ProgressStyle& progress = {}, const std::string& label = "evaluate");
 

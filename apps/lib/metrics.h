@@ -23,13 +23,14 @@ using Confusion = std::array<std::array<int64_t, 2>, 2>;
 struct Metrics {
   int64_t count = 0;
   Confusion confusion{};
-  double accuracy = 0;                      // 0 for an empty set
-  std::optional<double> balanced_accuracy;  // mean of both classes' accuracies; empty: one is missing
-  std::optional<double> auc;                // area under the ROC curve; empty: one class is missing
+  double accuracy = 0;  // 0 for an empty set
+  std::optional<double>
+      balanced_accuracy;      // mean of both classes' accuracies; empty: one is missing
+  std::optional<double> auc;  // area under the ROC curve; empty: one class is missing
 };
 
-// probabilities [n] of being fake, labels [n]. Throws Error(kInternal) for different lengths, labels
-// outside {0, 1} and probabilities that are NaN.
+// probabilities [n] of being fake, labels [n]. Throws Error(kInternal) for different lengths,
+// labels outside {0, 1} and probabilities that are NaN.
 Metrics compute_metrics(std::span<const double> probabilities, std::span<const int32_t> labels,
                         double threshold = kFakeThreshold);
 

@@ -162,8 +162,7 @@ StoredNetwork stored_network(const layers::Classifier& classifier) {
   const std::vector<engine::Parameter*> parameters = classifier.table().parameters();
   stored.owned.reserve(parameters.size());
   for (const engine::Parameter* parameter : parameters) {
-    stored.tensors.push_back(
-        stored_tensor(parameter->name, parameter->value, stored.owned));
+    stored.tensors.push_back(stored_tensor(parameter->name, parameter->value, stored.owned));
   }
   return stored;
 }
@@ -208,9 +207,10 @@ ClassIndices class_indices(const layers::ClassifierOptions& options, const std::
     if (names.empty() || names == std::vector<std::string>{"real", "fake"}) return {0, 1};
     if (names == std::vector<std::string>{"fake", "real"}) return {1, 0};
   }
-  fail_input(fmt::format("{}: the network tells {} classes apart ({}), not real and fake: train a "
-                         "head for them first (train --weights)",
-                         path, options.classes, names.empty() ? "unnamed" : names.front() + " ..."));
+  fail_input(
+      fmt::format("{}: the network tells {} classes apart ({}), not real and fake: train a "
+                  "head for them first (train --weights)",
+                  path, options.classes, names.empty() ? "unnamed" : names.front() + " ..."));
 }
 
 }  // namespace verace::apps

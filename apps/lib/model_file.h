@@ -34,10 +34,10 @@ struct HeadOptions {
 };
 
 // The network exactly as the file describes it, with its weights: F16 and BF16 become fp32, filters
-// [o, i, h, w] become [k, r, s, c]. Biases of convolutions (Keras has them) are folded into the batch
-// norm behind: running_mean -= bias, the same function in every batch-norm mode.
-// Throws Error(kInput) naming the file for what weights::describe and check_against refuse, and for a
-// file without a head.
+// [o, i, h, w] become [k, r, s, c]. Biases of convolutions (Keras has them) are folded into the
+// batch norm behind: running_mean -= bias, the same function in every batch-norm mode. Throws
+// Error(kInput) naming the file for what weights::describe and check_against refuse, and for a file
+// without a head.
 LoadedModel load_model(const std::string& path, const weights::Overrides& overrides = {});
 
 // The file's backbone with a new, initialised head; the file's own head is ignored.
@@ -54,19 +54,19 @@ weights::ModelDescription describe_network(const layers::ClassifierOptions& opti
 layers::ClassifierOptions network_of(const weights::ModelDescription& description);
 
 // Writes safetensors, fp32, torchvision's tensor names and order of dimensions, with the "verace."
-// metadata that load_model understands: load_model(save_model(x)) is x in every bit. Atomic: the old
-// file stays until the new one is complete. Throws Error(kInput) when the system refuses.
+// metadata that load_model understands: load_model(save_model(x)) is x in every bit. Atomic: the
+// old file stays until the new one is complete. Throws Error(kInput) when the system refuses.
 void save_model(const std::string& path, const layers::Classifier& classifier);
 
-// The classes' indices in the network's outputs, by its class names: "real" and "fake" in any order;
-// without names 0 and 1. Throws Error(kInput) naming `path` for a network of other classes.
+// The classes' indices in the network's outputs, by its class names: "real" and "fake" in any
+// order; without names 0 and 1. Throws Error(kInput) naming `path` for a network of other classes.
 struct ClassIndices {
   int32_t real = 0, fake = 1;
 };
 ClassIndices class_indices(const layers::ClassifierOptions& options, const std::string& path);
 
-// For checkpoints. A network as file content; `tensors` borrows from the classifier and from `owned`
-// (buffers of what had to be reordered), which must not change until it is written.
+// For checkpoints. A network as file content; `tensors` borrows from the classifier and from
+// `owned` (buffers of what had to be reordered), which must not change until it is written.
 struct StoredNetwork {
   std::vector<weights::TensorToWrite> tensors;
   std::map<std::string, std::string> metadata;
@@ -74,8 +74,8 @@ struct StoredNetwork {
 };
 StoredNetwork stored_network(const layers::Classifier& classifier);
 
-// One tensor as file content: rank 4 is reordered from [k, r, s, c] to [k, c, r, s] into a buffer that
-// is appended to `owned`.
+// One tensor as file content: rank 4 is reordered from [k, r, s, c] to [k, c, r, s] into a buffer
+// that is appended to `owned`.
 weights::TensorToWrite stored_tensor(const std::string& name, const engine::Tensor& tensor,
                                      std::vector<std::vector<float>>& owned);
 // The inverse. Throws Error(kInput) naming the file for a missing tensor or another shape.

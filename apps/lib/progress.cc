@@ -1,4 +1,4 @@
-// Drawing progress.
+// Drawing of progress on terminals and in logs.
 #include "apps/lib/progress.h"
 
 #include <fmt/format.h>
@@ -61,8 +61,8 @@ std::string duration_text(double seconds) {
 
 std::string progress_text(const ProgressState& s, bool bar, int columns) {
   const bool known = s.total > 0;
-  std::string tail =
-      known ? fmt::format("{}/{} {}", s.done, s.total, s.unit) : fmt::format("{} {}", s.done, s.unit);
+  std::string tail = known ? fmt::format("{}/{} {}", s.done, s.total, s.unit)
+                           : fmt::format("{} {}", s.done, s.unit);
   if (s.rate > 0) {
     tail += fmt::format("  {:.{}f}/s", s.rate, s.rate < 100 ? 1 : 0);
     if (known && s.done < s.total) {

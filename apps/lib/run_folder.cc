@@ -93,9 +93,10 @@ RunFolder::RunFolder(const std::filesystem::path& folder, bool may_continue) : f
   if (may_continue) return;
   for (const std::filesystem::path& file : {metrics(), best(), last()}) {
     if (std::filesystem::exists(file, error)) {
-      fail_input(fmt::format("--out {}: already holds a run ({}): choose another folder, or go on "
-                             "with --resume {}",
-                             folder_.string(), file.filename().string(), last().string()));
+      fail_input(
+          fmt::format("--out {}: already holds a run ({}): choose another folder, or go on "
+                      "with --resume {}",
+                      folder_.string(), file.filename().string(), last().string()));
     }
   }
 }

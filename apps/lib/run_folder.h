@@ -1,5 +1,5 @@
-// What a training run leaves behind: RUN/config.toml, metrics.jsonl, curve.svg, best.safetensors and
-// last.safetensors. Every file is written under a temporary name and renamed when complete.
+// What a training run leaves behind: RUN/config.toml, metrics.jsonl, curve.svg, best.safetensors
+// and last.safetensors. Every file is written under a temporary name and renamed when complete.
 #pragma once
 
 #include <cstdint>
@@ -36,8 +36,8 @@ EpochMetrics epoch_from_json(const std::string& line, const std::string& where);
 
 class RunFolder {
  public:
-  // Makes the folder (and its parents) if needed. Throws Error(kInput) when it cannot be made, when it
-  // is a file, or when it already holds a run's metrics or weights and `may_continue` is false.
+  // Makes the folder (and its parents) if needed. Throws Error(kInput) when it cannot be made, when
+  // it is a file, or when it already holds a run's metrics or weights and `may_continue` is false.
   RunFolder(const std::filesystem::path& folder, bool may_continue);
 
   std::filesystem::path config() const { return folder_ / "config.toml"; }

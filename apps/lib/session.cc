@@ -82,8 +82,7 @@ void InferenceSession::release() {
 
 GradientSession::GradientSession(const layers::Classifier& classifier, const kernels::Exec& exec,
                                  std::shared_ptr<engine::Arena> arena, int64_t max_batch)
-    : inference_(classifier, exec, arena, max_batch),
-      plans_([&classifier, exec, arena](int64_t n) {
+    : inference_(classifier, exec, arena, max_batch), plans_([&classifier, exec, arena](int64_t n) {
         return classifier.plan_gradient(exec, arena, n);
       }) {}
 

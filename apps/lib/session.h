@@ -31,8 +31,8 @@ struct Answers {
   std::vector<float> probabilities;  // [n, classes]
 };
 
-// Plans by batch size, the few last used (each owns a copy of the folded weights). Step is one of the
-// classifier's step structs.
+// Plans by batch size, the few last used (each owns a copy of the folded weights). Step is one of
+// the classifier's step structs.
 template <typename Step>
 class PlanCache {
  public:
@@ -44,7 +44,8 @@ class PlanCache {
   // holds until the next call.
   Step& at(int64_t n) {
     for (size_t i = 0; i + 1 < entries_.size(); ++i) {
-      if (entries_[i]->n == n) std::rotate(entries_.begin() + i, entries_.begin() + i + 1, entries_.end());
+      if (entries_[i]->n == n)
+        std::rotate(entries_.begin() + i, entries_.begin() + i + 1, entries_.end());
     }
     if (entries_.empty() || entries_.back()->n != n) {
       if (entries_.size() == kMost) entries_.erase(entries_.begin());
@@ -77,8 +78,8 @@ class InferenceSession {
   InferenceSession(const layers::Classifier& classifier, const kernels::Exec& exec,
                    std::shared_ptr<engine::Arena> arena, int64_t max_batch = 64);
 
-  // pixels: u8 [n, s, s, 3] RGB, s the network's input size. Throws Error(kInternal) when the size is
-  // no multiple of one picture.
+  // pixels: u8 [n, s, s, 3] RGB, s the network's input size. Throws Error(kInternal) when the size
+  // is no multiple of one picture.
   Answers run(std::span<const uint8_t> pixels);
   // pictures: f32 [n, s, s, 3] in [0, 1].
   Answers run_unit(std::span<const float> pictures);
@@ -143,8 +144,8 @@ struct TrainingOutcome {
   double loss_sum = 0;  // of the per-sample losses (class weights included)
 };
 
-// Trains a classifier: what its layer table says is trainable, by Adam. Classifier and optimiser must
-// outlive it. Inference sessions on the same classifier want refresh() afterwards.
+// Trains a classifier: what its layer table says is trainable, by Adam. Classifier and optimiser
+// must outlive it. Inference sessions on the same classifier want refresh() afterwards.
 class TrainingSession {
  public:
   TrainingSession(layers::Classifier& classifier, optim::Adam& adam, const kernels::Exec& exec,
@@ -155,8 +156,8 @@ class TrainingSession {
   // One step on one batch (never divided: batch norm sees all of it): forward, backward, update.
   // `where` names the moment for messages ("epoch 2, step 17"). A loss that is not finite throws
   // Error(kInput) before weights and moments are touched (running statistics have moved); it names
-  // `where`, the pictures' losses and the first layer whose output, or parameter whose value, is not
-  // finite.
+  // `where`, the pictures' losses and the first layer whose output, or parameter whose value, is
+  // not finite.
   TrainingOutcome run(const data::Batch& batch, const std::string& where);
 
   void set_trace(engine::Trace* trace) { trace_ = trace; }

@@ -41,8 +41,9 @@ TrainingSession::TrainingSession(layers::Classifier& classifier, optim::Adam& ad
         plan.append_update = [this](engine::StepBuilder& builder) {
           // Last before the update, so that a loss that is not finite leaves weights and moments as
           // they were and the cause can be looked for.
-          builder.add({"check loss", "check", {}, {}, 0,
-                       [this](const engine::StepMemory& memory) { check_losses(memory); }});
+          builder.add({"check loss", "check", {}, {}, 0, [this](const engine::StepMemory& memory) {
+                         check_losses(memory);
+                       }});
           adam_.append_update(builder);
         };
         return classifier_.plan_training(exec_, arena_, n, plan);
@@ -94,8 +95,8 @@ TrainingOutcome TrainingSession::run(const data::Batch& batch, const std::string
   return outcome;
 }
 
-// The first cause in the order of the computation: a parameter, else an operation's output. Runs the
-// step's forward part again.
+// The first cause in the order of the computation: a parameter, else an operation's output. Runs
+// the step's forward part again.
 std::string TrainingSession::first_not_finite() {
   for (const engine::Parameter* parameter : classifier_.table().parameters()) {
     if (parameter->statistic) continue;  // the failed step has moved them

@@ -91,7 +91,11 @@ SystemInfo system_info(const std::string& version, const std::string& build) {
   info.build = build;
   info.compiler = compiler_name();
   info.instructions = instruction_sets();
+#if defined(_OPENMP)
   info.openmp = std::to_string(_OPENMP);
+#else
+  info.openmp = "off";
+#endif
 #ifndef NDEBUG
   info.checked = true;
 #endif

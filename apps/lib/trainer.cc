@@ -16,6 +16,7 @@
 #include "apps/lib/signals.h"
 #include "apps/lib/trainer_batches.h"
 #include "apps/lib/trainer_memory.h"
+#include "apps/lib/trainer_recalibrate.h"
 #include "apps/lib/trainer_setup.h"
 #include "engine/trace.h"
 #include "kernels/check.h"
@@ -34,8 +35,8 @@ double seconds_since(Clock::time_point begin) {
 constexpr int64_t kTraceFrom = 2, kTraceTo = 5;
 
 SplitMetrics split_metrics(const Evaluation& e) {
-  return {e.loss,           e.faces.accuracy, e.faces.balanced_accuracy, e.faces.auc,
-          e.videos.accuracy, e.videos.auc};
+  return {e.loss,      e.faces.accuracy,  e.faces.balanced_accuracy,
+          e.faces.auc, e.videos.accuracy, e.videos.auc};
 }
 
 std::string split_text(const char* name, const SplitMetrics& s) {
@@ -78,6 +79,7 @@ class Run {
   void note_stop();
   void report_broken();
   void trace_step();
+  void write_trace();
   EpochMetrics training_metrics() const;
   bool must_stop() const {
     return stop_signal() != 0 || (options_.max_steps > 0 && steps_here_ >= options_.max_steps);
@@ -114,13 +116,18 @@ void Run::trace_step() {
   if (steps_here_ == kTraceFrom) {
     trace_ = std::make_unique<engine::Trace>();
     setup_.session->set_trace(trace_.get());
-  } else if (trace_ && steps_here_ == kTraceTo) {
-    setup_.session->set_trace(nullptr);
-    trace_->write_chrome(options_.trace);
-    fmt::print(out_, "trace of {} steps in {}\n{}", kTraceTo - kTraceFrom, options_.trace.string(),
-               trace_->table());
-    trace_.reset();
+  } else if (steps_here_ == kTraceTo) {
+    write_trace();
   }
+}
+
+void Run::write_trace() {
+  if (!trace_) return;
+  setup_.session->set_trace(nullptr);
+  trace_->write_chrome(options_.trace);
+  fmt::print(out_, "trace of {} steps in {}\n{}", steps_here_ - kTraceFrom, options_.trace.string(),
+             trace_->table());
+  trace_.reset();
 }
 
 void Run::take_step(const data::Batch& batch) {
@@ -144,9 +151,10 @@ bool Run::train_epoch() {
   // A resumed epoch reads what it has seen already: only reading tells which pictures are broken.
   for (int64_t i = 0; i < state_.step; ++i) {
     if (!reader.next(batch)) {
-      fail_input(fmt::format("{}: the data has fewer pictures than when training was stopped: "
-                             "restore it, or train anew",
-                             options_.data.string()));
+      fail_input(
+          fmt::format("{}: the data has fewer pictures than when training was stopped: "
+                      "restore it, or train anew",
+                      options_.data.string()));
     }
   }
   Progress progress(style_, fmt::format("epoch {}/{}", state_.epoch + 1, options_.epochs),
@@ -169,6 +177,7 @@ bool Run::train_epoch() {
 
 // False when a signal came before all was judged.
 bool Run::evaluate_epoch(EpochMetrics& metrics) {
+  recalibrate(setup_, style_);
   setup_.inference->refresh();
   const std::string model = options_.out.string();
   const auto judge = [&](data::Loader* loader, const char* name,
@@ -207,10 +216,9 @@ void Run::finish_epoch(EpochMetrics metrics) {
   line += fmt::format(" | {:.1f} pictures/s, {}, {:.0f} % of it waiting for pictures",
                       metrics.images_per_second, duration_text(metrics.seconds),
                       100 * metrics.loader_wait_share);
-  const bool best =
-      state_.best_epoch == 0 ||
-      better(judge_of(metrics),
-             judge_of(state_.history[static_cast<size_t>(state_.best_epoch - 1)]));
+  const bool best = state_.best_epoch == 0 ||
+                    better(judge_of(metrics),
+                           judge_of(state_.history[static_cast<size_t>(state_.best_epoch - 1)]));
   if (best) {
     state_.best_epoch = metrics.epoch;
     line += " | best so far";
@@ -259,6 +267,7 @@ TrainResult Run::run() {
       finished = false;
     }
   }
+  write_trace();  // of a run with fewer steps
   TrainResult result;
   result.history = state_.history;
   result.best_epoch = state_.best_epoch;

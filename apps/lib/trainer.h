@@ -22,18 +22,20 @@ struct TrainResult {
 // assumptions about the weights, frozen set, data, memory of the plan before anything runs, and one
 // line per epoch; progress goes to stderr.
 //
-// After every epoch the model is judged on test (and val if there is one). best.safetensors is the
+// After every epoch the statistics of trained batch norms are renewed (options.recalibrate) and the
+// model is judged on test (and val if there is one). best.safetensors is the
 // epoch with the highest balanced accuracy (equal: the lower loss) on val if there is one, else on
-// test. last.safetensors is written after every epoch, and when SIGINT or SIGTERM (or max_steps) ends
-// the run between two steps; `resume` goes on from there with the same shuffles, and with the same
-// number of threads gives the same bits as a run that was never stopped.
+// test. last.safetensors is written after every epoch, and when SIGINT or SIGTERM (or max_steps)
+// ends the run between two steps; `resume` goes on from there with the same shuffles, and with the
+// same number of threads gives the same bits as a run that was never stopped.
 //
-// The last batch of an epoch may be smaller. A last batch of one picture joins the one before it if a
-// batch norm uses batch statistics: the statistics of one picture are no estimate, and at small
+// The last batch of an epoch may be smaller. A last batch of one picture joins the one before it if
+// a batch norm uses batch statistics: the statistics of one picture are no estimate, and at small
 // inputs they would be of one value.
 //
-// Throws Error(kInput) for bad options and data, a loss that is not finite, and a plan that does not
-// fit into the available memory; the message says how many bytes are missing and which --batch fits.
+// Throws Error(kInput) for bad options and data, a loss that is not finite, and a plan that does
+// not fit into the available memory; the message says how many bytes are missing and which --batch
+// fits.
 TrainResult train(const TrainOptions& options, std::ostream& out);
 
 }  // namespace verace::apps

@@ -8,8 +8,8 @@ namespace verace::apps {
 // Reads one epoch of a loader, which must outlive it and have started the epoch.
 class BatchReader {
  public:
-  // join_last: a last batch of one picture becomes part of the one before (if there is one), so that
-  // batch norm never sees a single picture.
+  // join_last: a last batch of one picture becomes part of the one before (if there is one), so
+  // that batch norm never sees a single picture.
   BatchReader(data::Loader& loader, bool join_last) : loader_(loader), join_last_(join_last) {}
 
   // The next batch, swapped into `batch`; false after the last.

@@ -1,9 +1,9 @@
 // Training options as TOML; the only file that includes the TOML library.
 #include <fmt/format.h>
 
+#include <toml++/toml.h>  // NOLINT
 #include <set>
 #include <sstream>
-#include <toml++/toml.h>  // NOLINT
 
 #include "apps/lib/trainer_options.h"
 #include "engine/network_options.h"
@@ -44,6 +44,7 @@ void for_each_option(Options& o, Visitor&& visit) {
   visit("adam-epsilon", o.adam_epsilon);
   visit("loss", o.loss);
   visit("class-weights", o.class_weights);
+  visit("recalibrate", o.recalibrate);
   visit("seed", o.seed);
   visit("device", o.device);
   visit("threads", o.threads);
@@ -145,7 +146,8 @@ class Reader {
       value = node.is_integer() ? static_cast<double>(expect<int64_t>(node, key, "a number"))
                                 : expect<double>(node, key, "a number");
     } else {
-      read_text(expect<std::string>(node, key, "a text in quotes"), place(node) + ": " + key, value);
+      read_text(expect<std::string>(node, key, "a text in quotes"), place(node) + ": " + key,
+                value);
     }
   }
   template <typename T>

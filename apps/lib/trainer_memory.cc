@@ -58,14 +58,14 @@ void add_plans(const TrainingSetup& setup, const engine::PlanSummary& training,
                const engine::PlanSummary& evaluation, MemoryPlan& plan) {
   plan.operations = training.operations;
   plan.arena = std::max(training.arena, evaluation.arena);
-  const auto evaluation_plans = std::min<int64_t>(
-      static_cast<int64_t>(evaluation_batches(setup, plan.batch).size()),
-      static_cast<int64_t>(PlanCache<layers::InferenceStep>::kMost));
+  const auto evaluation_plans =
+      std::min<int64_t>(static_cast<int64_t>(evaluation_batches(setup, plan.batch).size()),
+                        static_cast<int64_t>(PlanCache<layers::InferenceStep>::kMost));
   plan.prepared = training.constants + evaluation_plans * evaluation.constants;
 }
 
-// What another batch size would take, planned aside in arenas of its own (whose pages nobody touches).
-// Empty if the system refuses even the address space.
+// What another batch size would take, planned aside in arenas of its own (whose pages nobody
+// touches). Empty if the system refuses even the address space.
 std::optional<MemoryPlan> plan_aside(const TrainingSetup& setup, int64_t batch) {
   try {
     layers::TrainingOptions options;
@@ -110,8 +110,8 @@ int64_t extrapolated(const MemoryPlan& small, const MemoryPlan& larger, int64_t 
   int64_t candidate = batch, bytes = needed;
   while (candidate > 1) {
     // The estimate in proportion errs on the small side only by what does not depend on the batch.
-    const auto guess = static_cast<int64_t>(static_cast<double>(candidate) *
-                                            static_cast<double>(limit) / static_cast<double>(bytes));
+    const auto guess = static_cast<int64_t>(
+        static_cast<double>(candidate) * static_cast<double>(limit) / static_cast<double>(bytes));
     candidate = std::clamp<int64_t>(guess, 1, candidate - 1);
     const auto plan = plan_aside(setup, candidate);
     if (!plan) continue;
@@ -120,13 +120,15 @@ int64_t extrapolated(const MemoryPlan& small, const MemoryPlan& larger, int64_t 
   }
   const std::string advice =
       bytes <= limit ? fmt::format("use --batch {} ({:.1f} MB)", candidate, megabytes(bytes))
-                     : fmt::format("not even --batch {} fits ({:.1f} MB); freeze more, or use a "
-                                   "machine with more memory",
-                                   candidate, megabytes(bytes));
-  fail_input(fmt::format("--batch {}: needs {:.1f} MB, {:.1f} MB are available, {} bytes ({:.1f} MB) "
-                         "are missing: {}",
-                         setup.options.batch, megabytes(needed), megabytes(limit), needed - limit,
-                         megabytes(needed - limit), advice));
+                     : fmt::format(
+                           "not even --batch {} fits ({:.1f} MB); freeze more, or use a "
+                           "machine with more memory",
+                           candidate, megabytes(bytes));
+  fail_input(
+      fmt::format("--batch {}: needs {:.1f} MB, {:.1f} MB are available, {} bytes ({:.1f} MB) "
+                  "are missing: {}",
+                  setup.options.batch, megabytes(needed), megabytes(limit), needed - limit,
+                  megabytes(needed - limit), advice));
 }
 
 }  // namespace

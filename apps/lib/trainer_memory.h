@@ -15,8 +15,8 @@ struct MemoryPlan {
   int64_t operations = 0;  // of the training step
   int64_t arena = 0;       // shared by training and evaluation
   int64_t parameters = 0, gradients = 0, adam = 0;
-  int64_t prepared = 0;    // weights that training and evaluation plans have folded or packed
-  int64_t pictures = 0;    // batches read ahead, and the cache
+  int64_t prepared = 0;  // weights that training and evaluation plans have folded or packed
+  int64_t pictures = 0;  // batches read ahead, and the cache
   int64_t total() const { return arena + parameters + gradients + adam + prepared + pictures; }
 };
 

@@ -144,6 +144,7 @@ void check_options(const TrainOptions& o) {
   in_range("--workers", o.workers, 0, 256);
   in_range("--cache-mb", o.cache_mb, 0, 100'000'000);
   in_range("--threads", o.threads, 0, 4096);
+  in_range("--recalibrate", o.recalibrate, 0, INT64_MAX);
   in_range("--max-steps", o.max_steps, 0, INT64_MAX);
   in_range("--stem-channels", o.stem_channels, 1, 1024);
   in_range("--head", o.head_hidden, 0, 1'000'000);

@@ -51,11 +51,15 @@ struct TrainOptions {
   kernels::CrossEntropyForm loss = kernels::CrossEntropyForm::kLogits;
   // none | balanced (n / (2 n_class)) | R:F (weights of real and fake)
   std::string class_weights = "none";
+  // Training pictures that renew the statistics of trained batch norms before each evaluation; 0:
+  // none (Keras and PyTorch do not: their moving averages need some hundred steps to follow the
+  // weights).
+  int64_t recalibrate = 1024;
   uint64_t seed = 1;
 
   // Machine and output.
   kernels::DeviceKind device = kernels::DeviceKind::kCpu;
-  int threads = 0;  // 0: all processors
+  int threads = 0;               // 0: all processors
   std::filesystem::path out;     // the run folder; empty with resume: that of the resumed run
   std::filesystem::path resume;  // a last.safetensors to go on with; empty: a new run
   std::filesystem::path trace;   // Chrome trace of a few steps; empty: none
@@ -66,9 +70,9 @@ struct TrainOptions {
   std::optional<int64_t> resume_epochs;
 };
 
-// What a resumed run goes by: `recorded` for everything that enters the numbers; from `given` out (if
-// empty: the folder of given.resume), data and threads (if not empty or 0), workers, cache, trace,
-// print_plan, quiet, max_steps, resume_epochs.
+// What a resumed run goes by: `recorded` for everything that enters the numbers; from `given` out
+// (if empty: the folder of given.resume), data and threads (if not empty or 0), workers, cache,
+// trace, print_plan, quiet, max_steps, resume_epochs.
 TrainOptions resumed_options(const TrainOptions& recorded, const TrainOptions& given);
 
 // Spellings for flags and files: "keras" | "pytorch" (Adam and initialisation), "inference" |
@@ -104,8 +108,8 @@ std::vector<float> class_weights(const std::string& text, int64_t real_count, in
 // The options as TOML, one line each, keys as the flags without dashes: data, allow-leak, strict,
 // fit, resize, workers, cache-mb, flip, balanced-sampling, weights, keep-head, variant, pool,
 // input-scale, bn-epsilon, force, input-size, stem-channels, head, activation, init, freeze,
-// frozen-bn, epochs, batch, lr, adam, adam-epsilon, loss, class-weights, seed, device, threads, out,
-// resume, trace, print-plan, quiet, max-steps. Absent optional ones are left out.
+// frozen-bn, epochs, batch, lr, adam, adam-epsilon, loss, class-weights, recalibrate, seed, device,
+// threads, out, resume, trace, print-plan, quiet, max-steps. Absent optional ones are left out.
 std::string config_text(const TrainOptions& options);
 // Sets what the TOML text gives, leaves the rest. Throws Error(kInput) naming `where` and the line
 // for bad syntax, an unknown key or a value of a wrong type.

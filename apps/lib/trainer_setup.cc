@@ -125,10 +125,12 @@ bool uses_batch_statistics(const TrainingSetup& setup) {
 void check_batch_norm_rows(const TrainingSetup& setup) {
   if (!setup.batch_statistics) return;
   const int64_t side = (setup.model.classifier->options().input_size + 31) / 32;
-  const int64_t smallest = std::min<int64_t>(setup.options.batch, setup.train->pictures_per_epoch());
+  const int64_t smallest =
+      std::min<int64_t>(setup.options.batch, setup.train->pictures_per_epoch());
   if (smallest == 1 && side == 1) {
-    fail_input("--batch: batches of one picture of this size give batch norm one value per channel: "
-               "use --batch 2 or more, or --freeze backbone");
+    fail_input(
+        "--batch: batches of one picture of this size give batch norm one value per channel: "
+        "use --batch 2 or more, or --freeze backbone");
   }
 }
 
@@ -137,8 +139,7 @@ void make_optimiser(TrainingSetup& setup) {
   optim::AdamOptions adam;
   adam.learning_rate = o.learning_rate;
   adam.placement = o.adam;
-  adam.epsilon =
-      o.adam_epsilon.value_or(o.adam == kernels::AdamEpsilon::kKeras ? 1e-7 : 1e-8);
+  adam.epsilon = o.adam_epsilon.value_or(o.adam == kernels::AdamEpsilon::kKeras ? 1e-7 : 1e-8);
   setup.adam = std::make_unique<optim::Adam>(setup.model.classifier->table(), adam);
   if (!o.resume.empty()) load_moments(o.resume.string(), *setup.adam);
 }
@@ -155,8 +156,8 @@ void make_sessions(TrainingSetup& setup, const data::ClassCounts& counts) {
   if (setup.classes.fake == 0) std::ranges::reverse(session.class_weight);
   setup.session = std::make_unique<TrainingSession>(*setup.model.classifier, *setup.adam,
                                                     setup.exec, setup.arena, session);
-  setup.inference = std::make_unique<InferenceSession>(*setup.model.classifier, setup.exec,
-                                                       setup.arena, o.batch);
+  setup.inference =
+      std::make_unique<InferenceSession>(*setup.model.classifier, setup.exec, setup.arena, o.batch);
 }
 
 void resume_options(TrainingSetup& setup, std::ostream& out) {
@@ -213,9 +214,10 @@ TrainingSetup prepare_training(const TrainOptions& options, std::ostream& out) {
   setup.test = loaders.make(data::Split::kTest);
   setup.val = loaders.make(data::Split::kVal);
   if (!setup.test && !setup.val) {
-    fail_input(fmt::format("{}: has no pictures in test or val, so that nothing could be judged: "
-                           "put some there",
-                           o.data.string()));
+    fail_input(
+        fmt::format("{}: has no pictures in test or val, so that nothing could be judged: "
+                    "put some there",
+                    o.data.string()));
   }
   check_batch_norm_rows(setup);
   make_optimiser(setup);

@@ -155,7 +155,7 @@ def training(freeze, variant, batch):
         loss = torch.nn.functional.cross_entropy(net(x), labels)
         loss.backward()
         optimiser.step()
-        return float(loss)
+        return float(loss.detach())
     return step, flops
 
 

@@ -2,6 +2,7 @@
 #include "kernels/check.h"
 #include "kernels/conv2d.h"
 #include "kernels/onednn/conv2d_common.h"
+#include "kernels/onednn/conv2d_subpixel.h"
 #include "kernels/onednn/conv2d_turned.h"
 
 namespace verace::kernels::cpu {
@@ -57,6 +58,7 @@ class OneDnnBackwardData final : public ConvBackwardData {
 std::unique_ptr<ConvBackwardData> plan_conv_backward_data(const Exec& exec, const ConvGeometry& g) {
   validate(g);
   if (one::can_turn(g)) return one::plan_turned(exec, g);
+  if (one::wants_subpixel(g)) return one::plan_subpixel(exec, g);
   return std::make_unique<OneDnnBackwardData>(exec, g);
 }
 

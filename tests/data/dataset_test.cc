@@ -160,6 +160,7 @@ TEST_CASE("manifest: errors name the line") {
                  "list.csv:2: text after a closing"));
   CHECK(contains(manifest_error("path,label\na\"b.jpg,real\n"), "list.csv:2: a quote inside"));
   CHECK(contains(manifest_error(std::string("path,label\na\0b.jpg,real\n", 24)), "zero byte"));
+  CHECK(contains(manifest_error("path,label\n\"a\nb.jpg\",real\n1,2,3\n"), "list.csv:4: 3 fields"));
   CHECK(contains(manifest_error("path,label\n"), "no pictures"));
   CHECK(contains(manifest_error("path,label,video\na.jpg,real,v\nb.jpg,fake,v\n"),
                  "list.csv:3: video 'v' is fake here and real in line 2"));

@@ -379,12 +379,15 @@ TEST_CASE("write_png: round trip, replacement, errors") {
     CHECK(back.height == image.height);
     CHECK(back.rgb == image.rgb);
   }
-  const auto entries = std::distance(fs::directory_iterator(dir.path()), fs::directory_iterator());
-  CHECK(entries == 1);  // no temporary file is left
+  const auto entries = [&] {
+    return std::distance(fs::directory_iterator(dir.path()), fs::directory_iterator());
+  };
+  CHECK(entries() == 1);  // no temporary file is left
   const fs::path lost = dir.path() / "none" / "x.png";
   CHECK(contains(input_error([&] { write_png(lost, smooth_image(2, 2)); }), "none/x.png: cannot"));
   fs::create_directories(dir.path() / "taken.png" / "inside");
   CHECK(contains(input_error([&] { write_png(dir.path() / "taken.png", smooth_image(2, 2)); }),
                  "cannot be put in place"));
+  CHECK(entries() == 2);  // nor after a failure
   CHECK_THROWS_AS(encode_png(Image{2, 2, {1}}), Error);
 }

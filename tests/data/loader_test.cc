@@ -289,16 +289,20 @@ TEST_CASE("shuffling: every sample once, another order each epoch and seed") {
   CHECK(order(1, 5, false) == identity);
   std::set<std::vector<int64_t>> seen;
   std::vector<double> place_sum(100, 0.0);
+  int64_t in_place = 0;
   for (int64_t epoch = 0; epoch < 200; ++epoch) {
     std::vector<int64_t> got = order(1, epoch, true);
     CHECK(got == order(1, epoch, true));
     for (size_t i = 0; i < 100; ++i)
       place_sum[static_cast<size_t>(got[i])] += static_cast<double>(i);
+    for (size_t i = 0; i < 100; ++i) in_place += got[i] == static_cast<int64_t>(i) ? 1 : 0;
     seen.insert(got);
     std::sort(got.begin(), got.end());
     CHECK(got == identity);
   }
   CHECK(seen.size() == 200);
+  // One sample per shuffle stays in place on average: 200, standard deviation 14.
+  CHECK(std::abs(in_place - 200) < 70);
   CHECK(order(1, 0, true) != order(2, 0, true));
   // The mean place of a sample over 200 epochs: 49.5, standard error 2.04.
   for (const double sum : place_sum) CHECK(std::abs(sum / 200 - 49.5) < 9.0);

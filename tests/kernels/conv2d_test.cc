@@ -125,6 +125,10 @@ std::vector<ConvGeometry> geometries() {
       geometry({3, 4, 5, 8}, 3, 2, 2, 1, 1, 1, 1),  // even filter
       geometry({3, 1, 1, 20}, 17, 1, 1, 1, 1, 0, 0),
       geometry({1, 5, 17, 1}, 1, 3, 3, 1, 1, 1, 1),
+      geometry({3, 10, 9, 3}, 8, 5, 4, 3, 2, 1, 0),  // few channels, strided
+      geometry({1, 9, 11, 2}, 5, 3, 3, 2, 3, 2, 1),  // the last pixels are read by none
+      geometry({1, 13, 8, 4}, 16, 3, 2, 1, 2, 1, 0),
+      geometry({2, 12, 9, 1}, 4, 2, 6, 2, 1, 0, 3),
       geometry({1, 6, 7, 5}, 3, 1, 1, 1, 1, 1, 2),  // padded 1x1
   };
 }

@@ -71,8 +71,10 @@ void check_directional(const std::string& freeze, FrozenBatchNorm frozen,
   TrainingStep t =
       classifier->plan_training(exec, std::make_shared<engine::Arena>(), 4, options_of(frozen));
   run_loss(t, batch);
-  int checked = 0;
+  int checked = 0, number = 0;
   for (engine::Parameter* parameter : classifier->table().trainable_parameters()) {
+    // Every kind of layer and block position comes round; all of them would take minutes.
+    if (number++ % 7 != 0 && !parameter->name.starts_with("fc")) continue;
     const std::vector<float> gradient(parameter->gradient.f32(),
                                       parameter->gradient.f32() + parameter->gradient.count());
     const std::vector<float> before(parameter->value.f32(),
