@@ -2,6 +2,8 @@
 if(NOT CMAKE_BUILD_TYPE)
   set(CMAKE_BUILD_TYPE Release CACHE STRING "" FORCE)
 endif()
+# -O2 compiles a third faster than CMake's -O3 and is as fast outside the kernels' loops, which ask for -O3 themselves.
+set(CMAKE_CXX_FLAGS_RELEASE "-O2 -DNDEBUG")
 set(CMAKE_CXX_STANDARD 20)
 set(CMAKE_CXX_STANDARD_REQUIRED ON)
 set(CMAKE_CXX_EXTENSIONS OFF)
@@ -19,8 +21,7 @@ target_compile_options(verace_options INTERFACE
   $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict>
   # One result on every machine: no contraction into FMA behind our back; errno is never read.
   -ffp-contract=off -fno-math-errno
-  $<$<BOOL:${VERACE_WERROR}>:-Werror>
-  $<$<CONFIG:Release>:-O3>)
+  $<$<BOOL:${VERACE_WERROR}>:-Werror>)
 if(NOT VERACE_ARCH STREQUAL "baseline")
   target_compile_options(verace_options INTERFACE -march=${VERACE_ARCH})
 endif()

@@ -1,5 +1,4 @@
-// Random choices about samples: order, balance and flips, each a function of (seed, epoch, sample)
-// alone, so that the number of workers or the moment of asking cannot change them.
+// Order, balance and flips of samples, as functions of (seed, epoch, sample) alone.
 #pragma once
 
 #include <cstdint>

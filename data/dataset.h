@@ -1,5 +1,4 @@
-// Labelled pictures: read from a directory tree or a CSV manifest, divided into train, val and
-// test, and refused when one video or person stands on two sides of that division.
+// Labelled pictures from a directory tree or a CSV manifest, divided into splits without leaks.
 #pragma once
 
 #include <array>

@@ -1,5 +1,4 @@
-// A window of positions over the epoch's order: workers fill its slots in any order, the consumer
-// empties them in order; so nothing that is delivered depends on timing.
+// A window over the epoch: workers fill its slots in any order, the consumer empties them in order.
 #include "data/loader.h"
 
 #include <fmt/format.h>

@@ -1,5 +1,4 @@
-// Batches of decoded pictures, made ahead of time by worker threads, in an order that depends on
-// the seed and the epoch only.
+// Batches of pictures, decoded ahead of time by workers, in an order that the seed decides.
 #pragma once
 
 #include <condition_variable>

@@ -1,5 +1,4 @@
-// PNG and BMP decoding with stb_image, after our own checks of what it does not check: checksums,
-// truncation, sizes.
+// PNG and BMP by stb_image, after our own checks of checksums, truncation and sizes.
 #include <fmt/format.h>
 
 #include <array>

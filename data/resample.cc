@@ -1,5 +1,4 @@
-// Pillow's resampling: per target position a row of 22-bit fixed-point weights; columns first,
-// rounded to 8 bits, then rows.
+// Pillow's resampling: 22-bit fixed-point weights; columns first, rounded to 8 bits, then rows.
 #include "data/resample.h"
 
 #include <fmt/format.h>

@@ -1,5 +1,4 @@
-// Drawn pictures with two independent yes-or-no properties, so that training, fine-tuning and
-// attacks can be shown and tested without any outside data.
+// Drawn pictures with two independent properties: data for demonstrations and tests.
 #pragma once
 
 #include <array>

@@ -29,10 +29,7 @@ int64_t rows_per_piece(int64_t rows) {
   return std::max(2 * kBlockRows, (share + kBlockRows - 1) / kBlockRows * kBlockRows);
 }
 
-int64_t piece_count(int64_t rows) {
-  const int64_t grain = rows_per_piece(rows);
-  return (rows + grain - 1) / grain;
-}
+int64_t piece_count(int64_t rows) { return (rows - 1) / rows_per_piece(rows) + 1; }
 
 // A tile of a block of rows: what one call of a summing function works on.
 struct Tile {
@@ -43,10 +40,10 @@ struct Tile {
   int64_t at(int64_t row) const { return row * c + first_channel; }
 };
 
-// Calls group(n, row, begin, end) for n = kRows rows at a time (a compile-time constant) and then
-// for single ones, over channels [begin, end) of the tile. Meanwhile the rows to come are
-// prefetched in each of `streams` (nullptr: none): the hardware loses the thread while accumulators
-// are read in between, and the sums would run at half of the memory bandwidth.
+// Calls group(n, row, begin, end) for n = kRows rows (a compile-time constant) and then single
+// ones, over channels [begin, end) of the tile. Rows to come are prefetched in each of `streams`
+// (nullptr: none): the hardware loses them while accumulators are read in between, at half of the
+// bandwidth.
 template <int kRows, typename Group>
 void for_row_groups(const Tile& tile, std::initializer_list<const float*> streams,
                     const Group& group) {
@@ -65,9 +62,8 @@ void for_row_groups(const Tile& tile, std::initializer_list<const float*> stream
       group(std::integral_constant<int, kRows>{}, row, begin, end);
     }
   }
-  for (; row < tile.end_row; ++row) {
-    group(std::integral_constant<int, 1>{}, row, int64_t{0}, tile.width);
-  }
+  constexpr std::integral_constant<int, 1> one{};
+  for (; row < tile.end_row; ++row) group(one, row, int64_t{0}, tile.width);
 }
 
 // Calls block(tile, a, b), which adds its rows to a[width] and b[width], for the whole tensor.
@@ -87,9 +83,10 @@ void sum_over_rows(const Exec& exec, int64_t rows, int64_t c, double* partial, c
         std::fill_n(b, width, 0.0f);
         block(Tile{r, std::min(r + kBlockRows, end), rows, c, j0, width}, a, b);
 #pragma omp simd
-        for (int64_t j = 0; j < width; ++j) sums[j0 + j] += static_cast<double>(a[j]);
-#pragma omp simd
-        for (int64_t j = 0; j < width; ++j) sums[c + j0 + j] += static_cast<double>(b[j]);
+        for (int64_t j = 0; j < width; ++j) {
+          sums[j0 + j] += static_cast<double>(a[j]);
+          sums[c + j0 + j] += static_cast<double>(b[j]);
+        }
       }
     }
   });
@@ -107,12 +104,11 @@ void add_deviations(const float* x, const float* shift, const Tile& tile, float*
   for_row_groups<4>(tile, {x}, [&](auto rows, int64_t row, int64_t begin, int64_t end) {
     const float* here = x + tile.at(row);
     const float* tile_shift = shift + tile.first_channel;
-    const int64_t c = tile.c;
 #pragma omp simd
     for (int64_t j = begin; j < end; ++j) {
       float sum = a[j], squares = b[j];
       for (int i = 0; i < rows; ++i) {
-        const float d = here[i * c + j] - tile_shift[j];
+        const float d = here[i * tile.c + j] - tile_shift[j];
         sum += d;
         squares += d * d;
       }
@@ -217,10 +213,10 @@ struct Incoming {
 // Calls body(fork, mask) with compile-time constants that say which parts `in` has.
 template <typename Body>
 void with_parts(const Incoming& in, const Body& body) {
-  if (in.dy2 != nullptr && in.y != nullptr) return body(std::true_type{}, std::true_type{});
-  if (in.dy2 != nullptr) return body(std::true_type{}, std::false_type{});
-  if (in.y != nullptr) return body(std::false_type{}, std::true_type{});
-  body(std::false_type{}, std::false_type{});
+  const auto with = [&](auto fork) {
+    in.y != nullptr ? body(fork, std::true_type{}) : body(fork, std::false_type{});
+  };
+  in.dy2 != nullptr ? with(std::true_type{}) : with(std::false_type{});
 }
 
 // a += dz, b += dz * xhat over a block; kStore: dz goes to dshortcut as well.
@@ -229,7 +225,6 @@ void add_gradients(const BatchNormBackward& args, const Incoming& in, const Tile
                    float* b) {
   const float* mean = args.mean + tile.first_channel;
   const float* inv_std = args.inv_std + tile.first_channel;
-  const int64_t c = tile.c;
   const auto group = [&](auto rows, int64_t row, int64_t begin, int64_t end) {
     const int64_t at = tile.at(row);
     const Incoming here = in.from<kFork, kMask>(at);
@@ -239,10 +234,10 @@ void add_gradients(const BatchNormBackward& args, const Incoming& in, const Tile
     for (int64_t j = begin; j < end; ++j) {
       float sum = a[j], product = b[j];
       for (int i = 0; i < rows; ++i) {
-        const float dz = here.dz<kFork, kMask>(i * c + j);
+        const float dz = here.dz<kFork, kMask>(i * tile.c + j);
         sum += dz;
-        product += dz * ((x[i * c + j] - mean[j]) * inv_std[j]);
-        if constexpr (kStore) store[i * c + j] = dz;
+        product += dz * ((x[i * tile.c + j] - mean[j]) * inv_std[j]);
+        if constexpr (kStore) store[i * tile.c + j] = dz;
       }
       a[j] = sum;
       b[j] = product;
@@ -322,8 +317,8 @@ namespace cpu {
 void batch_norm_statistics(const Exec& exec, const BatchNormStatistics& args) {
   VERACE_CHECK(args.rows > 0 && args.c > 0 && args.epsilon > 0.0);
   VERACE_CHECK((args.running_mean == nullptr) == (args.running_var == nullptr));
-  VERACE_CHECK(args.running_mean == nullptr ||
-               (args.rows >= 2 && args.momentum >= 0.0 && args.momentum <= 1.0));
+  VERACE_CHECK(args.running_mean == nullptr || args.rows >= 2);
+  VERACE_CHECK(args.momentum >= 0.0 && args.momentum <= 1.0);
   const size_t c = static_cast<size_t>(args.c);
   const auto shift = std::make_unique_for_overwrite<float[]>(c);
   const auto sums =
@@ -360,8 +355,8 @@ void batch_norm_backward(const Exec& exec, const BatchNormBackward& args) {
   const bool gradients = args.dgamma_mode != GradMode::kSkip || args.dbeta_mode != GradMode::kSkip;
   // Without dx the first pass is the one that writes dshortcut.
   const bool need_sums = gradients || batch || args.dx == nullptr;
-  float* aligned =
-      args.scratch + reinterpret_cast<uintptr_t>(args.scratch) % sizeof(double) / sizeof(float);
+  const uintptr_t address = reinterpret_cast<uintptr_t>(args.scratch);
+  float* aligned = args.scratch + address % sizeof(double) / sizeof(float);
   double* sums = reinterpret_cast<double*>(aligned);
   float* factors = aligned + 2 * piece_count(args.rows) * 2 * args.c;
   const DxFactors f{factors, factors + args.c, factors + 2 * args.c};

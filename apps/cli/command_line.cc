@@ -8,7 +8,7 @@
 #include <cstdio>
 #include <map>
 #include <memory>
-#include <new>
+#include <new>  // NOLINT(raw-memory): for std::bad_alloc
 
 #include "kernels/check.h"
 

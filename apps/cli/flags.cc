@@ -122,8 +122,10 @@ void Flags::argument(const std::string& name, const std::string& help, std::stri
 
 void Flags::arguments(const std::string& name, const std::string& help,
                       std::vector<std::string>& target) {
-  CLI::Option* option =
-      app_.add_option(name, help)->type_name("")->expected(1, std::numeric_limits<int>::max() / 2);
+  CLI::Option* option = app_.add_option(name, help)
+                            ->type_name("")
+                            ->expected(1, std::numeric_limits<int>::max() / 2)
+                            ->allow_extra_args();
   entries_.push_back(
       {name,
        [&target, option](const std::string&, const std::string&) { target = option->results(); },

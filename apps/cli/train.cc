@@ -83,17 +83,6 @@ void declare_network(Flags& flags, apps::TrainOptions& o) {
               });
 }
 
-// The flag exists from the moment on that training knows it.
-template <typename TrainOptions>
-void declare_recalibration(Flags& flags, TrainOptions& o) {
-  if constexpr (requires { o.recalibrate; }) {
-    flags.value("--recalibrate", "N",
-                "Pictures that renew the batch norms' statistics before each evaluation; 0: none "
-                "(default 1024)",
-                into(o.recalibrate, 0));
-  }
-}
-
 void declare_optimisation(Flags& flags, apps::TrainOptions& o) {
   flags.group("Optimisation");
   flags.value("--epochs", "N", "Passes over the training pictures (default 3)", into(o.epochs, 1));
@@ -121,7 +110,9 @@ void declare_optimisation(Flags& flags, apps::TrainOptions& o) {
                 std::ranges::replace(o.class_weights, ',', ':');
                 apps::class_weights(o.class_weights, 1, 1);
               });
-  declare_recalibration(flags, o);
+  flags.value("--recalibrate", "N",
+              "Pictures that renew batch-norm statistics before evaluation; 0: none (default 1024)",
+              into(o.recalibrate, 0));
   flags.value("--seed", "N", "Of new weights, order and mirroring (default 1)", into(o.seed));
 }
 
@@ -146,32 +137,15 @@ void declare(Flags& flags, Options& o) {
 }
 
 void check_resume(const Flags& flags, Options& o) {
-  for (const char* flag : {"--weights",
-                           "--head",
-                           "--activation",
-                           "--freeze",
-                           "--frozen-bn",
-                           "--init",
-                           "--input-size",
-                           "--width",
-                           "--batch",
-                           "--lr",
-                           "--adam",
-                           "--adam-epsilon",
-                           "--loss",
-                           "--class-weights",
-                           "--seed",
-                           "--no-flip",
-                           "--balanced-sampling",
-                           "--fit",
-                           "--resize",
-                           "--allow-leak",
-                           "--strict",
-                           "--device",
-                           "--variant",
-                           "--pool",
-                           "--input-scale",
-                           "--bn-epsilon",
+  for (const char* flag : {"--weights",     "--head",          "--activation",
+                           "--freeze",      "--frozen-bn",     "--init",
+                           "--input-size",  "--width",         "--batch",
+                           "--lr",          "--adam",          "--adam-epsilon",
+                           "--loss",        "--class-weights", "--seed",
+                           "--recalibrate", "--no-flip",       "--balanced-sampling",
+                           "--fit",         "--resize",        "--allow-leak",
+                           "--strict",      "--device",        "--variant",
+                           "--pool",        "--input-scale",   "--bn-epsilon",
                            "--force"}) {
     flags.refuse_both("--resume", flag, "a resumed run keeps what it was started with");
   }

@@ -30,9 +30,13 @@ struct Schedule {
   int64_t pretraining_epochs, finetuning_epochs;
 };
 Schedule schedule(bool quick) {
-  if (quick) return {{100, 20, 40}, 2, 4};
-  return {{300, 50, 100}, 6, 6};
+  if (quick) return {{200, 20, 40}, 3, 4};
+  return {{1000, 100, 200}, 6, 8};
 }
+
+// Layers of this size are too small to divide: a second thread only waits for the first, for very
+// long where other programs want the processors too.
+int threads_of(const DemoOptions& options) { return options.threads == 0 ? 1 : options.threads; }
 
 void make_folder(const fs::path& folder) {
   std::error_code error;
@@ -52,7 +56,7 @@ class Demo {
       : options_(options),
         schedule_(schedule(options.quick)),
         out_(out),
-        exec_(kernels::make_exec(options.device, options.threads)),
+        exec_(kernels::make_exec(options.device, threads_of(options))),
         shapes_(options.out / "shapes"),
         textures_(options.out / "textures") {}
 
@@ -99,13 +103,13 @@ void Demo::render() {
 TrainOptions Demo::common() const {
   TrainOptions train;
   train.input_size = kSize;
-  train.batch = 32;
+  train.batch = 16;
   train.learning_rate = 1e-3;
   train.flip = true;
   train.cache_mb = 64;
   train.seed = options_.seed;
   train.device = options_.device;
-  train.threads = options_.threads;
+  train.threads = threads_of(options_);
   train.quiet = options_.quiet;
   return train;
 }

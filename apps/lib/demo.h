@@ -19,7 +19,7 @@ struct DemoOptions {
   bool quick = false;         // fewer pictures and epochs
   uint64_t seed = 1;
   kernels::DeviceKind device = kernels::DeviceKind::kCpu;
-  int threads = 0;  // 0: all processors
+  int threads = 0;  // 0: one, the network is small
   bool quiet = false;
 };
 

@@ -57,7 +57,7 @@ class OneDnnBackwardData final : public ConvBackwardData {
 
 std::unique_ptr<ConvBackwardData> plan_conv_backward_data(const Exec& exec, const ConvGeometry& g) {
   validate(g);
-  if (one::can_turn(g)) return one::plan_turned(exec, g);
+  if (one::can_turn(g) && one::turning_pays(g)) return one::plan_turned(exec, g);
   if (one::wants_subpixel(g)) return one::plan_subpixel(exec, g);
   return std::make_unique<OneDnnBackwardData>(exec, g);
 }

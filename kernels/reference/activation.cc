@@ -1,4 +1,4 @@
-// Element-wise operations, plainly.
+// Element-wise operations and the bias gradient, plainly: one element after the other.
 #include "kernels/activation.h"
 
 #include "kernels/check.h"

@@ -39,8 +39,8 @@ void write(GradMode mode, double value, float* gradient, int64_t j) {
 void batch_norm_statistics(const Exec&, const BatchNormStatistics& args) {
   VERACE_CHECK(args.rows > 0 && args.c > 0 && args.epsilon > 0.0);
   VERACE_CHECK((args.running_mean == nullptr) == (args.running_var == nullptr));
-  VERACE_CHECK(args.running_mean == nullptr ||
-               (args.rows >= 2 && args.momentum >= 0.0 && args.momentum <= 1.0));
+  VERACE_CHECK(args.running_mean == nullptr || args.rows >= 2);
+  VERACE_CHECK(args.momentum >= 0.0 && args.momentum <= 1.0);
   const double n = static_cast<double>(args.rows);
   for (int64_t j = 0; j < args.c; ++j) {
     double sum = 0.0, squares = 0.0;

@@ -1,4 +1,4 @@
-// Pooling, plainly.
+// Max pooling and global average pooling, plainly: one output element after the other.
 #include "kernels/pool.h"
 
 #include <algorithm>

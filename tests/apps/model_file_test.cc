@@ -111,7 +111,9 @@ TEST_CASE("a backbone gets a new head") {
   randomise(classifier, 2);
   save_model(folder / "m", classifier);
   const HeadOptions head{.hidden = 7, .slope = 0.1, .seed = 3, .input_size = 48};
-  const LoadedModel model = load_backbone(folder / "m", {.head_slope = 0.5}, head);
+  weights::Overrides of_the_old_head;
+  of_the_old_head.head_slope = 0.5;
+  const LoadedModel model = load_backbone(folder / "m", of_the_old_head, head);
   CHECK(model.classifier->options().head_hidden == 7);
   CHECK(model.classifier->options().head_slope == 0.1);
   CHECK(model.classifier->options().input_size == 48);
@@ -129,10 +131,11 @@ TEST_CASE("overrides and refusals name file and flag") {
   const TempFolder folder;
   layers::Classifier classifier(narrow_network());
   save_model(folder / "m", classifier);
-  CHECK(contains(input_error([&] { load_model(folder / "m", {.variant = engine::Variant::kV1}); }),
-                 "--variant"));
-  const LoadedModel forced =
-      load_model(folder / "m", {.variant = engine::Variant::kV1, .force = true});
+  weights::Overrides other;
+  other.variant = engine::Variant::kV1;
+  CHECK(contains(input_error([&] { load_model(folder / "m", other); }), "--variant"));
+  other.force = true;
+  const LoadedModel forced = load_model(folder / "m", other);
   CHECK(forced.classifier->options().backbone.variant == engine::Variant::kV1);
   CHECK(contains(input_error([&] { load_model(folder / "none"); }), "none"));
 

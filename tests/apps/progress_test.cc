@@ -28,7 +28,7 @@ TEST_CASE("the bar fills the room that is left, never more") {
   for (int columns = 0; columns < 130; ++columns) {
     CHECK(progress_text(kHalf, true, columns).size() <= static_cast<size_t>(columns));
   }
-  CHECK(progress_text(kHalf, true, 62).find('[') == std::string::npos);
+  CHECK(progress_text(kHalf, true, 55).find('[') == std::string::npos);
   CHECK(progress_text(kHalf, false, 120).find('[') == std::string::npos);
 }
 

@@ -36,7 +36,7 @@ data::Batch random_batch(int64_t n) {
   data::Batch batch;
   batch.pixels = random_pixels(n);
   for (int64_t i = 0; i < n; ++i) {
-    batch.labels.push_back(i % 2);
+    batch.labels.push_back(static_cast<int32_t>(i % 2));
     batch.flip.push_back(i % 3 == 0);
     batch.sample_index.push_back(i);
   }

@@ -234,10 +234,12 @@ TEST_CASE("the guard sets the flag once and restores the handlers") {
     CHECK(stop_signal() == SIGINT);
     struct sigaction now = {};
     sigaction(SIGINT, nullptr, &now);
-    CHECK(now.sa_handler == SIG_DFL);  // a second signal would end the process
+    const bool is_default = now.sa_handler == SIG_DFL;
+    CHECK(is_default);  // a second signal would end the process
   }
   sigaction(SIGINT, nullptr, &after);
-  CHECK(after.sa_handler == before.sa_handler);
+  const bool restored = after.sa_handler == before.sa_handler;
+  CHECK(restored);
   set_stop_signal(0);
 }
 

@@ -1,5 +1,4 @@
-// Helpers of the data tests: temporary directories, pictures by formula, JPEG and PNG bytes made
-// here.
+// Helpers of the data tests: temporary directories, pictures by formula, JPEG and PNG bytes.
 #pragma once
 
 #include <doctest/doctest.h>

@@ -1,5 +1,4 @@
-// The loader: equal batches for any number of workers, broken pictures, cache, balance, order,
-// flips.
+// The loader: equal batches for any number of workers, broken pictures, cache, balance, flips.
 #include "data/loader.h"
 
 #include <fmt/format.h>

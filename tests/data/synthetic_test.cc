@@ -1,5 +1,4 @@
-// The drawn data set: deterministic, balanced, independent properties, readable by the data set
-// reader.
+// The drawn data set: deterministic, balanced, readable by load_dataset().
 #include "data/synthetic.h"
 
 #include <cstdlib>

@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """Makes resize.bin: what Pillow's BILINEAR and NEAREST give for pictures made by a formula.
 
-Needs Pillow and numpy only for making the file; the tests read the committed one. Format, all numbers
-little-endian uint32: count; then per case filter (0 bilinear, 1 nearest), in_h, in_w, out_h, out_w, stored
-(1: the out_h * out_w * 3 bytes follow; 0: two words with the FNV-1a 64 hash of them follow, low word first).
-The sources are not stored: value(i) of picture [h, w, 3] is the top byte of a hash of i, see source().
+Needs Pillow and numpy only for making the file; the tests read the committed one. Format, all
+numbers little-endian uint32: count; then per case filter (0 bilinear, 1 nearest), in_h, in_w, out_h,
+out_w, stored (1: the out_h * out_w * 3 bytes follow; 0: two words with the FNV-1a 64 hash of them
+follow, low word first). The sources are not stored: value(i) of picture [h, w, 3] is the top byte of
+a hash of i, see source().
 """
 import struct
 import sys

@@ -38,7 +38,6 @@ const test::Tolerance kElementwise = test::tolerance(OpClass::kElementwise, 1);
 enum class Alias { kNone, kFirst, kSecond };
 
 // --- leaky ReLU forward
-// ---------------------------------------------------------------------------------------
 
 using ForwardOp = std::function<void(const Exec&, const LeakyReluForward&)>;
 
@@ -98,7 +97,6 @@ TEST_CASE("planted faults in leaky ReLU forward are caught") {
 }
 
 // --- leaky ReLU backward
-// --------------------------------------------------------------------------------------
 
 using BackwardOp = std::function<void(const Exec&, const LeakyReluBackward&)>;
 
@@ -192,7 +190,6 @@ TEST_CASE("planted faults in leaky ReLU backward are caught") {
 }
 
 // --- add
-// ------------------------------------------------------------------------------------------------------
 
 using AddOp = std::function<void(const Exec&, const Add&)>;
 
@@ -240,7 +237,6 @@ TEST_CASE("planted faults in the addition are caught") {
 }
 
 // --- bias gradient
-// --------------------------------------------------------------------------------------------
 
 using BiasOp = std::function<void(const Exec&, const BiasGradient&)>;
 

@@ -52,7 +52,6 @@ Floats activations(const Shape& s, uint64_t seed, float offset) {
 }
 
 // --- statistics
-// -----------------------------------------------------------------------------------------------
 
 struct Moments {
   Doubles mean, variance;  // biased
@@ -283,7 +282,6 @@ TEST_CASE("inverse_std") {
 }
 
 // --- apply
-// ----------------------------------------------------------------------------------------------------
 
 // Inputs of one normalisation.
 struct Layer {
@@ -376,7 +374,6 @@ TEST_CASE("planted faults in apply are caught") {
 }
 
 // --- backward
-// -------------------------------------------------------------------------------------------------
 
 enum class Alias { kNone, kDy, kDy2 };
 
@@ -650,7 +647,6 @@ TEST_CASE("planted faults in backward are caught") {
 }
 
 // --- gradients by finite differences
-// --------------------------------------------------------------------------
 
 // sum of w * relu(gamma * xhat + beta + shortcut) in double, with the batch's own or fixed
 // statistics.
@@ -774,7 +770,6 @@ TEST_CASE("backward agrees with finite differences of the whole operation") {
 }
 
 // --- threads, folding
-// -----------------------------------------------------------------------------------------
 
 // All results of one forward and backward pass, one after the other.
 Floats everything(const Exec& exec, const Shape& shape) {

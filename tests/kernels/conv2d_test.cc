@@ -129,7 +129,8 @@ std::vector<ConvGeometry> geometries() {
       geometry({1, 9, 11, 2}, 5, 3, 3, 2, 3, 2, 1),  // the last pixels are read by none
       geometry({1, 13, 8, 4}, 16, 3, 2, 1, 2, 1, 0),
       geometry({2, 12, 9, 1}, 4, 2, 6, 2, 1, 0, 3),
-      geometry({1, 6, 7, 5}, 3, 1, 1, 1, 1, 1, 2),  // padded 1x1
+      geometry({8, 7, 6, 16}, 16, 3, 3, 1, 1, 1, 1),  // many narrow images
+      geometry({1, 6, 7, 5}, 3, 1, 1, 1, 1, 1, 2),    // padded 1x1
   };
 }
 

@@ -91,7 +91,6 @@ TEST_CASE("output sizes agree with counting windows") {
 }
 
 // --- max pooling forward
-// --------------------------------------------------------------------------------------
 
 struct Pooled {
   Doubles y;
@@ -261,7 +260,6 @@ TEST_CASE("planted faults in max pooling forward are caught") {
 }
 
 // --- max pooling backward
-// -------------------------------------------------------------------------------------
 
 using BackwardOp = std::function<void(const Exec&, const MaxPoolBackward&)>;
 
@@ -383,7 +381,6 @@ TEST_CASE("planted faults in max pooling backward are caught") {
 }
 
 // --- global average pooling
-// -----------------------------------------------------------------------------------
 
 const std::vector<Nhwc> kAverageShapes = {
     {1, 1, 1, 1}, {2, 7, 7, 5}, {3, 4, 6, 33}, {2, 7, 7, 257}, {5, 1, 9, 64}};
