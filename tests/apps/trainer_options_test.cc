@@ -14,7 +14,8 @@ namespace {
 TrainOptions unusual_options() {
   TrainOptions o;
   o.data = "faces \"x\"\n\\y.csv";
-  o.allow_leak = o.strict = o.flip = o.keep_head = o.balanced_sampling = o.print_plan = o.quiet = true;
+  o.allow_leak = o.strict = o.flip = o.keep_head = o.balanced_sampling = o.print_plan = o.quiet =
+      true;
   o.fit = data::Fit::kCrop;
   o.resize = data::ResizeFilter::kNearest;
   o.workers = 5;

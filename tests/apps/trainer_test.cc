@@ -5,6 +5,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <csignal>
 #include <nlohmann/json.hpp>
 #include <sstream>
@@ -13,9 +14,11 @@
 #include "apps/lib/signals.h"
 #include "apps/lib/trainer_batches.h"
 #include "apps/lib/trainer_memory.h"
+#include "apps/lib/trainer_recalibrate.h"
 #include "apps/lib/trainer_setup.h"
 #include "tests/apps/training_support.h"
 #include "tests/support/faults.h"
+#include "weights/atomic_file.h"
 
 namespace verace::apps {
 namespace {
@@ -147,9 +150,76 @@ TEST_CASE("a stopped and resumed run ends in the same bits") {
   CHECK(contains(input_error([&] { trained(resume); }), "--epochs"));
   resume.resume_epochs = 3;
   resume.threads = 2;
+  resume.max_steps = 1;
   const std::string report = trained(resume);
   CHECK(contains(report, "2 threads instead of 1"));
-  CHECK(contains(report, "epoch 3/3"));
+  CHECK(contains(report, "stopped in epoch 3 after step 1"));
+}
+
+TEST_CASE("resuming needs all of the checkpoint") {
+  const TempFolder folder;
+  trained(tiny_run(folder / "whole"));
+  TrainOptions part = tiny_run(folder / "part");
+  part.max_steps = 4;
+  trained(part);
+  const std::string last = folder / "part/last.safetensors";
+  const std::string untouched = read_text(last);
+  const auto resumed_differs = [&](auto damage) {
+    weights::write_file_atomically(last, untouched);
+    LoadedModel model = load_model(last);
+    optim::Adam adam(model.classifier->table(), {});
+    load_moments(last, adam);
+    Checkpoint checkpoint = read_checkpoint(last);
+    damage(*model.classifier, adam, checkpoint);
+    save_checkpoint(last, *model.classifier, adam, checkpoint);
+    TrainOptions resume;
+    resume.resume = last;
+    resume.quiet = true;
+    trained(resume);
+    return !first_difference(folder / "whole/last.safetensors", last).empty();
+  };
+  CHECK_FALSE(resumed_differs([](auto&, auto&, auto&) {}));
+  test::expect_caught("second moment lost", !resumed_differs([](auto&, auto& adam, auto&) {
+                        std::ranges::fill(adam.moments().back().v.f32_span(), 0.0f);
+                      }));
+  test::expect_caught("optimiser's step lost",
+                      !resumed_differs([](auto&, auto& adam, auto&) { adam.set_step(0); }));
+  test::expect_caught("another place in the epoch", !resumed_differs([](auto&, auto&, auto& c) {
+                        --c.state.step;
+                        --c.state.global_step;
+                      }));
+  test::expect_caught("one bit of one weight", !resumed_differs([](auto& model, auto&, auto&) {
+                        float& w =
+                            *model.table().find("layer2.0.conv1")->parameter("weight").value.f32();
+                        w = std::nextafter(w, 2.0f);
+                      }));
+}
+
+TEST_CASE("fresh batch-norm statistics do not depend on the old ones") {
+  const TempFolder folder;
+  const auto statistics = [&](int64_t pictures, bool disturbed, const std::string& freeze) {
+    TrainOptions options = tiny_run(folder / "run");
+    options.recalibrate = pictures;
+    options.freeze = freeze;
+    std::ostringstream out;
+    TrainingSetup setup = prepare_training(options, out);
+    const auto stem = setup.model.classifier->table().find("bn1")->parameters.at(2).get();
+    REQUIRE(stem->name == "bn1.running_mean");
+    if (disturbed) std::ranges::fill(stem->value.f32_span(), 123.0f);
+    const auto before = snapshot(*setup.model.classifier);
+    recalibrate(setup, {});
+    const auto after = snapshot(*setup.model.classifier);
+    for (size_t i = 0; i < before.size(); ++i) {
+      if (!contains(before[i].first, "running_")) CHECK(before[i].second == after[i].second);
+    }
+    return stem->value.f32()[0];
+  };
+  const float fresh = statistics(1024, false, "none");
+  CHECK(fresh != 0.0f);
+  CHECK(statistics(1024, true, "none") == fresh);
+  CHECK(statistics(5, false, "none") != fresh);
+  CHECK(statistics(0, false, "none") == 0.0f);
+  CHECK(statistics(1024, false, "stages:0") == 0.0f);  // frozen
 }
 
 TEST_CASE("frozen parameters and statistics keep every byte") {

@@ -23,7 +23,8 @@ nlohmann::json golden() {
 
 TEST_CASE("every layer stands where Keras lists it") {
   std::map<std::string, int> index;
-  for (const auto& layer : golden()["layers"]) index[layer["name"]] = layer["index"];
+  const nlohmann::json document = golden();
+  for (const auto& layer : document["layers"]) index[layer["name"]] = layer["index"];
   Classifier classifier({});
   int checked = 0;
   for (const auto& layer : classifier.table().layers()) {
@@ -37,7 +38,8 @@ TEST_CASE("every layer stands where Keras lists it") {
 }
 
 TEST_CASE("keras:K freezes what Keras' own layers[:K] freezes") {
-  const nlohmann::json sets = golden()["sets"];
+  const nlohmann::json document = golden();
+  const nlohmann::json& sets = document["sets"];
   Classifier classifier({});
   for (const auto& [k, entry] : sets.items()) {
     optim::freeze(classifier.table(), "keras:" + k);

@@ -19,7 +19,8 @@ namespace {
 ClassifierOptions narrow() {
   ClassifierOptions options;
   options.backbone.stem_channels = 8;
-  options.input_size = 32;
+  options.input_size =
+      64;  // 2x2 in the last stage: batch norm over 1x1 and a few samples is ill-conditioned
   options.head_hidden = 16;
   options.head_slope = 0.05;
   return options;
@@ -41,8 +42,8 @@ std::unique_ptr<Classifier> make_narrow() {
 }
 
 struct Batch {
-  std::vector<float> pictures = test::uniform(4 * 32 * 32 * 3, 9, 0.0f, 1.0f);
-  std::vector<int32_t> labels = {0, 1, 1, 0};
+  std::vector<float> pictures = test::uniform(8 * 64 * 64 * 3, 9, 0.0f, 1.0f);
+  std::vector<int32_t> labels = {0, 1, 1, 0, 1, 0, 0, 1};
 };
 
 double run_loss(TrainingStep& t, const Batch& batch) {
@@ -50,8 +51,8 @@ double run_loss(TrainingStep& t, const Batch& batch) {
   std::copy(batch.labels.begin(), batch.labels.end(), t.step.memory().i32(t.labels));
   t.step.run();
   double sum = 0;
-  for (int i = 0; i < 4; ++i) sum += t.step.memory().f32(t.loss)[i];
-  return sum / 4;
+  for (int i = 0; i < 8; ++i) sum += t.step.memory().f32(t.loss)[i];
+  return sum / 8;
 }
 
 TrainingOptions options_of(FrozenBatchNorm frozen) {
@@ -69,9 +70,10 @@ void check_directional(const std::string& freeze, FrozenBatchNorm frozen,
   optim::freeze(classifier->table(), freeze);
   const Batch batch;
   TrainingStep t =
-      classifier->plan_training(exec, std::make_shared<engine::Arena>(), 4, options_of(frozen));
+      classifier->plan_training(exec, std::make_shared<engine::Arena>(), 8, options_of(frozen));
   run_loss(t, batch);
-  int checked = 0, number = 0;
+  int number = 0;
+  std::vector<double> errors;
   for (engine::Parameter* parameter : classifier->table().trainable_parameters()) {
     // Every kind of layer and block position comes round; all of them would take minutes.
     if (number++ % 7 != 0 && !parameter->name.starts_with("fc")) continue;
@@ -98,11 +100,14 @@ void check_directional(const std::string& freeze, FrozenBatchNorm frozen,
     const double close = (loss_at(step / 2) - loss_at(-step / 2)) / (step * square);
     const double ratio = (4 * close - wide) / 3;
     std::copy(before.begin(), before.end(), parameter->value.f32());
-    INFO(freeze, " ", parameter->name, " ratio ", ratio, " (wide ", wide, ", close ", close, ")");
-    CHECK(std::abs(ratio - 1.0) < 0.1);
-    ++checked;
+    INFO(freeze, std::string(frozen == FrozenBatchNorm::kBatch ? " batch " : " inference "),
+         parameter->name, " ratio ", ratio, " (wide ", wide, ", close ", close, ")");
+    CHECK(std::abs(ratio - 1.0) < 0.3);  // a kink of a ReLU may lie between the two losses
+    errors.push_back(std::abs(ratio - 1.0));
   }
-  CHECK(checked > 3);
+  REQUIRE(errors.size() > 3);
+  std::ranges::nth_element(errors, errors.begin() + static_cast<int64_t>(errors.size()) / 2);
+  CHECK(errors[errors.size() / 2] < 0.06);  // but not at most parameters
 }
 
 }  // namespace
@@ -124,7 +129,7 @@ TEST_CASE("a trained convolution under a frozen batch norm") {
     // As check_directional, on one early and one late convolution.
     const Batch batch;
     TrainingStep t =
-        classifier->plan_training(kernels::make_exec(device), std::make_shared<engine::Arena>(), 4,
+        classifier->plan_training(kernels::make_exec(device), std::make_shared<engine::Arena>(), 8,
                                   options_of(FrozenBatchNorm::kInference));
     run_loss(t, batch);
     for (const std::string name : {"layer1.0.conv2", "layer4.1.conv3", "layer2.0.downsample.0"}) {
@@ -156,7 +161,7 @@ TEST_CASE("frozen parameters and statistics do not move by a bit; trained ones d
     TrainingOptions options = options_of(FrozenBatchNorm::kInference);
     options.append_update = [&](engine::StepBuilder& b) { adam.append_update(b); };
     TrainingStep t = classifier->plan_training(kernels::make_exec(kernels::DeviceKind::kCpu),
-                                               std::make_shared<engine::Arena>(), 4, options);
+                                               std::make_shared<engine::Arena>(), 8, options);
     std::vector<std::vector<float>> before;
     for (const engine::Parameter* p : classifier->table().parameters()) {
       before.emplace_back(p->value.f32(), p->value.f32() + p->value.count());
@@ -183,7 +188,7 @@ TEST_CASE("frozen batch norm with batch statistics: outputs follow the batch, st
     auto classifier = make_narrow();
     optim::freeze(classifier->table(), "backbone");
     TrainingStep t =
-        classifier->plan_training(exec, std::make_shared<engine::Arena>(), 4, options_of(mode));
+        classifier->plan_training(exec, std::make_shared<engine::Arena>(), 8, options_of(mode));
     const engine::Tensor& mean = classifier->table().find("bn1")->parameter("running_mean").value;
     const std::vector<float> before(mean.f32(), mean.f32() + mean.count());
     losses.push_back(run_loss(t, batch));
@@ -197,7 +202,7 @@ TEST_CASE("what nobody wants is not computed") {
   const auto count = [&](const std::string& freeze, const std::string& kind) {
     optim::freeze(classifier->table(), freeze);
     const TrainingStep t = classifier->plan_training(kernels::make_exec(kernels::DeviceKind::kCpu),
-                                                     std::make_shared<engine::Arena>(), 4,
+                                                     std::make_shared<engine::Arena>(), 8,
                                                      options_of(FrozenBatchNorm::kInference));
     return std::ranges::count_if(t.step.operations(),
                                  [&](const engine::Operation& o) { return o.kind == kind; });
