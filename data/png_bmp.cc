@@ -15,10 +15,12 @@ namespace {
 // A small file can unpack to gigabytes. While stb_image works, no block larger than this is given.
 thread_local size_t block_limit = 0;
 
-void* limited_alloc(size_t size) { return size > block_limit ? nullptr : std::malloc(size); }
+void* limited_alloc(size_t size) {
+  return size > block_limit ? nullptr : std::malloc(size);  // NOLINT(raw-memory): stb's hook
+}
 
 void* limited_realloc(void* block, size_t size) {
-  return size > block_limit ? nullptr : std::realloc(block, size);
+  return size > block_limit ? nullptr : std::realloc(block, size);  // NOLINT(raw-memory): stb's
 }
 
 }  // namespace
@@ -28,7 +30,7 @@ void* limited_realloc(void* block, size_t size) {
 #define STBI_NO_STDIO
 #define STBI_MALLOC(size) limited_alloc(size)
 #define STBI_REALLOC(block, size) limited_realloc(block, size)
-#define STBI_FREE(block) std::free(block)
+#define STBI_FREE(block) std::free(block)  // NOLINT(raw-memory): stb's hook
 #define STB_IMAGE_IMPLEMENTATION
 #define STB_IMAGE_STATIC
 #pragma GCC diagnostic push

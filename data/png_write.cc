@@ -8,7 +8,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <memory>
-#include <new>
+#include <new>  // NOLINT(raw-memory): for std::bad_alloc
 #include <utility>
 
 #include "data/image.h"

@@ -171,7 +171,8 @@ void write_synthetic_dataset(const std::filesystem::path& directory,
     for (int64_t i = 0; i < pictures; ++i, ++index) {
       const auto label = static_cast<int32_t>(i % 2);
       const auto other = static_cast<int32_t>(i / 2 % 2);
-      const auto shape = static_cast<Shape>(options.label_by_shape ? label : other);
+      const auto drawn = static_cast<Shape>(options.label_by_shape ? label : other);
+      const Shape shape = options.only_shape.value_or(drawn);
       const auto texture = static_cast<Texture>(options.label_by_shape ? other : label);
       const std::filesystem::path folder =
           directory / kSplitNames[split] / kClassNames[static_cast<size_t>(label)];

@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 
 #include "data/image.h"
 
@@ -25,6 +26,8 @@ struct SyntheticOptions {
   // false: real = stripes, fake = checker. true: real = disc, fake = square. The other property is
   // distributed evenly inside of each class (exactly if the number is even).
   bool label_by_shape = false;
+  // Only this shape, with labels by texture; empty: both. Not with label_by_shape.
+  std::optional<Shape> only_shape = {};
 };
 
 // Writes DIR/{train,val,test}/{real,fake}/NUMBER.png as load_dataset() reads it. No picture occurs

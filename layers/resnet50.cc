@@ -88,8 +88,8 @@ Value ResNet50::append_block(engine::StepBuilder& b, const BuildOptions& options
   const Value a = block.units[0].append(b, options, {.x = x, .shortcut = {}, .relu = true});
   const Value c = block.units[1].append(b, options, {.x = a, .shortcut = {}, .relu = true});
   Value shortcut = x;
-  // The projection's output has no ReLU of its own, so no backward reads it. The block's own input is
-  // read again by the first convolution's backward.
+  // The projection's output has no ReLU of its own, so no backward reads it. The block's own input
+  // is read again by the first convolution's backward.
   bool overwrite = !b.needs_gradient(a);
   if (!block.projection.empty()) {
     shortcut = block.projection[0].append(b, options, {.x = x});

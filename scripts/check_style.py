@@ -23,6 +23,7 @@ import make_map  # noqa: E402
 CPP = {".h", ".cuh", ".cc", ".cu"}
 SOURCE = CPP | {".py", ".sh"}
 MAX_FILE, MAX_FUNCTION, MAX_KERNEL, MAX_PARAMETERS, MAX_LINE = 400, 60, 80, 8, 100
+MAX_WIDE_LINE = 125
 LEVEL = {"kernels": 0, "engine": 1, "layers": 2, "optim": 2, "data": 2, "weights": 2,
          "apps/lib": 3, "apps/cli": 4, "bench": 5, "tests": 5}
 MEMORY = "engine/memory.cc"
@@ -77,8 +78,10 @@ def check_source(file):
     file.each("tab", re.compile("\t"), "tab: indent with spaces")
     file.each("open-end", OPEN_END, "an open end needs its issue: TO" "DO(#12)")
     for number, line in enumerate(file.lines, 1):
-        if len(line) > MAX_LINE:
-            file.report("line-length", number, f"{len(line)} columns, at most {MAX_LINE}")
+        # clang-format keeps the product to MAX_LINE; scripts and tests hold literals that it cannot break.
+        most = MAX_LINE if file.is_product else MAX_WIDE_LINE
+        if len(line) > most:
+            file.report("line-length", number, f"{len(line)} columns, at most {most}")
     if len(file.lines) > MAX_FILE and file.room != "tests":
         file.report("file-length", MAX_FILE + 1, f"{len(file.lines)} lines, at most {MAX_FILE}")
     first = 1 if file.lines and file.lines[0].startswith("#!") else 0

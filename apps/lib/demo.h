@@ -19,7 +19,7 @@ struct DemoOptions {
   bool quick = false;         // fewer pictures and epochs
   uint64_t seed = 1;
   kernels::DeviceKind device = kernels::DeviceKind::kCpu;
-  int threads = 0;  // 0: one, the network is small
+  int threads = 0;  // 0: all processors
   bool quiet = false;
 };
 
@@ -35,8 +35,9 @@ struct DemoResult {
 // Folder for a demonstration without a given one: runs/demo, or runs/demo-2 ... if that is taken.
 std::filesystem::path free_demo_folder();
 
-// Renders two data sets of equal look, trains a narrow ResNet-50 from scratch to tell shapes, then
-// fine-tunes it with the first 15 Keras layers frozen under a new head to tell textures; evaluates,
+// Renders two data sets, trains a narrow ResNet-50 from scratch to tell striped squares from
+// checkered ones, then fine-tunes it with the first 15 Keras layers frozen under a new head on a
+// smaller set of discs; evaluates,
 // judges single pictures and attacks. Explains itself on `out`; leaves everything in options.out,
 // with a summary.txt. Throws Error(kInput) when the folder is not empty or cannot be made.
 DemoResult run_demo(const DemoOptions& options, std::ostream& out);

@@ -106,8 +106,10 @@ void RunFolder::write_metrics(const std::vector<EpochMetrics>& epochs) const {
   for (const EpochMetrics& epoch : epochs) lines += to_json(epoch) + "\n";
   weights::write_file_atomically(metrics().string(), lines);
   if (epochs.empty()) return;
-  weights::write_file_atomically(curve().string(),
-                                 curve_svg(epochs, folder_.lexically_normal().string()));
+  // The name alone: pictures get around, and the path to them is nobody's business.
+  const std::filesystem::path name =
+      std::filesystem::absolute(folder_ / "x").parent_path().filename();
+  weights::write_file_atomically(curve().string(), curve_svg(epochs, name.string()));
 }
 
 }  // namespace verace::apps

@@ -43,6 +43,16 @@ std::set<int64_t> evaluation_batches(const TrainingSetup& setup, int64_t batch) 
   return sizes;
 }
 
+// Filters and their moments are stored in another order of dimensions (stored_tensor).
+int64_t saving_bytes(const engine::LayerTable& table) {
+  int64_t bytes = 0;
+  for (const auto& layer : table.layers()) {
+    if (layer->kind != engine::LayerKind::kConvolution) continue;
+    bytes += layer->parameter("weight").value.bytes() * (layer->trainable ? 3 : 1);
+  }
+  return bytes;
+}
+
 MemoryPlan common_plan(const TrainingSetup& setup, int64_t batch) {
   MemoryPlan plan;
   plan.batch = batch;
@@ -51,6 +61,7 @@ MemoryPlan common_plan(const TrainingSetup& setup, int64_t batch) {
   // Each trainable parameter has a first and a second moment, and one gradient.
   plan.gradients = plan.adam / 2;
   plan.pictures = picture_bytes(setup, batch);
+  plan.saving = saving_bytes(setup.model.classifier->table());
   return plan;
 }
 
@@ -136,9 +147,12 @@ int64_t extrapolated(const MemoryPlan& small, const MemoryPlan& larger, int64_t 
 std::string memory_text(const MemoryPlan& p) {
   return fmt::format(
       "plan: batch {}, {} operations; arena {:.1f} MB, parameters {:.1f} MB, gradients {:.1f} MB, "
-      "Adam {:.1f} MB, prepared weights {:.1f} MB, pictures {:.1f} MB; peak {:.1f} MB",
+      "Adam {:.1f} MB, prepared weights {:.1f} MB, pictures {:.1f} MB, saving {:.1f} MB; peak "
+      "{:.1f} "
+      "MB",
       p.batch, p.operations, megabytes(p.arena), megabytes(p.parameters), megabytes(p.gradients),
-      megabytes(p.adam), megabytes(p.prepared), megabytes(p.pictures), megabytes(p.total()));
+      megabytes(p.adam), megabytes(p.prepared), megabytes(p.pictures), megabytes(p.saving),
+      megabytes(p.total()));
 }
 
 int64_t available_memory() {

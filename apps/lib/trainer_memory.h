@@ -17,7 +17,10 @@ struct MemoryPlan {
   int64_t parameters = 0, gradients = 0, adam = 0;
   int64_t prepared = 0;  // weights that training and evaluation plans have folded or packed
   int64_t pictures = 0;  // batches read ahead, and the cache
-  int64_t total() const { return arena + parameters + gradients + adam + prepared + pictures; }
+  int64_t saving = 0;    // reordered copies while a checkpoint is written
+  int64_t total() const {
+    return arena + parameters + gradients + adam + prepared + pictures + saving;
+  }
 };
 
 // "plan: batch 64, ...", one line.

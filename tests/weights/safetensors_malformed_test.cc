@@ -26,7 +26,7 @@ struct Case {
   const char* message;
 };
 
-const std::vector<Case>& malformed_headers() {
+const std::vector<Case>& malformed_headers() {  // NOLINT(function-length): a table
   static const std::vector<Case> cases{
       {"unknown dtype", R"({"a":{"dtype":"F31","shape":[1],"data_offsets":[0,4]}})", 4,
        "unknown dtype 'F31'"},
