@@ -12,6 +12,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -102,7 +103,7 @@ class Step {
   friend class StepBuilder;
   std::shared_ptr<Arena> arena_;
   std::vector<Operation> preparations_, operations_;
-  std::vector<ValueInfo> values_;
+  std::deque<ValueInfo> values_;
   std::vector<int64_t> offsets_;
   std::vector<int32_t> first_use_, last_use_;  // by storage
   std::vector<std::unique_ptr<Tensor>> constants_;
@@ -153,7 +154,7 @@ class StepBuilder {
   int32_t storage(Value v) const { return info(v).storage; }
 
   kernels::Exec exec_;
-  std::vector<ValueInfo> values_;
+  std::deque<ValueInfo> values_;  // a deque: references from info() outlive further values
   std::vector<Operation> preparations_, operations_;
   std::vector<std::unique_ptr<Tensor>> constants_;
   std::vector<std::function<void()>> tape_;

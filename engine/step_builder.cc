@@ -90,7 +90,7 @@ struct Uses {
   std::vector<int32_t> first, last;
 };
 
-Uses lifetimes_of(const std::vector<ValueInfo>& values, const std::vector<Operation>& operations) {
+Uses lifetimes_of(const std::deque<ValueInfo>& values, const std::vector<Operation>& operations) {
   const auto end = static_cast<int32_t>(operations.size());
   Uses uses{std::vector<int32_t>(values.size(), -1), std::vector<int32_t>(values.size(), -1)};
   std::vector<int32_t> owner(values.size(), -1);  // by storage: the value that it holds now
