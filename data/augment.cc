@@ -1,8 +1,6 @@
 // Fisher-Yates on counter-based random numbers; the balanced walk through both classes.
 #include "data/augment.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <numeric>
 #include <utility>
@@ -10,6 +8,7 @@
 #include "data/dataset.h"
 #include "engine/rng.h"
 #include "kernels/check.h"
+#include "kernels/format.h"
 
 namespace verace::data {
 namespace {
@@ -59,9 +58,9 @@ std::vector<int64_t> balanced_order(std::span<const int32_t> labels, const Order
     }
     if (members.empty()) {
       fail_input(
-          fmt::format("balanced sampling needs both classes, but there are no pictures of "
-                      "class {}; add some or switch balancing off",
-                      kClassNames[static_cast<size_t>(label)]));
+          text::format("balanced sampling needs both classes, but there are no pictures of "
+                       "class {}; add some or switch balancing off",
+                       kClassNames[static_cast<size_t>(label)]));
     }
     walks[static_cast<size_t>(label)] = class_walk(members, label, count, options);
   }

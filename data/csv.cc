@@ -1,9 +1,8 @@
 // A small RFC 4180 reader that knows its line number.
 #include "data/csv.h"
 
-#include <fmt/format.h>
-
 #include "kernels/check.h"
+#include "kernels/format.h"
 
 namespace verace::data {
 namespace {
@@ -24,8 +23,8 @@ class Parser {
       const CsvRecord& last = result.back();
       if (last.fields.size() != expected) {
         fail(last.line,
-             fmt::format("{} fields where the header has {}; quote fields that hold commas",
-                         last.fields.size(), expected));
+             text::format("{} fields where the header has {}; quote fields that hold commas",
+                          last.fields.size(), expected));
       }
     }
     return result;
@@ -91,7 +90,7 @@ class Parser {
   }
 
   [[noreturn]] void fail(int64_t line, const std::string& what) const {
-    fail_input(fmt::format("{}:{}: {}", name_, line, what));
+    fail_input(text::format("{}:{}: {}", name_, line, what));
   }
 
   std::string_view text_;

@@ -1,9 +1,6 @@
 // The two readers of data sets, and what both share: counts and selection.
 #include "data/dataset.h"
 
-#include <fmt/format.h>
-#include <fmt/ranges.h>
-
 #include <algorithm>
 #include <optional>
 #include <unordered_map>
@@ -12,6 +9,7 @@
 #include "data/leak_check.h"
 #include "data/text.h"
 #include "kernels/check.h"
+#include "kernels/format.h"
 
 namespace verace::data {
 namespace {
@@ -59,8 +57,8 @@ std::string listing(const std::vector<std::string>& names) {
   if (names.empty()) return "no folders";
   const size_t shown = std::min<size_t>(names.size(), 8);
   std::vector<std::string> first(names.begin(), names.begin() + static_cast<ptrdiff_t>(shown));
-  for (std::string& name : first) name = fmt::format("'{}'", one_line(name));
-  return fmt::format("{}{}", fmt::join(first, ", "), shown < names.size() ? ", ..." : "");
+  for (std::string& name : first) name = text::format("'{}'", one_line(name));
+  return text::format("{}{}", text::join(first, ", "), shown < names.size() ? ", ..." : "");
 }
 
 class TreeReader {
@@ -77,8 +75,8 @@ class TreeReader {
     }
     if (!any) {
       fail_input(
-          fmt::format("{}: needs folders train, val or test with real and fake inside; found {}",
-                      name_of(root_), listing(found)));
+          text::format("{}: needs folders train, val or test with real and fake inside; found {}",
+                       name_of(root_), listing(found)));
     }
     return std::move(dataset_);
   }
@@ -89,8 +87,8 @@ class TreeReader {
     const std::vector<std::string> found = folders_in(directory);
     for (const std::string& name : found) {
       if (!index_of(kClassNames, name)) {
-        fail_input(fmt::format("{}: the classes must be folders named real and fake; found {}",
-                               name_of(directory), listing(found)));
+        fail_input(text::format("{}: the classes must be folders named real and fake; found {}",
+                                name_of(directory), listing(found)));
       }
     }
     for (size_t label = 0; label < kClassNames.size(); ++label) {
@@ -105,8 +103,8 @@ class TreeReader {
                                                fs::directory_options::follow_directory_symlink);
     for (; it != fs::recursive_directory_iterator(); ++it) {
       if (it.depth() > kMaxDepth) {
-        fail_input(fmt::format("{}: more than {} folders deep; remove links that lead in a circle",
-                               name_of(directory), kMaxDepth));
+        fail_input(text::format("{}: more than {} folders deep; remove links that lead in a circle",
+                                name_of(directory), kMaxDepth));
       }
       if (it->is_directory()) continue;
       if (!it->is_regular_file() || !is_picture_name(it->path())) {
@@ -125,10 +123,10 @@ class TreeReader {
     const std::string class_name = kClassNames[static_cast<size_t>(label)];
     // A picture of its own gets the split into its name: flat sets number each split from 1, and
     // equal numbers there do not mean equal videos.
-    const std::string video = below.has_parent_path()
-                                  ? class_name + "/" + below.parent_path().generic_string()
-                                  : fmt::format("{}/{}/{}", kSplitNames[static_cast<size_t>(split)],
-                                                class_name, below.string());
+    const std::string video =
+        below.has_parent_path() ? class_name + "/" + below.parent_path().generic_string()
+                                : text::format("{}/{}/{}", kSplitNames[static_cast<size_t>(split)],
+                                               class_name, below.string());
     return {path, label, video, "", split};
   }
 
@@ -144,7 +142,7 @@ class ManifestReader {
     const std::vector<std::byte> bytes = read_file(path_, kMaxManifestBytes, "manifest");
     const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
     const std::vector<CsvRecord> records = parse_csv(text, name_);
-    if (records.empty()) fail_input(fmt::format("{}: empty; needs a header path,label", name_));
+    if (records.empty()) fail_input(text::format("{}: empty; needs a header path,label", name_));
     read_header(records.front());
     for (size_t i = 1; i < records.size(); ++i) {
       dataset_.samples.push_back(sample(records[i]));
@@ -159,7 +157,7 @@ class ManifestReader {
                                                             "split"};
 
   [[noreturn]] void fail(int64_t line, const std::string& what) const {
-    fail_input(fmt::format("{}:{}: {}", name_, line, what));
+    fail_input(text::format("{}:{}: {}", name_, line, what));
   }
 
   void read_header(const CsvRecord& header) {
@@ -169,16 +167,16 @@ class ManifestReader {
       if (!column) {
         dataset_.ignored_columns.push_back(field);
       } else if (place_[*column]) {
-        fail(header.line, fmt::format("two columns are named '{}'; remove one", field));
+        fail(header.line, text::format("two columns are named '{}'; remove one", field));
       } else {
         place_[*column] = i;
       }
     }
     if (place_[kPath] && place_[kLabel]) return;
     fail(header.line,
-         fmt::format("the header needs the columns path and label, separated by commas; "
-                     "found {}",
-                     one_line(fmt::format("{}", fmt::join(header.fields, " | ")))));
+         text::format("the header needs the columns path and label, separated by commas; "
+                      "found {}",
+                      one_line(text::format("{}", text::join(header.fields, " | ")))));
   }
 
   std::string field(const CsvRecord& record, Column column) const {
@@ -192,13 +190,13 @@ class ManifestReader {
     result.path = path_.parent_path() / written;  // an absolute one replaces the directory
     std::error_code error;
     if (!fs::is_regular_file(result.path, error)) {
-      fail(record.line, fmt::format("{}: no such picture file; correct or remove the line",
-                                    name_of(result.path)));
+      fail(record.line, text::format("{}: no such picture file; correct or remove the line",
+                                     name_of(result.path)));
     }
     const std::string label = field(record, kLabel);
     if (label != "real" && label != "fake" && label != "0" && label != "1") {
       fail(record.line,
-           fmt::format("label '{}' is none of real, fake, 0 (real), 1 (fake)", one_line(label)));
+           text::format("label '{}' is none of real, fake, 0 (real), 1 (fake)", one_line(label)));
     }
     result.label = label == "fake" || label == "1" ? kFake : kReal;
     result.video = field(record, kVideo);
@@ -209,7 +207,7 @@ class ManifestReader {
     const std::string split = field(record, kSplit);
     const auto index = index_of(kSplitNames, split.empty() ? kSplitNames[0] : split);
     if (!index) {
-      fail(record.line, fmt::format("split '{}' is none of train, val, test", one_line(split)));
+      fail(record.line, text::format("split '{}' is none of train, val, test", one_line(split)));
     }
     result.split = static_cast<Split>(*index);
     return result;
@@ -221,10 +219,10 @@ class ManifestReader {
         video_labels_.try_emplace(sample.video, VideoLabel{sample.label, line});
     if (is_new || known->second.label == sample.label) return;
     fail(line,
-         fmt::format("video '{}' is {} here and {} in line {}; correct the label or name the "
-                     "videos apart",
-                     one_line(sample.video), kClassNames[static_cast<size_t>(sample.label)],
-                     kClassNames[static_cast<size_t>(known->second.label)], known->second.line));
+         text::format("video '{}' is {} here and {} in line {}; correct the label or name the "
+                      "videos apart",
+                      one_line(sample.video), kClassNames[static_cast<size_t>(sample.label)],
+                      kClassNames[static_cast<size_t>(known->second.label)], known->second.line));
   }
 
   struct VideoLabel {
@@ -242,13 +240,13 @@ class ManifestReader {
 Dataset read_any(const fs::path& path) {
   try {
     if (!fs::exists(path)) {
-      fail_input(fmt::format("{}: no such directory or manifest; check the path of the data set",
-                             name_of(path)));
+      fail_input(text::format("{}: no such directory or manifest; check the path of the data set",
+                              name_of(path)));
     }
     return fs::is_directory(path) ? TreeReader(path).read() : ManifestReader(path).read();
   } catch (const fs::filesystem_error& error) {
     const fs::path& where = error.path1().empty() ? path : error.path1();
-    fail_input(fmt::format("{}: cannot be read ({})", name_of(where), error.code().message()));
+    fail_input(text::format("{}: cannot be read ({})", name_of(where), error.code().message()));
   }
 }
 
@@ -258,13 +256,13 @@ Dataset load_dataset(const fs::path& dir_or_csv, const DatasetOptions& options) 
   Dataset dataset = read_any(dir_or_csv);
   const std::string name = name_of(dir_or_csv);
   if (dataset.samples.empty()) {
-    fail_input(fmt::format("{}: no pictures (.jpg .jpeg .png .bmp); {} other files were ignored",
-                           name, dataset.ignored_files));
+    fail_input(text::format("{}: no pictures (.jpg .jpeg .png .bmp); {} other files were ignored",
+                            name, dataset.ignored_files));
   }
   dataset.leak_report = describe_leaks(dataset.samples);
   if (!dataset.leak_report.empty() && !options.allow_leak) {
-    fail_input(fmt::format("{}: {}; divide by video and identity, or allow the leak", name,
-                           dataset.leak_report));
+    fail_input(text::format("{}: {}; divide by video and identity, or allow the leak", name,
+                            dataset.leak_report));
   }
   return dataset;
 }
@@ -282,7 +280,7 @@ std::vector<Sample> select_split(const Dataset& dataset, Split split,
   const auto counts = count_classes(dataset)[static_cast<size_t>(split)];
   for (size_t label = 0; label < kClassNames.size(); ++label) {
     if (counts[label] > 0) continue;
-    fail_input(fmt::format(
+    fail_input(text::format(
         "{}: no pictures of class {} in split {}; add some or ask for another "
         "split",
         one_line(name_for_errors), kClassNames[label], kSplitNames[static_cast<size_t>(split)]));

@@ -1,5 +1,4 @@
 // JPEG decoding with libjpeg-turbo; its errors and the warnings that mean lost data become Error.
-#include <fmt/format.h>
 
 #include <csetjmp>
 #include <cstdio>
@@ -11,6 +10,7 @@
 
 #include "data/codecs.h"
 #include "kernels/check.h"
+#include "kernels/format.h"
 
 namespace verace::data::internal {
 namespace {
@@ -127,8 +127,8 @@ int orientation_of(const jpeg_decompress_struct& info) {
 }
 
 [[noreturn]] void fail_damaged(const Reader& reader, const std::string& name) {
-  fail_input(fmt::format("{}: truncated or damaged JPEG ({}); replace or remove it", name,
-                         static_cast<const char*>(reader.message)));
+  fail_input(text::format("{}: truncated or damaged JPEG ({}); replace or remove it", name,
+                          static_cast<const char*>(reader.message)));
 }
 
 }  // namespace

@@ -1,12 +1,11 @@
 // A map from each picture, video and identity to the split where it was first seen.
 #include "data/leak_check.h"
 
-#include <fmt/format.h>
-
 #include <unordered_map>
 #include <unordered_set>
 
 #include "data/text.h"
+#include "kernels/format.h"
 
 namespace verace::data {
 namespace {
@@ -20,15 +19,15 @@ class LeakFinder {
     const auto [seen, is_new] = first_split_.try_emplace(key, split);
     if (is_new || seen->second == split) return;
     if (leaked_.insert(key).second && leaked_.size() == 1) {
-      example_ = fmt::format("{} '{}' is in {} and in {}", kind_, one_line(key),
-                             kSplitNames[static_cast<size_t>(seen->second)],
-                             kSplitNames[static_cast<size_t>(split)]);
+      example_ = text::format("{} '{}' is in {} and in {}", kind_, one_line(key),
+                              kSplitNames[static_cast<size_t>(seen->second)],
+                              kSplitNames[static_cast<size_t>(split)]);
     }
   }
 
   std::string report() const {
     if (leaked_.empty()) return "";
-    return fmt::format("{} ({} such)", example_, leaked_.size());
+    return text::format("{} ({} such)", example_, leaked_.size());
   }
 
  private:

@@ -1,13 +1,12 @@
 // A window over the epoch: workers fill its slots in any order, the consumer empties them in order.
 #include "data/loader.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <chrono>
 
 #include "data/augment.h"
 #include "kernels/check.h"
+#include "kernels/format.h"
 
 namespace verace::data {
 namespace {
@@ -83,8 +82,8 @@ bool Loader::next(Batch& batch) {
   }
   delivered_ += static_cast<int64_t>(batch.labels.size());
   if (delivered_ == 0) {
-    fail_input(fmt::format("none of {} pictures can be read; the first: {}", end,
-                           broken_.front().message));
+    fail_input(text::format("none of {} pictures can be read; the first: {}", end,
+                            broken_.front().message));
   }
   return !batch.labels.empty();
 }

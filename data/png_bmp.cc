@@ -1,5 +1,4 @@
 // PNG and BMP by stb_image, after our own checks of checksums, truncation and sizes.
-#include <fmt/format.h>
 
 #include <array>
 #include <cstdlib>
@@ -9,6 +8,7 @@
 
 #include "data/codecs.h"
 #include "kernels/check.h"
+#include "kernels/format.h"
 
 namespace {
 
@@ -87,21 +87,21 @@ PngFrame check_png(Bytes bytes, const std::string& name) {
   size_t at = 8;
   while (true) {
     if (bytes.size() - at < 12) {
-      fail_input(fmt::format("{}: truncated PNG; replace or remove it", name));
+      fail_input(text::format("{}: truncated PNG; replace or remove it", name));
     }
     const size_t length = big_endian_32(bytes, at);
     if (length > bytes.size() - at - 12) {
-      fail_input(fmt::format("{}: truncated PNG; replace or remove it", name));
+      fail_input(text::format("{}: truncated PNG; replace or remove it", name));
     }
     const Bytes type_and_data = bytes.subspan(at + 4, 4 + length);
     const std::string type(reinterpret_cast<const char*>(type_and_data.data()), 4);
     const bool intact = crc32(type_and_data) == big_endian_32(bytes, at + 8 + length);
     const bool critical = (type[0] & 0x20) == 0;
     if (critical && !intact) {
-      fail_input(fmt::format("{}: damaged PNG (wrong checksum); replace or remove it", name));
+      fail_input(text::format("{}: damaged PNG (wrong checksum); replace or remove it", name));
     }
     if ((at == 8) != (type == "IHDR") || (type == "IHDR" && length != 13)) {
-      fail_input(fmt::format("{}: damaged PNG (no header); replace or remove it", name));
+      fail_input(text::format("{}: damaged PNG (no header); replace or remove it", name));
     }
     if (type == "IHDR") {
       frame.width = big_endian_32(bytes, at + 8);
@@ -117,7 +117,7 @@ PngFrame check_png(Bytes bytes, const std::string& name) {
 // reads zeros past the end).
 std::pair<int64_t, int64_t> check_bmp(Bytes bytes, const std::string& name) {
   const auto truncated = [&] {
-    fail_input(fmt::format("{}: truncated BMP; replace or remove it", name));
+    fail_input(text::format("{}: truncated BMP; replace or remove it", name));
   };
   if (bytes.size() < 26) truncated();
   const int64_t offset = little_endian(bytes, 10, 4);
@@ -138,7 +138,7 @@ std::pair<int64_t, int64_t> check_bmp(Bytes bytes, const std::string& name) {
   constexpr uint32_t kPlain = 0;
   constexpr uint32_t kBitFields = 3;
   if (compression != kPlain && compression != kBitFields) {
-    fail_input(fmt::format("{}: compressed BMP is not read; convert it to PNG", name));
+    fail_input(text::format("{}: compressed BMP is not read; convert it to PNG", name));
   }
   if (offset + row_bytes * (height - 1) + last_row_bytes > static_cast<int64_t>(bytes.size())) {
     truncated();
@@ -178,8 +178,8 @@ Image decode_with_stb(Bytes bytes, int64_t height, int64_t width, const std::str
   }
   if (!pixels) {
     const char* reason = stbi_failure_reason();
-    fail_input(fmt::format("{}: damaged or unusual picture ({}); replace or remove it", name,
-                           reason != nullptr ? reason : "unknown reason"));
+    fail_input(text::format("{}: damaged or unusual picture ({}); replace or remove it", name,
+                            reason != nullptr ? reason : "unknown reason"));
   }
   VERACE_CHECK(w == width && h == height && channels >= 1 && channels <= 4, name);
   return {height, width, to_rgb(pixels.get(), height * width, channels)};

@@ -1,6 +1,5 @@
 // PNG writing: stb_image_write packs, we place the file whole or not at all.
 #include <fcntl.h>
-#include <fmt/format.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -14,6 +13,7 @@
 #include "data/image.h"
 #include "data/text.h"
 #include "kernels/check.h"
+#include "kernels/format.h"
 
 #define STBI_WRITE_NO_STDIO
 #define STB_IMAGE_WRITE_IMPLEMENTATION
@@ -32,7 +32,7 @@ class PendingFile {
   explicit PendingFile(const std::filesystem::path& path) : final_(path) {
     static std::atomic<uint64_t> serial{0};
     // Unique among processes and threads; the leading dot keeps it out of data sets.
-    temporary_ = path.parent_path() / fmt::format(".verace.{}.{}.tmp", ::getpid(), serial++);
+    temporary_ = path.parent_path() / text::format(".verace.{}.{}.tmp", ::getpid(), serial++);
     descriptor_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     if (descriptor_ < 0) fail("cannot be created");
   }
@@ -64,8 +64,8 @@ class PendingFile {
   // In the constructor the destructor will not run, but then there is nothing to remove either.
   [[noreturn]] void fail(const char* what) const {
     const int code = errno;
-    fail_input(fmt::format("{}: {} ({}); check the directory, its permissions and free space",
-                           name_of(final_), what, std::strerror(code)));
+    fail_input(text::format("{}: {} ({}); check the directory, its permissions and free space",
+                            name_of(final_), what, std::strerror(code)));
   }
 
   std::filesystem::path final_;

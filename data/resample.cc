@@ -1,14 +1,13 @@
 // Pillow's resampling: 22-bit fixed-point weights; columns first, rounded to 8 bits, then rows.
 #include "data/resample.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <cmath>
 #include <cstring>
 
 #include "data/text.h"
 #include "kernels/check.h"
+#include "kernels/format.h"
 
 namespace verace::data {
 namespace {
@@ -183,12 +182,13 @@ Image resize_short_side_and_crop(const Image& image, int64_t short_side, int64_t
 
 void check_fit_options(const FitOptions& options) {
   if (options.size < 1 || options.size > kMaxImageSide) {
-    fail_input(fmt::format("picture size {}: give 1 to {} pixels", options.size, kMaxImageSide));
+    fail_input(text::format("picture size {}: give 1 to {} pixels", options.size, kMaxImageSide));
   }
   const bool too_short = options.short_side != 0 && options.short_side < options.size;
   if (too_short || options.short_side > kMaxImageSide) {
-    fail_input(fmt::format("shorter side {} before cropping: give the picture size {} to {} pixels",
-                           options.short_side, options.size, kMaxImageSide));
+    fail_input(
+        text::format("shorter side {} before cropping: give the picture size {} to {} pixels",
+                     options.short_side, options.size, kMaxImageSide));
   }
 }
 
@@ -200,8 +200,8 @@ Image fit_to_square(const Image& image, const FitOptions& options,
   const int64_t longer = std::max(image.height, image.width);
   if (short_side * longer / std::min(image.height, image.width) > kMaxImageSide) {
     fail_input(
-        fmt::format("{}: {}x{} pixels are too elongated to be cropped to a square; stretch it",
-                    one_line(name_for_errors), image.width, image.height));
+        text::format("{}: {}x{} pixels are too elongated to be cropped to a square; stretch it",
+                     one_line(name_for_errors), image.width, image.height));
   }
   return resize_short_side_and_crop(image, short_side, size, options.filter);
 }

@@ -1,8 +1,6 @@
 // Draws the demonstration's pictures with +, -, *, / and sqrt only: those round equally everywhere.
 #include "data/synthetic.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <cmath>
 
@@ -10,6 +8,7 @@
 #include "data/text.h"
 #include "engine/rng.h"
 #include "kernels/check.h"
+#include "kernels/format.h"
 
 namespace verace::data {
 namespace {
@@ -129,12 +128,12 @@ void require_empty(const std::filesystem::path& directory) {
   const bool usable = !error && std::filesystem::is_directory(directory, error);
   if (!usable || error) {
     fail_input(
-        fmt::format("{}: cannot be made a directory ({})", name_of(directory), error.message()));
+        text::format("{}: cannot be made a directory ({})", name_of(directory), error.message()));
   }
   const bool empty = std::filesystem::is_empty(directory, error);
   if (error || !empty) {
-    fail_input(fmt::format("{}: is not empty; name a new directory for the drawn pictures",
-                           name_of(directory)));
+    fail_input(text::format("{}: is not empty; name a new directory for the drawn pictures",
+                            name_of(directory)));
   }
 }
 
@@ -180,7 +179,7 @@ void write_synthetic_dataset(const std::filesystem::path& directory,
         std::error_code error;
         std::filesystem::create_directories(folder, error);  // write_png names what went wrong
       }
-      write_png(folder / fmt::format("{:06}.png", index),
+      write_png(folder / text::format("{:06}.png", index),
                 render_shape(options.seed, index, options.size, shape, texture), Durability::kFast);
     }
   }

@@ -1,7 +1,6 @@
 // Buffers from anonymous memory maps, counted.
 #include "engine/memory.h"
 
-#include <fmt/format.h>
 #include <sys/mman.h>
 
 #include <algorithm>
@@ -9,6 +8,7 @@
 #include <utility>
 
 #include "kernels/check.h"
+#include "kernels/format.h"
 
 namespace verace::engine {
 namespace {
@@ -35,7 +35,7 @@ Buffer::Buffer(int64_t bytes) : bytes_(bytes) {
   void* address = mmap(nullptr, static_cast<size_t>(bytes), PROT_READ | PROT_WRITE,
                        MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (address == MAP_FAILED) {
-    fail_input(fmt::format(
+    fail_input(text::format(
         "not enough memory: {:.1f} MB more are needed on top of {:.1f} MB in use; "
         "use a smaller --batch",
         static_cast<double>(bytes) / 1e6, static_cast<double>(memory_use().current) / 1e6));

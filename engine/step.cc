@@ -1,9 +1,8 @@
 // Running a planned step.
 #include "engine/step.h"
 
-#include <fmt/format.h>
-
 #include "kernels/check.h"
+#include "kernels/format.h"
 
 namespace verace::engine {
 
@@ -24,24 +23,24 @@ void Step::run(Trace* trace, const Observer& observe) const {
 }
 
 std::string Step::plan_table() const {
-  std::string text = fmt::format("{:<6}{:<44}{:<24}{:>10}\n", "#", "operation", "kind", "MFLOP");
+  std::string text = text::format("{:<6}{:<44}{:<24}{:>10}\n", "#", "operation", "kind", "MFLOP");
   for (size_t i = 0; i < operations_.size(); ++i) {
     const Operation& operation = operations_[i];
-    text += fmt::format("{:<6}{:<44}{:<24}{:>10.1f}\n", i, operation.name, operation.kind,
-                        static_cast<double>(operation.flops) / 1e6);
+    text += text::format("{:<6}{:<44}{:<24}{:>10.1f}\n", i, operation.name, operation.kind,
+                         static_cast<double>(operation.flops) / 1e6);
   }
-  text += fmt::format("\n{:<44}{:<20}{:>12}{:>8}{:>8}{:>14}\n", "buffer", "shape", "bytes", "from",
-                      "to", "offset");
+  text += text::format("\n{:<44}{:<20}{:>12}{:>8}{:>8}{:>14}\n", "buffer", "shape", "bytes", "from",
+                       "to", "offset");
   for (size_t i = 0; i < values_.size(); ++i) {
     const ValueInfo& value = values_[i];
     const auto storage = static_cast<size_t>(value.storage);
     const bool alias = storage != i;
-    text += fmt::format("{:<44}{:<20}{:>12}{:>8}{:>8}{:>14}\n", value.name, to_string(value.shape),
-                        alias ? "in place" : std::to_string(value.bytes()), first_use_[storage],
-                        last_use_[storage], offsets_[i]);
+    text += text::format("{:<44}{:<20}{:>12}{:>8}{:>8}{:>14}\n", value.name, to_string(value.shape),
+                         alias ? "in place" : std::to_string(value.bytes()), first_use_[storage],
+                         last_use_[storage], offsets_[i]);
   }
   const auto mb = [](int64_t bytes) { return static_cast<double>(bytes) / 1e6; };
-  text += fmt::format(
+  text += text::format(
       "\n{} operations, {:.2f} GFLOP; arena {:.1f} MB (unshared {:.1f} MB), prepared weights "
       "{:.1f} MB\n",
       summary_.operations, static_cast<double>(summary_.flops) / 1e9, mb(summary_.arena),

@@ -1,14 +1,13 @@
 // The trace's table and file.
 #include "engine/trace.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <fstream>
 #include <map>
 #include <nlohmann/json.hpp>
 
 #include "kernels/check.h"
+#include "kernels/format.h"
 
 namespace verace::engine {
 
@@ -36,13 +35,13 @@ std::string Trace::table() const {
   std::vector<Row> rows;
   for (auto& [kind, row] : by_kind) rows.push_back(std::move(row));
   std::sort(rows.begin(), rows.end(), [](const Row& a, const Row& b) { return a.us > b.us; });
-  std::string text =
-      fmt::format("{:<28}{:>7}{:>12}{:>8}{:>10}\n", "operation", "calls", "ms", "share", "GFLOP/s");
+  std::string text = text::format("{:<28}{:>7}{:>12}{:>8}{:>10}\n", "operation", "calls", "ms",
+                                  "share", "GFLOP/s");
   for (const Row& row : rows) {
     const std::string rate =
-        row.flops > 0 ? fmt::format("{:.1f}", static_cast<double>(row.flops) / row.us / 1e3) : "";
-    text += fmt::format("{:<28}{:>7}{:>12.2f}{:>7.1f}%{:>10}\n", row.kind, row.calls, row.us / 1e3,
-                        100 * row.us / total, rate);
+        row.flops > 0 ? text::format("{:.1f}", static_cast<double>(row.flops) / row.us / 1e3) : "";
+    text += text::format("{:<28}{:>7}{:>12.2f}{:>7.1f}%{:>10}\n", row.kind, row.calls, row.us / 1e3,
+                         100 * row.us / total, rate);
   }
   return text;
 }
@@ -65,8 +64,8 @@ void Trace::write_chrome(const std::filesystem::path& path) const {
   out << document.dump();
   out.close();
   if (!out)
-    fail_input(fmt::format("{}: cannot write the trace; choose a writable place for --trace",
-                           path.string()));
+    fail_input(text::format("{}: cannot write the trace; choose a writable place for --trace",
+                            path.string()));
   std::filesystem::rename(temporary, path);
 }
 

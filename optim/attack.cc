@@ -1,12 +1,11 @@
 // FGSM from one gradient for any number of epsilons.
 #include "optim/attack.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <cmath>
 
 #include "kernels/check.h"
+#include "kernels/format.h"
 #include "kernels/perturb.h"
 
 namespace verace::optim {
@@ -17,7 +16,7 @@ Fgsm::Fgsm(const kernels::Exec& exec, engine::Differentiable& model,
   VERACE_CHECK(pictures.size() == labels.size() * static_cast<size_t>(model.picture_count()));
   for (const float pixel : pictures) {
     if (!(pixel >= 0.0f && pixel <= 1.0f)) {
-      fail_input(fmt::format("the attack needs pixels in [0, 1], but one is {}", pixel));
+      fail_input(text::format("the attack needs pixels in [0, 1], but one is {}", pixel));
     }
   }
   logits_.resize(labels.size() * static_cast<size_t>(model.class_count()));
@@ -27,8 +26,8 @@ Fgsm::Fgsm(const kernels::Exec& exec, engine::Differentiable& model,
 
 std::vector<float> Fgsm::adversarial(float epsilon) const {
   if (!(epsilon >= 0.0f) || !std::isfinite(epsilon)) {
-    fail_input(fmt::format("--epsilon {}: must be a number >= 0, in units of pixels from 0 to 1",
-                           epsilon));
+    fail_input(text::format("--epsilon {}: must be a number >= 0, in units of pixels from 0 to 1",
+                            epsilon));
   }
   std::vector<float> result(pictures_.size());
   kernels::fgsm_step(exec_, {.count = static_cast<int64_t>(result.size()),

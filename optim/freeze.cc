@@ -1,8 +1,6 @@
 // Parsing --freeze, setting the table, and the summary that a run prints.
 #include "optim/freeze.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <charconv>
 #include <functional>
@@ -11,6 +9,7 @@
 #include <vector>
 
 #include "kernels/check.h"
+#include "kernels/format.h"
 
 namespace verace::optim {
 namespace {
@@ -22,7 +21,8 @@ int64_t parse_number(const std::string& text, const std::string& digits, int64_t
   const char* end = digits.data() + digits.size();
   const auto [rest, error] = std::from_chars(digits.data(), end, value);
   if (error != std::errc() || rest != end || value < 0 || value > most) {
-    fail_input(fmt::format("--freeze {}: the number must be a whole one from 0 to {}", text, most));
+    fail_input(
+        text::format("--freeze {}: the number must be a whole one from 0 to {}", text, most));
   }
   return value;
 }
@@ -51,7 +51,7 @@ std::string nearest_names(const engine::LayerTable& table, const std::string& na
       names.emplace_back(distance(name, layer->keras_name), layer->keras_name);
   }
   std::ranges::sort(names);
-  return fmt::format("{}, {} or {}", names[0].second, names[1].second, names[2].second);
+  return text::format("{}, {} or {}", names[0].second, names[1].second, names[2].second);
 }
 
 void freeze_where(engine::LayerTable& table,
@@ -62,8 +62,8 @@ void freeze_where(engine::LayerTable& table,
 void freeze_through(engine::LayerTable& table, const std::string& text, const std::string& name) {
   const engine::Layer* last = table.find(name);
   if (last == nullptr) {
-    fail_input(fmt::format("--freeze {}: no layer has this name; did you mean {}?", text,
-                           nearest_names(table, name)));
+    fail_input(text::format("--freeze {}: no layer has this name; did you mean {}?", text,
+                            nearest_names(table, name)));
   }
   bool inside = true;
   for (const auto& layer : table.layers()) {
@@ -104,7 +104,7 @@ void freeze(engine::LayerTable& table, const std::string& text) {
     return freeze_where(table, [n](const engine::Layer& l) { return l.block <= n; });
   }
   if (!bare && form == "name") return freeze_through(table, text, rest);
-  fail_input(fmt::format("--freeze {}: unknown form; use {}", text, kForms));
+  fail_input(text::format("--freeze {}: unknown form; use {}", text, kForms));
 }
 
 std::string frozen_summary(const engine::LayerTable& table) {
@@ -119,7 +119,7 @@ std::string frozen_summary(const engine::LayerTable& table) {
     ++frozen_layers;
     names += (names.empty() ? "" : ", ") + layer->name;
   }
-  std::string text = fmt::format(
+  std::string text = text::format(
       "frozen: {} of {} layers with weights, {} parameters; trained: {} parameters; "
       "batch-norm statistics: {}\n",
       frozen_layers, layers, grouped(frozen), grouped(trainable), grouped(statistics));

@@ -1,14 +1,13 @@
 // SAX parsing of the header: one function per JSON event, the state says which may come.
 #include "weights/header_sax.h"
 
-#include <fmt/format.h>
-
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <unordered_set>
 #include <utility>
 
 #include "kernels/check.h"
+#include "kernels/format.h"
 #include "weights/safetensors_header.h"
 
 namespace verace::weights {
@@ -50,8 +49,8 @@ class HeaderSax final : public nlohmann::json_sax<Json> {
     const auto dtype = parse_dtype(value);
     if (!dtype) {
       fail_input(
-          fmt::format("{}: tensor {} has the unknown dtype {}: convert it to F32, F16 or BF16",
-                      path_, in_quotes(entry().name), in_quotes(value)));
+          text::format("{}: tensor {} has the unknown dtype {}: convert it to F32, F16 or BF16",
+                       path_, in_quotes(entry().name), in_quotes(value)));
     }
     entry().dtype = *dtype;
     return true;
@@ -75,8 +74,8 @@ class HeaderSax final : public nlohmann::json_sax<Json> {
   bool key(string_t& value) override {
     const bool is_new = (place_ == Place::kTop ? names_ : keys_).insert(value).second;
     if (!is_new) {
-      fail_input(fmt::format("{}: the header names {} twice{}: {}", path_, in_quotes(value),
-                             where(), kAdvice));
+      fail_input(text::format("{}: the header names {} twice{}: {}", path_, in_quotes(value),
+                              where(), kAdvice));
     }
     if (place_ == Place::kEntry && value != "dtype" && value != "shape" &&
         value != "data_offsets") {
@@ -88,8 +87,8 @@ class HeaderSax final : public nlohmann::json_sax<Json> {
 
   bool end_object() override {
     if (place_ == Place::kEntry && keys_.size() != 3) {
-      fail_input(fmt::format("{}: tensor {} lacks dtype, shape or data_offsets: {}", path_,
-                             in_quotes(entry().name), kAdvice));
+      fail_input(text::format("{}: tensor {} lacks dtype, shape or data_offsets: {}", path_,
+                              in_quotes(entry().name), kAdvice));
     }
     place_ = place_ == Place::kTop ? Place::kDone : Place::kTop;
     return true;
@@ -113,8 +112,8 @@ class HeaderSax final : public nlohmann::json_sax<Json> {
   }
 
   bool parse_error(size_t position, const std::string&, const Json::exception&) override {
-    fail_input(fmt::format("{}: the header is not valid JSON (at its byte {}): {}", path_, position,
-                           kAdvice));
+    fail_input(text::format("{}: the header is not valid JSON (at its byte {}): {}", path_,
+                            position, kAdvice));
   }
 
  private:
@@ -127,21 +126,21 @@ class HeaderSax final : public nlohmann::json_sax<Json> {
       case Place::kMetadata:
         return " in __metadata__ (which maps strings to strings)";
       case Place::kEntry:
-        return fmt::format(" in tensor {}", in_quotes(header_.entries.back().name));
+        return text::format(" in tensor {}", in_quotes(header_.entries.back().name));
       case Place::kShape:
-        return fmt::format(" in the shape of tensor {}", in_quotes(header_.entries.back().name));
+        return text::format(" in the shape of tensor {}", in_quotes(header_.entries.back().name));
       case Place::kOffsets:
-        return fmt::format(" in the data_offsets of tensor {}",
-                           in_quotes(header_.entries.back().name));
+        return text::format(" in the data_offsets of tensor {}",
+                            in_quotes(header_.entries.back().name));
       case Place::kTop:
-        return key_.empty() ? "" : fmt::format(" as the entry {}", in_quotes(key_));
+        return key_.empty() ? "" : text::format(" as the entry {}", in_quotes(key_));
       default:
         return "";
     }
   }
 
   [[noreturn]] void refuse(const std::string& found) const {
-    fail_input(fmt::format("{}: the header has {}{}: {}", path_, found, where(), kAdvice));
+    fail_input(text::format("{}: the header has {}{}: {}", path_, found, where(), kAdvice));
   }
 
   Header& header_;
@@ -158,7 +157,7 @@ Header parse_header_json(const std::string& text, const std::string& path) {
   // The parser takes a NUL for the end of its input and would ignore what follows.
   if (text.find('\0') != std::string::npos) {
     fail_input(
-        fmt::format("{}: the header is not valid JSON (it has a NUL byte): {}", path, kAdvice));
+        text::format("{}: the header is not valid JSON (it has a NUL byte): {}", path, kAdvice));
   }
   Header header;
   HeaderSax sax(header, path);

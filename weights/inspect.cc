@@ -1,8 +1,6 @@
 // Formatting of inspection reports.
 #include "weights/inspect.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -10,6 +8,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "kernels/format.h"
 #include "weights/name_map.h"
 
 namespace verace::weights {
@@ -61,10 +60,10 @@ std::string statistics_text(const SafetensorsFile& file, const TensorView& tenso
   if (!statistics) return "";
   std::string out = statistics->finite == 0
                         ? std::string(36, ' ')
-                        : fmt::format("{:>12.5g}{:>12.5g}{:>12.5g}", statistics->minimum,
-                                      statistics->maximum, statistics->mean());
+                        : text::format("{:>12.5g}{:>12.5g}{:>12.5g}", statistics->minimum,
+                                       statistics->maximum, statistics->mean());
   if (statistics->not_finite > 0)
-    out += fmt::format("  {} NOT FINITE", grouped(statistics->not_finite));
+    out += text::format("  {} NOT FINITE", grouped(statistics->not_finite));
   return out;
 }
 
@@ -75,13 +74,13 @@ std::string tensor_lines(const SafetensorsFile& file, bool statistics) {
     shape_width = std::max(shape_width, shape_text(tensor.shape).size());
   }
   std::string out =
-      fmt::format("{:<{}}  {:<7}  {:<{}}  {:>13}{}\n", "name", name_width, "dtype", "shape",
-                  shape_width, "bytes", statistics ? "         min         max        mean" : "");
+      text::format("{:<{}}  {:<7}  {:<{}}  {:>13}{}\n", "name", name_width, "dtype", "shape",
+                   shape_width, "bytes", statistics ? "         min         max        mean" : "");
   for (const TensorView& tensor : file.tensors()) {
-    out += fmt::format("{:<{}}  {:<7}  {:<{}}  {:>13}{}\n", cell(tensor.name), name_width,
-                       to_string(tensor.dtype), shape_text(tensor.shape), shape_width,
-                       grouped(static_cast<int64_t>(tensor.bytes.size())),
-                       statistics ? statistics_text(file, tensor) : "");
+    out += text::format("{:<{}}  {:<7}  {:<{}}  {:>13}{}\n", cell(tensor.name), name_width,
+                        to_string(tensor.dtype), shape_text(tensor.shape), shape_width,
+                        grouped(static_cast<int64_t>(tensor.bytes.size())),
+                        statistics ? statistics_text(file, tensor) : "");
   }
   return out;
 }
@@ -96,18 +95,18 @@ std::string total_line(const SafetensorsFile& file) {
   }
   std::string types;
   for (const auto& [dtype, count] : by_dtype) {
-    types += fmt::format("{}{} {}", types.empty() ? "" : ", ", count, dtype);
+    types += text::format("{}{} {}", types.empty() ? "" : ", ", count, dtype);
   }
-  return fmt::format("total: {} tensors ({}), {} values, {} bytes of data in a file of {} bytes\n",
-                     file.tensors().size(), types, grouped(elements), grouped(bytes),
-                     grouped(file.file_bytes()));
+  return text::format("total: {} tensors ({}), {} values, {} bytes of data in a file of {} bytes\n",
+                      file.tensors().size(), types, grouped(elements), grouped(bytes),
+                      grouped(file.file_bytes()));
 }
 
 std::string finding_lines(const SafetensorsFile& file, const ModelDescription& description) {
   std::string out = "\nnetwork\n";
   for (const Finding& finding : description.findings) {
-    out += fmt::format("  {:<26}{:<12}{:<12}{}\n", finding.what, finding.value,
-                       to_string(finding.source), finding.why);
+    out += text::format("  {:<26}{:<12}{:<12}{}\n", finding.what, finding.value,
+                        to_string(finding.source), finding.why);
   }
   const std::string mismatch = find_mismatch(file, description);
   return out +
@@ -155,7 +154,7 @@ std::string inspect_table(const SafetensorsFile& file, const ModelDescription* d
   std::string out = file.path() + "\n" + tensor_lines(file, statistics) + total_line(file);
   if (!file.metadata().empty()) out += "\nmetadata\n";
   for (const auto& [key, value] : file.metadata()) {
-    out += fmt::format("  {:<26}{}\n", cell(key), cell(value));
+    out += text::format("  {:<26}{}\n", cell(key), cell(value));
   }
   return description == nullptr ? out : out + finding_lines(file, *description);
 }

@@ -1,20 +1,19 @@
 // Putting a description together: names and shapes first, then one rule for every choice.
 #include "weights/model_description.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "kernels/check.h"
+#include "kernels/format.h"
 #include "weights/metadata_reading.h"
 #include "weights/name_map.h"
 
 namespace verace::weights {
 namespace {
 
-std::string text_of(double value) { return fmt::format("{}", value); }
-std::string text_of(int64_t value) { return fmt::format("{}", value); }
+std::string text_of(double value) { return text::format("{}", value); }
+std::string text_of(int64_t value) { return text::format("{}", value); }
 template <typename Enum>
 requires std::is_enum_v<Enum> std::string text_of(Enum value) {
   return std::string(engine::to_string(value));
@@ -32,15 +31,15 @@ class Resolver {
               const std::optional<T>& wish, const char* flag, const char* why) {
     if (wish && stated && *wish != stated->value && !force_) {
       fail_input(
-          fmt::format("{}: {} {} contradicts the file's metadata ({} says {}): leave it out, or "
-                      "add --force",
-                      path_, flag, text_of(*wish), stated->key, text_of(stated->value)));
+          text::format("{}: {} {} contradicts the file's metadata ({} says {}): leave it out, or "
+                       "add --force",
+                       path_, flag, text_of(*wish), stated->key, text_of(stated->value)));
     }
     if (wish) {
       target = *wish;
       const std::string against = stated && *wish != stated->value
-                                      ? fmt::format("{} against metadata {} = {}", flag,
-                                                    stated->key, text_of(stated->value))
+                                      ? text::format("{} against metadata {} = {}", flag,
+                                                     stated->key, text_of(stated->value))
                                       : flag;
       findings_.push_back({what, text_of(target), Source::kOverride, against});
     } else if (stated) {
@@ -59,8 +58,8 @@ class Resolver {
 
 void check_range(const std::string& path, const char* what, double value, double low, double high) {
   if (!(value >= low && value <= high)) {
-    fail_input(fmt::format("{}: {} {} is outside {} to {}: correct the flag or the metadata", path,
-                           what, value, low, high));
+    fail_input(text::format("{}: {} {} is outside {} to {}: correct the flag or the metadata", path,
+                            what, value, low, high));
   }
 }
 
@@ -68,9 +67,9 @@ void check_range(const std::string& path, const char* what, double value, double
 int64_t extent(const SafetensorsFile& file, const TensorView& tensor, size_t rank, size_t axis) {
   if (tensor.shape.size() != rank || tensor.element_count() == 0) {
     fail_input(
-        fmt::format("{}: tensor {} has shape {}, expected {} extents above 0: choose a ResNet-50 "
-                    "file",
-                    file.path(), in_quotes(tensor.name), shape_text(tensor.shape), rank));
+        text::format("{}: tensor {} has shape {}, expected {} extents above 0: choose a ResNet-50 "
+                     "file",
+                     file.path(), in_quotes(tensor.name), shape_text(tensor.shape), rank));
   }
   return tensor.shape[axis];
 }
@@ -85,7 +84,7 @@ void describe_backbone(const SafetensorsFile& file, ModelDescription& out) {
   const TensorView* block = file.find(out.name_prefix + "layer1.0.conv1.weight");
   if (stem == nullptr || block == nullptr) {
     const std::string hint = wrong_network_hint(file, out.name_prefix);
-    fail_input(fmt::format(
+    fail_input(text::format(
         "{}: has no tensor '{}'{}: choose a ResNet-50 file with torchvision's names", file.path(),
         stem ? "layer1.0.conv1.weight" : "conv1.weight", hint.empty() ? "" : " (" + hint + ")"));
   }
@@ -127,11 +126,11 @@ void describe_classes(const SafetensorsFile& file, const MetadataReading& stated
   if (stated.class_names) {
     out.class_names = stated.class_names->value;
     if (size(out.class_names) != out.classes) {
-      fail_input(
-          fmt::format("{}: metadata {} has {} names, the tensors {} classes: export the file again",
-                      file.path(), stated.class_names->key, size(out.class_names), out.classes));
+      fail_input(text::format(
+          "{}: metadata {} has {} names, the tensors {} classes: export the file again",
+          file.path(), stated.class_names->key, size(out.class_names), out.classes));
     }
-    out.findings.push_back({"class names", fmt::format("{} names", size(out.class_names)),
+    out.findings.push_back({"class names", text::format("{} names", size(out.class_names)),
                             Source::kMetadata, stated.class_names->key});
   } else if (out.classes == 2) {
     out.class_names = {"real", "fake"};
@@ -162,7 +161,7 @@ ModelDescription describe(const SafetensorsFile& file, const Overrides& override
   describe_backbone(file, out);
   describe_head(file, out);
   if (stated.head_hidden && stated.head_hidden->value != out.head_hidden) {
-    fail_input(fmt::format(
+    fail_input(text::format(
         "{}: metadata verace.head_hidden says {}, the tensors {}: export the file again",
         file.path(), stated.head_hidden->value, out.head_hidden));
   }

@@ -1,8 +1,6 @@
 // The table of stages, what it expands to, and the comparison with a file.
 #include "weights/name_map.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <cmath>
 #include <string>
@@ -10,6 +8,7 @@
 #include <utility>
 
 #include "kernels/check.h"
+#include "kernels/format.h"
 
 namespace verace::weights {
 namespace {
@@ -66,7 +65,7 @@ struct Complaint {
   }
   std::string text() const {
     if (count == 0) return {};
-    return fmt::format("{} {} ({}{})", count, kind, count > 1 ? "first: " : "", first);
+    return text::format("{} {} ({}{})", count, kind, count > 1 ? "first: " : "", first);
   }
 };
 
@@ -82,7 +81,7 @@ std::vector<ExpectedTensor> expected_tensors(const ModelDescription& description
     const int64_t inner = base << stage;
     const int64_t outer = inner * kExpansion;
     for (int64_t block = 0; block < kBlocks[stage]; ++block) {
-      const std::string name = fmt::format("layer{}.{}", stage + 1, block);
+      const std::string name = text::format("layer{}.{}", stage + 1, block);
       list.conv(name + ".conv1", inner, channels, 1);
       list.batch_norm(name + ".bn1", inner);
       list.conv(name + ".conv2", inner, inner, 3);
@@ -117,11 +116,11 @@ std::string find_mismatch(const SafetensorsFile& file, const ModelDescription& d
     if (tensor == nullptr) {
       if (!expected.optional) missing.add(in_quotes(name));
     } else if (tensor->shape != expected.shape) {
-      shape.add(fmt::format("{} is {}, expected {}", in_quotes(name), shape_text(tensor->shape),
-                            shape_text(expected.shape)));
+      shape.add(text::format("{} is {}, expected {}", in_quotes(name), shape_text(tensor->shape),
+                             shape_text(expected.shape)));
     } else if (!is_exact_in_f32(tensor->dtype)) {
-      dtype.add(fmt::format("{} is {}, expected F32, F16 or BF16", in_quotes(name),
-                            to_string(tensor->dtype)));
+      dtype.add(text::format("{} is {}, expected F32, F16 or BF16", in_quotes(name),
+                             to_string(tensor->dtype)));
     }
   }
   for (const TensorView& tensor : file.tensors()) {

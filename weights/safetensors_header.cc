@@ -1,13 +1,12 @@
 // Validation of a safetensors file's structure.
 #include "weights/safetensors_header.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <cstring>
 #include <utility>
 
 #include "kernels/check.h"
+#include "kernels/format.h"
 #include "weights/file_magic.h"
 #include "weights/header_sax.h"
 
@@ -27,18 +26,18 @@ std::string header_text(std::span<const std::byte> file, const std::string& path
     if (!other.empty()) fail_input(path + ": " + other);
   }
   if (file.size() < kPrefixBytes) {
-    fail_input(fmt::format("{}: holds {} bytes, too few for a safetensors file: {}", path,
-                           file.size(), kAdvice));
+    fail_input(text::format("{}: holds {} bytes, too few for a safetensors file: {}", path,
+                            file.size(), kAdvice));
   }
   if (length > kMaxHeaderBytes) {
     fail_input(
-        fmt::format("{}: is not a safetensors file (a header of {} bytes; at most {}): name a "
-                    "safetensors file",
-                    path, length, kMaxHeaderBytes));
+        text::format("{}: is not a safetensors file (a header of {} bytes; at most {}): name a "
+                     "safetensors file",
+                     path, length, kMaxHeaderBytes));
   }
   if (length > file.size() - kPrefixBytes) {
-    fail_input(fmt::format("{}: is truncated: holds {} bytes, but its header alone needs {}: {}",
-                           path, file.size(), length + kPrefixBytes, kAdvice));
+    fail_input(text::format("{}: is truncated: holds {} bytes, but its header alone needs {}: {}",
+                            path, file.size(), length + kPrefixBytes, kAdvice));
   }
   if (length == 0 || !starts_object) {
     fail_input(path + ": is not a safetensors file (its header does not begin with '{'): name a " +
@@ -52,20 +51,20 @@ void check_entry(const HeaderEntry& entry, const std::string& path) {
   int64_t bytes = size_of(entry.dtype);
   for (const int64_t extent : entry.shape) {
     if (__builtin_mul_overflow(bytes, extent, &bytes)) {
-      fail_input(fmt::format("{}: tensor {} of shape {} is larger than 2^63 bytes: {}", path,
-                             in_quotes(entry.name), shape_text(entry.shape), kAdvice));
+      fail_input(text::format("{}: tensor {} of shape {} is larger than 2^63 bytes: {}", path,
+                              in_quotes(entry.name), shape_text(entry.shape), kAdvice));
     }
   }
   if (begin > end) {
-    fail_input(fmt::format("{}: tensor {} ends at byte {}, before it begins at {}: {}", path,
-                           in_quotes(entry.name), end, begin, kAdvice));
+    fail_input(text::format("{}: tensor {} ends at byte {}, before it begins at {}: {}", path,
+                            in_quotes(entry.name), end, begin, kAdvice));
   }
   if (end - begin != bytes) {
     fail_input(
-        fmt::format("{}: tensor {} of shape {} and dtype {} needs {} bytes, its data_offsets "
-                    "give {}: {}",
-                    path, in_quotes(entry.name), shape_text(entry.shape), to_string(entry.dtype),
-                    bytes, end - begin, kAdvice));
+        text::format("{}: tensor {} of shape {} and dtype {} needs {} bytes, its data_offsets "
+                     "give {}: {}",
+                     path, in_quotes(entry.name), shape_text(entry.shape), to_string(entry.dtype),
+                     bytes, end - begin, kAdvice));
   }
 }
 
@@ -79,11 +78,11 @@ int64_t check_tiling(std::vector<HeaderEntry>& entries, const std::string& path)
   const HeaderEntry* previous = nullptr;
   for (const HeaderEntry& entry : entries) {
     if (entry.offsets[0] != position) {
-      fail_input(fmt::format("{}: tensor {} begins at byte {} of the data, but {} at {} ({}): {}",
-                             path, in_quotes(entry.name), entry.offsets[0],
-                             previous ? in_quotes(previous->name) + " ends" : "the data begins",
-                             position, entry.offsets[0] < position ? "an overlap" : "a hole",
-                             kAdvice));
+      fail_input(text::format("{}: tensor {} begins at byte {} of the data, but {} at {} ({}): {}",
+                              path, in_quotes(entry.name), entry.offsets[0],
+                              previous ? in_quotes(previous->name) + " ends" : "the data begins",
+                              position, entry.offsets[0] < position ? "an overlap" : "a hole",
+                              kAdvice));
     }
     position = entry.offsets[1];
     previous = &entry;
@@ -100,15 +99,15 @@ SafetensorsContent parse_safetensors(std::span<const std::byte> file, const std:
   const auto data_bytes = static_cast<uint64_t>(check_tiling(header.entries, path));
   const std::span<const std::byte> data = file.subspan(kPrefixBytes + text.size());
   if (data.size() < data_bytes) {
-    fail_input(fmt::format("{}: is truncated: holds {} bytes, but its header announces {}: {}",
-                           path, file.size(), kPrefixBytes + text.size() + data_bytes, kAdvice));
+    fail_input(text::format("{}: is truncated: holds {} bytes, but its header announces {}: {}",
+                            path, file.size(), kPrefixBytes + text.size() + data_bytes, kAdvice));
   }
   if (data.size() > data_bytes) {
     fail_input(
-        fmt::format("{}: has {} bytes after its last tensor (holds {}, its header announces "
-                    "{}): {}",
-                    path, data.size() - data_bytes, file.size(),
-                    file.size() - data.size() + data_bytes, kAdvice));
+        text::format("{}: has {} bytes after its last tensor (holds {}, its header announces "
+                     "{}): {}",
+                     path, data.size() - data_bytes, file.size(),
+                     file.size() - data.size() + data_bytes, kAdvice));
   }
   SafetensorsContent content;
   content.metadata = std::move(header.metadata);
@@ -132,7 +131,7 @@ std::string in_quotes(const std::string& text) {
 }
 
 std::string shape_text(std::span<const int64_t> shape) {
-  return fmt::format("[{}]", fmt::join(shape, ", "));
+  return text::format("[{}]", text::join(shape, ", "));
 }
 
 }  // namespace verace::weights

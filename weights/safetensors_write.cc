@@ -1,5 +1,4 @@
 // Writing safetensors files.
-#include <fmt/format.h>
 
 #include <algorithm>
 #include <cstring>
@@ -8,6 +7,7 @@
 #include <utility>
 
 #include "kernels/check.h"
+#include "kernels/format.h"
 #include "weights/atomic_file.h"
 #include "weights/safetensors.h"
 
@@ -20,8 +20,8 @@ void check_tensor(const TensorToWrite& tensor) {
     VERACE_CHECK(extent >= 0 && !__builtin_mul_overflow(bytes, extent, &bytes), tensor.name);
   }
   VERACE_CHECK(static_cast<uint64_t>(bytes) == tensor.bytes.size(),
-               fmt::format("{}: shape {} needs {} bytes, given {}", tensor.name,
-                           shape_text(tensor.shape), bytes, tensor.bytes.size()));
+               text::format("{}: shape {} needs {} bytes, given {}", tensor.name,
+                            shape_text(tensor.shape), bytes, tensor.bytes.size()));
 }
 
 // Length prefix and padded JSON for tensors in this order.

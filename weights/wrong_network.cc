@@ -1,10 +1,10 @@
 // Guessing from names and shapes which network a file holds, for hints in messages.
-#include <fmt/format.h>
 
 #include <algorithm>
 #include <array>
 #include <charconv>
 
+#include "kernels/format.h"
 #include "weights/name_map.h"
 
 namespace verace::weights {
@@ -53,11 +53,12 @@ std::string depth_hint(const std::array<int, 4>& blocks, bool bottleneck) {
   if (!bottleneck && blocks == std::array{2, 2, 2, 2}) name = "ResNet-18";
   if (!bottleneck && blocks == std::array{3, 4, 6, 3}) name = "ResNet-34";
   if (name != nullptr) {
-    return fmt::format("looks like {}: {}{} blocks in layer3", name,
-                       bottleneck ? "" : "two-convolution, ", blocks[2]);
+    return text::format("looks like {}: {}{} blocks in layer3", name,
+                        bottleneck ? "" : "two-convolution, ", blocks[2]);
   }
   if (blocks == std::array{3, 4, 6, 3}) return {};
-  return fmt::format("has {} blocks per stage, ResNet-50 has 3, 4, 6, 3", fmt::join(blocks, ", "));
+  return text::format("has {} blocks per stage, ResNet-50 has 3, 4, 6, 3",
+                      text::join(blocks, ", "));
 }
 
 // ResNeXt and wide networks have ResNet-50's names but other shapes in the first block.
@@ -93,7 +94,7 @@ std::string wrong_network_hint(const SafetensorsFile& file, std::string_view pre
   }
   if (blocks == std::array<int, 4>{}) return {};
   const auto conv = [&](const char* name) {
-    return file.find(fmt::format("{}layer1.0.conv{}.weight", prefix, name));
+    return file.find(text::format("{}layer1.0.conv{}.weight", prefix, name));
   };
   const std::string depth = depth_hint(blocks, conv("3") != nullptr);
   return depth.empty() ? block_hint(conv("1"), conv("2"), conv("3")) : depth;

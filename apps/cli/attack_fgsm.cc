@@ -1,5 +1,4 @@
 // verace attack fgsm: how easily a network is fooled.
-#include <fmt/format.h>
 
 #include <memory>
 
@@ -8,6 +7,7 @@
 #include "apps/lib/attack_runner.h"
 #include "apps/lib/signals.h"
 #include "kernels/check.h"
+#include "kernels/format.h"
 #include "weights/atomic_file.h"
 
 namespace verace::cli {
@@ -81,13 +81,14 @@ int run(const Flags& flags, Options& o) {
   for (const auto& picture : result.broken) broken.push_back(picture.message);
   report_broken(broken);
   if (o.json) {
-    fmt::print("{}", json);
+    text::print(stdout, "{}", json);
   } else {
-    fmt::print("FGSM on {} pictures ({} split, evaluation mode; all are attacked)\n{}",
-               result.count, data::kSplitNames[static_cast<size_t>(o.data.split)],
-               apps::attack_table(result));
-    fmt::print("success: share misjudged afterwards; MSE in units of [0, 1]; 8-bit: as stored\n");
-    fmt::print("figures: {}\n", report.string());
+    text::print(stdout, "FGSM on {} pictures ({} split, evaluation mode; all are attacked)\n{}",
+                result.count, data::kSplitNames[static_cast<size_t>(o.data.split)],
+                apps::attack_table(result));
+    text::print(stdout,
+                "success: share misjudged afterwards; MSE in units of [0, 1]; 8-bit: as stored\n");
+    text::print(stdout, "figures: {}\n", report.string());
   }
   return result.stopped ? 128 + apps::stop_signal() : 0;
 }

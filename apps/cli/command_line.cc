@@ -1,8 +1,6 @@
 // Command line on CLI11: commands, groups of commands, errors with the nearest known word.
 #include "apps/cli/command_line.h"
 
-#include <fmt/format.h>
-
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
@@ -11,6 +9,7 @@
 #include <new>  // NOLINT(raw-memory): for std::bad_alloc
 
 #include "kernels/check.h"
+#include "kernels/format.h"
 
 namespace verace::cli {
 namespace {
@@ -46,7 +45,7 @@ std::string suggestion(const std::string& word, const std::vector<std::string>& 
       best = candidate;
     }
   }
-  return best.empty() ? "" : fmt::format(": did you mean {}?", best);
+  return best.empty() ? "" : text::format(": did you mean {}?", best);
 }
 
 struct Parser {
@@ -110,17 +109,17 @@ void Parser::refuse_extras(CLI::App& used) const {
     for (const CLI::Option* option : used.get_options()) {
       for (const std::string& name : option->get_lnames()) known.push_back("--" + name);
     }
-    fail_input(fmt::format("there is no flag {}{} (`{} --help` lists them)", flag,
-                           suggestion(flag, known), path));
+    fail_input(text::format("there is no flag {}{} (`{} --help` lists them)", flag,
+                            suggestion(flag, known), path));
   }
   for (const CLI::App* sub : used.get_subcommands([](const CLI::App*) { return true; })) {
     known.push_back(sub->get_name());
   }
   if (known.empty()) {
-    fail_input(fmt::format("'{}' was not expected here (see `{} --help`)", word, path));
+    fail_input(text::format("'{}' was not expected here (see `{} --help`)", word, path));
   }
-  fail_input(fmt::format("there is no command '{}'{} (`{} --help` lists them)", word,
-                         suggestion(word, known), path));
+  fail_input(text::format("there is no command '{}'{} (`{} --help` lists them)", word,
+                          suggestion(word, known), path));
 }
 
 int Parser::run(int argc, const char* const* argv) {
@@ -156,14 +155,14 @@ int run_command_line(int argc, const char* const* argv, std::vector<Command> com
   } catch (const Error& e) {
     std::fflush(stdout);
     if (e.kind() == ErrorKind::kInput) {
-      fmt::print(stderr, "verace: {}\n", e.what());
+      text::print(stderr, "verace: {}\n", e.what());
       return kExitInput;
     }
-    fmt::print(stderr, "verace: internal error, please report: {}\n", e.what());
+    text::print(stderr, "verace: internal error, please report: {}\n", e.what());
   } catch (const std::bad_alloc&) {
-    fmt::print(stderr, "verace: out of memory: use a smaller --batch\n");
+    text::print(stderr, "verace: out of memory: use a smaller --batch\n");
   } catch (const std::exception& e) {
-    fmt::print(stderr, "verace: internal error, please report: {}\n", e.what());
+    text::print(stderr, "verace: internal error, please report: {}\n", e.what());
   }
   return kExitInternal;
 }

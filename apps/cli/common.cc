@@ -1,12 +1,11 @@
 // Flags and steps that several commands share.
 #include "apps/cli/common.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <cstdio>
 
 #include "kernels/check.h"
+#include "kernels/format.h"
 
 namespace verace::cli {
 
@@ -27,10 +26,10 @@ kernels::DeviceKind choose_device(const std::string& device, bool quiet) {
   if (device == "reference") return kernels::DeviceKind::kReference;
   if (device != "auto" && device != "cpu") {
     fail_input(
-        fmt::format("--device: '{}' is not known: use auto, cpu, reference or cuda", device));
+        text::format("--device: '{}' is not known: use auto, cpu, reference or cuda", device));
   }
   if (device == "auto" && !quiet) {
-    fmt::print(stderr, "device: cpu (auto: this build has no CUDA operations)\n");
+    text::print(stderr, "device: cpu (auto: this build has no CUDA operations)\n");
   }
   return kernels::DeviceKind::kCpu;
 }
@@ -69,7 +68,7 @@ apps::LoadedModel load(ModelFlags& model, bool quiet) {
   apps::LoadedModel loaded = apps::load_model(model.file.string(), model.overrides);
   for (const weights::Finding& finding : loaded.description.findings) {
     if (quiet || finding.source != weights::Source::kAssumption) continue;
-    fmt::print(stderr, "ASSUMPTION: {} = {} ({})\n", finding.what, finding.value, finding.why);
+    text::print(stderr, "ASSUMPTION: {} = {} ({})\n", finding.what, finding.value, finding.why);
   }
   return loaded;
 }
@@ -107,14 +106,14 @@ void check_output_folder(const fs::path& folder, const std::string& flag, bool o
   std::error_code error;
   if (!fs::exists(folder, error)) return;
   if (!fs::is_directory(folder, error)) {
-    fail_input(fmt::format("{} {}: a file of this name is in the way: choose another name", flag,
-                           folder.string()));
+    fail_input(text::format("{} {}: a file of this name is in the way: choose another name", flag,
+                            folder.string()));
   }
   if (!overwrite && !fs::is_empty(folder, error)) {
     fail_input(
-        fmt::format("{} {}: the folder is not empty: choose another one, or give "
-                    "--overwrite to replace results in it",
-                    flag, folder.string()));
+        text::format("{} {}: the folder is not empty: choose another one, or give "
+                     "--overwrite to replace results in it",
+                     flag, folder.string()));
   }
 }
 
@@ -122,12 +121,12 @@ void check_output_file(const fs::path& file, const std::string& flag) {
   std::error_code error;
   if (file.empty()) return;
   if (fs::is_directory(file, error)) {
-    fail_input(fmt::format("{} {}: is a folder: name a file", flag, file.string()));
+    fail_input(text::format("{} {}: is a folder: name a file", flag, file.string()));
   }
   const fs::path parent = file.parent_path();
   if (!parent.empty() && !fs::is_directory(parent, error)) {
-    fail_input(fmt::format("{} {}: there is no folder {}: make it first", flag, file.string(),
-                           parent.string()));
+    fail_input(text::format("{} {}: there is no folder {}: make it first", flag, file.string(),
+                            parent.string()));
   }
 }
 
@@ -136,7 +135,7 @@ void make_folder(const fs::path& folder, const std::string& flag) {
   fs::create_directories(folder, error);
   if (error) {
     fail_input(
-        fmt::format("{} {}: cannot make the folder: {}", flag, folder.string(), error.message()));
+        text::format("{} {}: cannot make the folder: {}", flag, folder.string(), error.message()));
   }
 }
 
@@ -144,9 +143,9 @@ void report_broken(const std::vector<std::string>& messages) {
   constexpr size_t kNamed = 5;
   if (messages.empty()) return;
   for (size_t i = 0; i < std::min(kNamed, messages.size()); ++i) {
-    fmt::print(stderr, "broken: {}\n", messages[i]);
+    text::print(stderr, "broken: {}\n", messages[i]);
   }
-  fmt::print(stderr, "{} broken pictures were left out\n", messages.size());
+  text::print(stderr, "{} broken pictures were left out\n", messages.size());
 }
 
 }  // namespace verace::cli

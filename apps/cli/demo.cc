@@ -1,8 +1,6 @@
 // verace demo: a small example from end to end.
 #include "apps/lib/demo.h"
 
-#include <fmt/format.h>
-
 #include <iostream>
 #include <memory>
 

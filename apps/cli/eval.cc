@@ -1,5 +1,4 @@
 // verace eval: figures of merit on labelled pictures.
-#include <fmt/format.h>
 
 #include <memory>
 
@@ -7,6 +6,7 @@
 #include "apps/cli/common.h"
 #include "apps/lib/evaluation_report.h"
 #include "apps/lib/signals.h"
+#include "kernels/format.h"
 
 namespace verace::cli {
 namespace {
@@ -57,10 +57,11 @@ int run(const Flags& flags, Options& o) {
   report_broken(broken);
   if (!o.csv.empty()) apps::write_faces_csv(o.csv.string(), evaluation);
   const char* split = data::kSplitNames[static_cast<size_t>(o.data.split)];
-  fmt::print("{}", o.json ? apps::evaluation_json(evaluation, name, split)
-                          : apps::evaluation_text(evaluation));
+  text::print(
+      stdout, "{}",
+      o.json ? apps::evaluation_json(evaluation, name, split) : apps::evaluation_text(evaluation));
   if (!evaluation.stopped) return 0;
-  fmt::print(stderr, "stopped: the figures are of {} pictures only\n", evaluation.samples.size());
+  text::print(stderr, "stopped: the figures are of {} pictures only\n", evaluation.samples.size());
   return 128 + apps::stop_signal();
 }
 

@@ -1,14 +1,13 @@
 // Flags on CLI11, and the conversion of their values.
 #include "apps/cli/flags.h"
 
-#include <fmt/format.h>
-
 #include <CLI/CLI.hpp>
 #include <charconv>
 #include <cmath>
 #include <limits>
 
 #include "kernels/check.h"
+#include "kernels/format.h"
 #include "weights/metadata_reading.h"
 
 namespace verace::cli {
@@ -20,7 +19,7 @@ T whole(const std::string& text, const std::string& flag, T least) {
   const char* end = text.data() + text.size();
   const auto [stop, error] = std::from_chars(text.data(), end, value);
   if (error != std::errc{} || stop != end || value < least) {
-    fail_input(fmt::format("{}: '{}' is not a whole number of at least {}", flag, text, least));
+    fail_input(text::format("{}: '{}' is not a whole number of at least {}", flag, text, least));
   }
   return value;
 }
@@ -28,8 +27,8 @@ T whole(const std::string& text, const std::string& flag, T least) {
 double finite(const std::string& text, const std::string& flag, double least, Bound bound) {
   const std::optional<double> value = weights::number_in_text(text);
   if (!value || *value < least || (bound == Bound::kAbove && *value <= least)) {
-    fail_input(fmt::format("{}: '{}' is not a number {} {}", flag, text,
-                           bound == Bound::kAbove ? ">" : ">=", least));
+    fail_input(text::format("{}: '{}' is not a number {} {}", flag, text,
+                            bound == Bound::kAbove ? ">" : ">=", least));
   }
   return *value;
 }
@@ -98,7 +97,7 @@ Setter into_choice(std::vector<std::string> words, std::function<void(size_t)> c
       if (words[i] == text) return choose(i);
       all += (i == 0 ? "" : i + 1 == words.size() ? " or " : ", ") + words[i];
     }
-    fail_input(fmt::format("{}: '{}' is not known: use {}", flag, text, all));
+    fail_input(text::format("{}: '{}' is not known: use {}", flag, text, all));
   };
 }
 
@@ -146,12 +145,12 @@ bool Flags::given(const std::string& name) const {
 }
 
 void Flags::require(const std::string& name, const std::string& hint) const {
-  if (!given(name)) fail_input(fmt::format("{} is missing: {}", name, hint));
+  if (!given(name)) fail_input(text::format("{} is missing: {}", name, hint));
 }
 
 void Flags::refuse_both(const std::string& a, const std::string& b, const std::string& why) const {
   if (given(a) && given(b)) {
-    fail_input(fmt::format("{} and {} contradict each other: {}; leave one out", a, b, why));
+    fail_input(text::format("{} and {} contradict each other: {}; leave one out", a, b, why));
   }
 }
 

@@ -1,11 +1,11 @@
 // verace info: version, build, machine and devices.
-#include <fmt/format.h>
 
 #include <memory>
 
 #include "apps/cli/commands.h"
 #include "apps/cli/common.h"
 #include "apps/lib/system_info.h"
+#include "kernels/format.h"
 
 namespace verace::cli {
 namespace {
@@ -19,7 +19,7 @@ int run(const Options& o) {
   apps::SystemInfo info = apps::system_info(VERACE_VERSION, VERACE_BUILD);
   const kernels::Exec exec = make_exec(o.device, true);
   if (o.bench) info.sgemm_gflops = apps::measure_sgemm(exec, 1.0);
-  fmt::print("{}", o.json ? apps::system_json(info) : apps::system_text(info));
+  text::print(stdout, "{}", o.json ? apps::system_json(info) : apps::system_text(info));
   return 0;
 }
 

@@ -1,5 +1,4 @@
 // verace predict: verdicts about pictures.
-#include <fmt/format.h>
 
 #include <memory>
 
@@ -9,6 +8,7 @@
 #include "apps/lib/predictor.h"
 #include "apps/lib/progress.h"
 #include "kernels/check.h"
+#include "kernels/format.h"
 
 namespace verace::cli {
 namespace {
@@ -44,8 +44,8 @@ data::FitOptions choose_fit(const Options& o, const layers::ClassifierOptions& n
   const bool faces = apps::real_and_fake(network).has_value();
   const data::Fit fit = o.fit.value_or(faces ? data::Fit::kStretch : data::Fit::kCrop);
   if (!o.fit && !o.quiet) {
-    fmt::print(stderr, "ASSUMPTION: --fit {} ({})\n", faces ? "stretch" : "crop",
-               faces ? "as training does" : "as ImageNet's evaluation: middle of the picture");
+    text::print(stderr, "ASSUMPTION: --fit {} ({})\n", faces ? "stretch" : "crop",
+                faces ? "as training does" : "as ImageNet's evaluation: middle of the picture");
   }
   return apps::fit_options(network, fit);
 }
@@ -68,15 +68,16 @@ int run(const Flags& flags, Options& o) {
   const apps::Predictions predictions = apps::predict(
       session, paths, fit, names, [&progress](int64_t done) { progress.update(done); });
   progress.finish();
-  fmt::print("{}", o.json ? apps::predictions_json(predictions, o.top)
-                          : apps::predictions_text(predictions, o.top));
+  text::print(stdout, "{}",
+              o.json ? apps::predictions_json(predictions, o.top)
+                     : apps::predictions_text(predictions, o.top));
   std::fflush(stdout);
   for (const apps::Prediction& picture : predictions.pictures) {
-    if (!picture.error.empty()) fmt::print(stderr, "verace: {}\n", picture.error);
+    if (!picture.error.empty()) text::print(stderr, "verace: {}\n", picture.error);
   }
   if (predictions.broken == 0) return 0;
-  fmt::print(stderr, "verace: {} of {} pictures could not be judged\n", predictions.broken,
-             predictions.pictures.size());
+  text::print(stderr, "verace: {} of {} pictures could not be judged\n", predictions.broken,
+              predictions.pictures.size());
   return kExitInput;
 }
 

@@ -1,11 +1,10 @@
 // Moving a run's files aside and back.
 #include "apps/cli/run_files.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 
 #include "kernels/check.h"
+#include "kernels/format.h"
 
 namespace verace::cli {
 
@@ -20,7 +19,8 @@ RunFilesAside::RunFilesAside(const fs::path& folder, bool overwrite) {
     if (!fs::is_regular_file(from, error)) continue;
     fs::rename(from, to, error);
     if (error) {
-      fail_input(fmt::format("--overwrite: cannot replace {}: {}", from.string(), error.message()));
+      fail_input(
+          text::format("--overwrite: cannot replace {}: {}", from.string(), error.message()));
     }
     moved_.emplace_back(from, to);
   }

@@ -1,5 +1,4 @@
 // verace train: from pictures and weights to a run folder.
-#include <fmt/format.h>
 
 #include <algorithm>
 #include <cmath>
@@ -11,6 +10,7 @@
 #include "apps/cli/run_files.h"
 #include "apps/lib/trainer.h"
 #include "kernels/check.h"
+#include "kernels/format.h"
 
 namespace verace::cli {
 namespace {
@@ -76,8 +76,8 @@ void declare_network(Flags& flags, apps::TrainOptions& o) {
                 into(width, 0, Bound::kAbove)(text, flag);
                 const double channels = 64 * width;
                 if (channels != std::floor(channels) || channels > 1024) {
-                  fail_input(fmt::format("{} {}: 64 times it must be a whole number up to 1024",
-                                         flag, text));
+                  fail_input(text::format("{} {}: 64 times it must be a whole number up to 1024",
+                                          flag, text));
                 }
                 o.stem_channels = static_cast<int64_t>(channels);
               });
@@ -201,8 +201,8 @@ int run(const Flags& flags, Options& o) {
   const std::filesystem::path folder =
       o.train.out.empty() ? o.train.resume.parent_path() : o.train.out;
   if (result.finished) {
-    fmt::print("done: {} (epoch {} is the best: best.safetensors)\n", folder.string(),
-               result.best_epoch);
+    text::print(stdout, "done: {} (epoch {} is the best: best.safetensors)\n", folder.string(),
+                result.best_epoch);
   }
   return result.signal == 0 ? 0 : 128 + result.signal;
 }

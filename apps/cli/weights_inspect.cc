@@ -1,11 +1,11 @@
 // verace weights inspect: what a weight file holds.
-#include <fmt/format.h>
 
 #include <memory>
 
 #include "apps/cli/commands.h"
 #include "apps/cli/common.h"
 #include "kernels/check.h"
+#include "kernels/format.h"
 #include "weights/inspect.h"
 
 namespace verace::cli {
@@ -26,11 +26,12 @@ int run(const Flags& flags, const Options& o) {
   } catch (const Error& e) {
     if (e.kind() != ErrorKind::kInput) throw;
     // A file of another network can be looked at as well.
-    fmt::print(stderr, "note: {}\n", e.what());
+    text::print(stderr, "note: {}\n", e.what());
   }
   const weights::ModelDescription* network = description ? &*description : nullptr;
-  fmt::print("{}", o.json ? weights::inspect_json(file, network, o.statistics)
-                          : weights::inspect_table(file, network, o.statistics));
+  text::print(stdout, "{}",
+              o.json ? weights::inspect_json(file, network, o.statistics)
+                     : weights::inspect_table(file, network, o.statistics));
   return 0;
 }
 

@@ -1,10 +1,10 @@
 // What an attack did, as a table and as JSON.
-#include <fmt/format.h>
 
 #include <nlohmann/json.hpp>
 
 #include "apps/lib/attack_runner.h"
 #include "apps/lib/metrics.h"
+#include "kernels/format.h"
 
 namespace verace::apps {
 namespace {
@@ -36,12 +36,13 @@ Json record_json(const AttackRecord& record, const AttackResult& result) {
 }  // namespace
 
 std::string attack_table(const AttackResult& result) {
-  std::string text = fmt::format("{:>8} {:>9} {:>8} {:>8} {:>12} {:>14}\n", "epsilon", "acc before",
-                                 "after", "success", "MSE", "after 8-bit");
+  std::string text = text::format("{:>8} {:>9} {:>8} {:>8} {:>12} {:>14}\n", "epsilon",
+                                  "acc before", "after", "success", "MSE", "after 8-bit");
   for (const AttackFigures& figures : result.figures) {
-    text += fmt::format("{:>8} {:>9.2f} % {:>6.2f} % {:>6.2f} % {:>12.6g} {:>12.2f} %\n",
-                        figures.epsilon, 100 * result.accuracy_before, 100 * figures.accuracy_after,
-                        100 * figures.success_rate, figures.mse, 100 * figures.accuracy_after_8bit);
+    text +=
+        text::format("{:>8} {:>9.2f} % {:>6.2f} % {:>6.2f} % {:>12.6g} {:>12.2f} %\n",
+                     figures.epsilon, 100 * result.accuracy_before, 100 * figures.accuracy_after,
+                     100 * figures.success_rate, figures.mse, 100 * figures.accuracy_after_8bit);
   }
   return text;
 }

@@ -1,8 +1,6 @@
 // FGSM over a data set: one gradient per batch serves all epsilons.
 #include "apps/lib/attack_runner.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <cmath>
 #include <set>
@@ -13,6 +11,7 @@
 #include "apps/lib/signals.h"
 #include "data/image.h"
 #include "kernels/check.h"
+#include "kernels/format.h"
 #include "kernels/image.h"
 #include "kernels/perturb.h"
 #include "kernels/reduce.h"
@@ -125,7 +124,7 @@ void Attack::attack(const optim::Fgsm& fgsm, std::span<const float> clean, size_
 }
 
 fs::path Attack::place(const fs::path& input, size_t e) {
-  const fs::path folder = options_.out / fmt::format("eps_{}", options_.epsilons[e]);
+  const fs::path folder = options_.out / text::format("eps_{}", options_.epsilons[e]);
   fs::path below = input.lexically_relative(options_.input_root);
   if (options_.input_root.empty() || below.empty() || *below.begin() == "..") {
     below = input.filename();
@@ -133,7 +132,7 @@ fs::path Attack::place(const fs::path& input, size_t e) {
   // Two inputs may differ in extension or (outside of the root) in folder alone.
   fs::path name = fs::path(below).replace_extension(".png");
   for (int i = 2; !used_.insert(folder / name).second; ++i) {
-    name = below.parent_path() / fmt::format("{}_{}.png", below.stem().string(), i);
+    name = below.parent_path() / text::format("{}_{}.png", below.stem().string(), i);
   }
   return folder / name;
 }
@@ -146,8 +145,8 @@ void Attack::store(std::span<const float> pictures, size_t e, size_t first) {
     std::error_code error;
     fs::create_directories(path.parent_path(), error);
     if (error) {
-      fail_input(fmt::format("{}: cannot make the folder: {}", path.parent_path().string(),
-                             error.message()));
+      fail_input(text::format("{}: cannot make the folder: {}", path.parent_path().string(),
+                              error.message()));
     }
     data::Image image{size_, size_, std::vector<uint8_t>(picture)};
     for (size_t k = 0; k < picture; ++k) {
@@ -201,12 +200,12 @@ std::vector<double> parse_epsilons(const std::string& text, const std::string& f
     const std::optional<double> value = weights::number_in_text(word);
     if (!value || *value < 0 || *value > 1) {
       fail_input(
-          fmt::format("{}: '{}' is not a number from 0 to 1: it is in units of pixels in "
-                      "[0, 1], so that 8/255 is 0.0314",
-                      flag, word));
+          text::format("{}: '{}' is not a number from 0 to 1: it is in units of pixels in "
+                       "[0, 1], so that 8/255 is 0.0314",
+                       flag, word));
     }
     if (std::ranges::find(epsilons, *value) != epsilons.end()) {
-      fail_input(fmt::format("{}: {} is given twice", flag, word));
+      fail_input(text::format("{}: {} is given twice", flag, word));
     }
     epsilons.push_back(*value);
     begin = end + 1;

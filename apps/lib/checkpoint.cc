@@ -1,13 +1,12 @@
 // Writing and reading checkpoints.
 #include "apps/lib/checkpoint.h"
 
-#include <fmt/format.h>
-
 #include <nlohmann/json.hpp>
 
 #include "apps/lib/model_file.h"
 #include "apps/lib/trainer_options.h"
 #include "kernels/check.h"
+#include "kernels/format.h"
 
 namespace verace::apps {
 namespace {
@@ -18,7 +17,7 @@ constexpr const char* kStateKey = "verace.checkpoint";
 constexpr int kFormat = 1;
 
 std::string moment_name(const char* which, const engine::Parameter& parameter) {
-  return fmt::format("optimizer.{}.{}", which, parameter.name);
+  return text::format("optimizer.{}.{}", which, parameter.name);
 }
 
 // Doubles are written so that reading gives the same bits.
@@ -110,8 +109,8 @@ Checkpoint read_checkpoint(const std::string& path) {
             {j.at("seed").get<uint64_t>(), j.at("freeze").get<std::string>(),
              j.at("threads").get<int>(), j.at("config").get<std::string>()}};
   } catch (const json::exception& error) {
-    fail_input(fmt::format("{}: the state of training cannot be read ({}): take another file", path,
-                           error.what()));
+    fail_input(text::format("{}: the state of training cannot be read ({}): take another file",
+                            path, error.what()));
   }
 }
 
@@ -123,9 +122,9 @@ void load_moments(const std::string& path, optim::Adam& adam) {
   }
   if (stored != 2 * adam.moments().size()) {
     fail_input(
-        fmt::format("{}: holds {} tensors of the optimiser, {} are needed: resume with the "
-                    "same --freeze",
-                    path, stored, 2 * adam.moments().size()));
+        text::format("{}: holds {} tensors of the optimiser, {} are needed: resume with the "
+                     "same --freeze",
+                     path, stored, 2 * adam.moments().size()));
   }
   for (optim::Adam::Moments& entry : adam.moments()) {
     read_stored_tensor(file, moment_name("m", *entry.parameter), entry.m);
@@ -134,8 +133,8 @@ void load_moments(const std::string& path, optim::Adam& adam) {
   try {
     adam.set_step(json::parse(state_text(file)).at("adam_step").get<int64_t>());
   } catch (const json::exception& error) {
-    fail_input(fmt::format("{}: the optimiser's step cannot be read ({}): take another file", path,
-                           error.what()));
+    fail_input(text::format("{}: the optimiser's step cannot be read ({}): take another file", path,
+                            error.what()));
   }
 }
 

@@ -1,8 +1,6 @@
 // Drawing the learning curve.
 #include "apps/lib/curve.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <cmath>
 #include <functional>
@@ -10,6 +8,7 @@
 #include <vector>
 
 #include "kernels/check.h"
+#include "kernels/format.h"
 
 namespace verace::apps {
 namespace {
@@ -108,29 +107,29 @@ class Panel {
 };
 
 std::string Panel::axes(const char* title) const {
-  std::string svg = fmt::format("<text x='{}' y='{}' class='title'>{}</text>\n",
-                                left_ + kPanelWidth / 2, kTop - 12, title);
+  std::string svg = text::format("<text x='{}' y='{}' class='title'>{}</text>\n",
+                                 left_ + kPanelWidth / 2, kTop - 12, title);
   const double bottom = kTop + kPanelHeight;
   for (int64_t i = 0; y_.low + static_cast<double>(i) * y_.step <= y_.high + y_.step * 1e-6; ++i) {
     const double value = y_.low + static_cast<double>(i) * y_.step, y = y_at(value);
-    svg += fmt::format("<line x1='{}' x2='{}' y1='{:.2f}' y2='{:.2f}' class='grid'/>\n", left_,
-                       left_ + kPanelWidth, y, y);
-    svg += fmt::format("<text x='{}' y='{:.2f}' class='y'>{:.4g}</text>\n", left_ - 8, y + 4,
-                       std::abs(value) < y_.step * 1e-6 ? 0.0 : value);
+    svg += text::format("<line x1='{}' x2='{}' y1='{:.2f}' y2='{:.2f}' class='grid'/>\n", left_,
+                        left_ + kPanelWidth, y, y);
+    svg += text::format("<text x='{}' y='{:.2f}' class='y'>{:.4g}</text>\n", left_ - 8, y + 4,
+                        std::abs(value) < y_.step * 1e-6 ? 0.0 : value);
   }
   const int64_t every = std::max<int64_t>(
       1, static_cast<int64_t>(std::llround(tick_step(static_cast<double>(last_ - first_ + 1)))));
   for (int64_t epoch = first_; epoch <= last_; ++epoch) {
     if (epoch % every != 0 && last_ - first_ >= 10) continue;
     const double x = x_at(static_cast<double>(epoch));
-    svg += fmt::format("<line x1='{:.2f}' x2='{:.2f}' y1='{}' y2='{}' class='axis'/>\n", x, x,
-                       bottom, bottom + 5);
-    svg += fmt::format("<text x='{:.2f}' y='{}' class='x'>{}</text>\n", x, bottom + 19, epoch);
+    svg += text::format("<line x1='{:.2f}' x2='{:.2f}' y1='{}' y2='{}' class='axis'/>\n", x, x,
+                        bottom, bottom + 5);
+    svg += text::format("<text x='{:.2f}' y='{}' class='x'>{}</text>\n", x, bottom + 19, epoch);
   }
-  svg += fmt::format("<rect x='{}' y='{}' width='{}' height='{}' class='frame'/>\n", left_, kTop,
-                     kPanelWidth, kPanelHeight);
-  return svg + fmt::format("<text x='{}' y='{}' class='x'>epoch</text>\n", left_ + kPanelWidth / 2,
-                           bottom + 38);
+  svg += text::format("<rect x='{}' y='{}' width='{}' height='{}' class='frame'/>\n", left_, kTop,
+                      kPanelWidth, kPanelHeight);
+  return svg + text::format("<text x='{}' y='{}' class='x'>epoch</text>\n", left_ + kPanelWidth / 2,
+                            bottom + 38);
 }
 
 std::string Panel::line(const Series& series) const {
@@ -139,13 +138,13 @@ std::string Panel::line(const Series& series) const {
     const auto& value = series.values[i];
     if (!value || !std::isfinite(*value)) continue;
     const double x = x_at(static_cast<double>(first_) + static_cast<double>(i)), y = y_at(*value);
-    points += fmt::format("{:.2f},{:.2f} ", x, y);
+    points += text::format("{:.2f},{:.2f} ", x, y);
     if (series.values.size() <= 40) {
       dots +=
-          fmt::format("<circle cx='{:.2f}' cy='{:.2f}' r='3' fill='{}'/>\n", x, y, series.colour);
+          text::format("<circle cx='{:.2f}' cy='{:.2f}' r='3' fill='{}'/>\n", x, y, series.colour);
     }
   }
-  return fmt::format(
+  return text::format(
              "<polyline points='{}' fill='none' stroke='{}' stroke-width='2' "
              "stroke-dasharray='{}'/>\n",
              points, series.colour, series.dash) +
@@ -177,7 +176,7 @@ std::string legend(const std::vector<Series>& series) {
   const double y = kHeight - 16, width = 90;
   double x = kWidth / 2 - width * static_cast<double>(series.size()) / 2;
   for (const Series& one : series) {
-    svg += fmt::format(
+    svg += text::format(
         "<line x1='{}' x2='{}' y1='{}' y2='{}' stroke='{}' stroke-width='2' "
         "stroke-dasharray='{}'/>\n<text x='{}' y='{}' class='key'>{}</text>\n",
         x, x + 30, y - 4, y - 4, one.colour, one.dash, x + 36, y, one.name);
@@ -202,7 +201,7 @@ std::string curve_svg(std::span<const EpochMetrics> epochs, const std::string& t
   const auto accuracy = collect(
       epochs, [](const EpochMetrics& e) { return e.train_accuracy; },
       [](const SplitMetrics& s) { return s.accuracy; });
-  std::string svg = fmt::format(
+  std::string svg = text::format(
       "<svg xmlns='http://www.w3.org/2000/svg' width='{0}' height='{1}' viewBox='0 0 {0} {1}'>\n"
       "{2}<rect width='{0}' height='{1}' fill='white'/>\n"
       "<text x='{3}' y='26' class='head'>{4}</text>\n",

@@ -1,9 +1,6 @@
 // The demonstration, step by step.
 #include "apps/lib/demo.h"
 
-#include <fmt/format.h>
-#include <fmt/ostream.h>
-
 #include <array>
 #include <chrono>
 
@@ -12,6 +9,7 @@
 #include "apps/lib/trainer.h"
 #include "data/synthetic.h"
 #include "kernels/check.h"
+#include "kernels/format.h"
 #include "weights/atomic_file.h"
 
 namespace verace::apps {
@@ -37,12 +35,12 @@ Schedule schedule(bool quick) {
 void make_folder(const fs::path& folder) {
   std::error_code error;
   if (fs::exists(folder, error) && !fs::is_empty(folder, error)) {
-    fail_input(fmt::format("--out {}: is not empty: choose another folder", folder.string()));
+    fail_input(text::format("--out {}: is not empty: choose another folder", folder.string()));
   }
   fs::create_directories(folder, error);
   if (error) {
     fail_input(
-        fmt::format("--out {}: cannot make the folder: {}", folder.string(), error.message()));
+        text::format("--out {}: cannot make the folder: {}", folder.string(), error.message()));
   }
 }
 
@@ -67,7 +65,7 @@ class Demo {
   void attack(const layers::Classifier& classifier);
   void summarise();
   void title(const std::string& text) {
-    fmt::print(out_, "\n== {}\n", text);
+    text::print(out_, "\n== {}\n", text);
     out_.flush();
   }
 
@@ -91,11 +89,11 @@ void Demo::render() {
   synthetic.seed = 2 * options_.seed + 1;
   synthetic.only_shape = data::Shape::kDisc;
   data::write_synthetic_dataset(discs_, synthetic);
-  fmt::print(out_,
-             "{}: striped and checkered squares, for the first task\n"
-             "{}: fewer discs, for the second\n"
-             "stripes are called real, checkers fake\n",
-             squares_.string(), discs_.string());
+  text::print(out_,
+              "{}: striped and checkered squares, for the first task\n"
+              "{}: fewer discs, for the second\n"
+              "stripes are called real, checkers fake\n",
+              squares_.string(), discs_.string());
 }
 
 TrainOptions Demo::common() const {
@@ -142,7 +140,7 @@ void Demo::judge_pictures(const layers::Classifier& classifier) {
     if (!picture.error.empty()) fail_input(picture.error);
   }
   result_.predictions.mean_fake_probability.reset();  // both kinds on purpose: no common verdict
-  fmt::print(out_, "{}", predictions_text(result_.predictions, 1));
+  text::print(out_, "{}", predictions_text(result_.predictions, 1));
 }
 
 void Demo::attack(const layers::Classifier& classifier) {
@@ -157,12 +155,12 @@ void Demo::attack(const layers::Classifier& classifier) {
       attack, result_.model.string(), default_progress(options_.quiet));
   weights::write_file_atomically((attack.out / "attack.json").string(),
                                  attack_json(result_.attack, result_.model.string()));
-  fmt::print(out_, "{}", attack_table(result_.attack));
+  text::print(out_, "{}", attack_table(result_.attack));
 }
 
 void Demo::summarise() {
   const AttackFigures& last = result_.attack.figures.back();
-  const std::string text = fmt::format(
+  const std::string text = text::format(
       "Verace demonstration, seed {}{}. The pictures are rendered, not photographs: the figures "
       "say\n"
       "that the program works, not how well it recognises deep-fakes.\n\n"
@@ -180,7 +178,7 @@ void Demo::summarise() {
       (options_.out / "finetuned" / "curve.svg").string(), (options_.out / "attack").string());
   weights::write_file_atomically((options_.out / "summary.txt").string(), text);
   title("summary");
-  fmt::print(out_, "{}\nthe result is in {}\n", text, options_.out.string());
+  text::print(out_, "{}\nthe result is in {}\n", text, options_.out.string());
 }
 
 DemoResult Demo::run() {
@@ -210,7 +208,7 @@ DemoResult Demo::run() {
   const LoadedModel model = load_model(result_.model.string());
   title("evaluation on unseen discs (verace eval)");
   result_.finetuned = evaluate_on(discs_, *model.classifier);
-  fmt::print(out_, "{}", evaluation_text(result_.finetuned));
+  text::print(out_, "{}", evaluation_text(result_.finetuned));
   judge_pictures(*model.classifier);
   attack(*model.classifier);
   result_.seconds = std::chrono::duration<double>(Clock::now() - begin).count();
@@ -225,7 +223,7 @@ fs::path free_demo_folder() {
   std::error_code error;
   fs::path folder = first;
   for (int i = 2; fs::exists(folder, error) && !fs::is_empty(folder, error); ++i) {
-    folder = first.string() + fmt::format("-{}", i);
+    folder = first.string() + text::format("-{}", i);
   }
   return folder;
 }

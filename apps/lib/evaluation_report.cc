@@ -1,11 +1,11 @@
 // Reports of evaluations.
 #include "apps/lib/evaluation_report.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
+
+#include "kernels/format.h"
 
 namespace verace::apps {
 namespace {
@@ -13,20 +13,20 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 std::string percent(const std::optional<double>& share) {
-  return share ? fmt::format("{:.2f} %", 100 * *share) : "undefined";
+  return share ? text::format("{:.2f} %", 100 * *share) : "undefined";
 }
 
 std::string level_text(const char* name, const Metrics& metrics, double loss) {
   const Confusion& c = metrics.confusion;
-  std::string text = fmt::format("{} ({})\n", name, metrics.count);
-  text += fmt::format("  loss               {:.4f}\n", loss);
-  text += fmt::format("  accuracy           {}\n", percent(metrics.accuracy));
-  text += fmt::format("  balanced accuracy  {}\n", percent(metrics.balanced_accuracy));
-  text += fmt::format("  AUC                {}\n",
-                      metrics.auc ? fmt::format("{:.4f}", *metrics.auc) : "undefined");
-  text += fmt::format("  confusion          {:>10} {:>10}\n", "said real", "said fake");
-  text += fmt::format("    real             {:>10} {:>10}\n", c[0][0], c[0][1]);
-  text += fmt::format("    fake             {:>10} {:>10}\n", c[1][0], c[1][1]);
+  std::string text = text::format("{} ({})\n", name, metrics.count);
+  text += text::format("  loss               {:.4f}\n", loss);
+  text += text::format("  accuracy           {}\n", percent(metrics.accuracy));
+  text += text::format("  balanced accuracy  {}\n", percent(metrics.balanced_accuracy));
+  text += text::format("  AUC                {}\n",
+                       metrics.auc ? text::format("{:.4f}", *metrics.auc) : "undefined");
+  text += text::format("  confusion          {:>10} {:>10}\n", "said real", "said fake");
+  text += text::format("    real             {:>10} {:>10}\n", c[0][0], c[0][1]);
+  text += text::format("    fake             {:>10} {:>10}\n", c[1][0], c[1][1]);
   return text;
 }
 
@@ -63,7 +63,7 @@ std::string evaluation_text(const Evaluation& evaluation) {
   return level_text("faces", evaluation.faces, evaluation.loss) +
          level_text("videos, by the mean of their faces", evaluation.videos,
                     video_loss(evaluation)) +
-         fmt::format("{:.1f} pictures/s\n", evaluation.images_per_second);
+         text::format("{:.1f} pictures/s\n", evaluation.images_per_second);
 }
 
 std::string evaluation_json(const Evaluation& evaluation, const std::string& model,

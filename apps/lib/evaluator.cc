@@ -1,14 +1,13 @@
 // Judging a classifier.
 #include "apps/lib/evaluator.h"
 
-#include <fmt/format.h>
-
 #include <chrono>
 #include <cmath>
 
 #include "apps/lib/model_file.h"
 #include "apps/lib/signals.h"
 #include "kernels/check.h"
+#include "kernels/format.h"
 #include "weights/atomic_file.h"
 
 namespace verace::apps {
@@ -21,9 +20,9 @@ void append_faces(const Answers& answers, const data::Batch& batch, const data::
     const auto& sample = loader.samples()[static_cast<size_t>(batch.sample_index[i])];
     if (!std::isfinite(row[0]) || !std::isfinite(row[1])) {
       fail_input(
-          fmt::format("{}: the network answers {} and {}, not finite numbers: its weights are "
-                      "broken, train again with a smaller --lr",
-                      sample.path.string(), row[0], row[1]));
+          text::format("{}: the network answers {} and {}, not finite numbers: its weights are "
+                       "broken, train again with a smaller --lr",
+                       sample.path.string(), row[0], row[1]));
     }
     EvaluatedFace face;
     face.path = sample.path;
@@ -89,9 +88,9 @@ Evaluation evaluate(InferenceSession& session, data::Loader& loader, const std::
 void write_faces_csv(const std::string& path, const Evaluation& evaluation) {
   std::string text = "path,video,label,probability,loss\n";
   for (const EvaluatedFace& face : evaluation.samples) {
-    text += fmt::format("{},{},{},{},{}\n", quoted(face.path.string()), quoted(face.video),
-                        data::kClassNames[static_cast<size_t>(face.label)], face.probability,
-                        face.loss);
+    text += text::format("{},{},{},{},{}\n", quoted(face.path.string()), quoted(face.video),
+                         data::kClassNames[static_cast<size_t>(face.label)], face.probability,
+                         face.loss);
   }
   weights::write_file_atomically(path, text);
 }

@@ -1,13 +1,12 @@
 // Between weight files and classifiers.
 #include "apps/lib/model_file.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <cmath>
 #include <utility>
 
 #include "kernels/check.h"
+#include "kernels/format.h"
 #include "weights/name_map.h"
 
 namespace verace::apps {
@@ -65,7 +64,7 @@ void fold_convolution_biases(const SafetensorsFile& file, const ModelDescription
 
 void check_widths(const std::string& path, const ModelDescription& d) {
   if (std::llround(64 * d.width) == d.stem_channels) return;
-  fail_input(fmt::format(
+  fail_input(text::format(
       "{}: the stem has {} channels but the blocks {:g}: networks whose stem is not as wide as the "
       "first blocks are not supported; choose another file",
       path, d.stem_channels, 64 * d.width));
@@ -185,9 +184,9 @@ void read_stored_tensor(const SafetensorsFile& file, const std::string& name,
       filter ? std::vector<int64_t>{s[0], s[3], s[1], s[2]} : std::vector<int64_t>(s);
   const weights::TensorView& tensor = file.at(name);
   if (tensor.shape != wanted) {
-    fail_input(fmt::format("{}: tensor '{}' has shape {}, expected {}: the file is of another run",
-                           file.path(), name, weights::shape_text(tensor.shape),
-                           weights::shape_text(wanted)));
+    fail_input(text::format("{}: tensor '{}' has shape {}, expected {}: the file is of another run",
+                            file.path(), name, weights::shape_text(tensor.shape),
+                            weights::shape_text(wanted)));
   }
   if (!filter) {
     file.read_f32(name, target.f32_span());
@@ -208,9 +207,9 @@ ClassIndices class_indices(const layers::ClassifierOptions& options, const std::
     if (names == std::vector<std::string>{"fake", "real"}) return {1, 0};
   }
   fail_input(
-      fmt::format("{}: the network tells {} classes apart ({}), not real and fake: train a "
-                  "head for them first (train --weights)",
-                  path, options.classes, names.empty() ? "unnamed" : names.front() + " ..."));
+      text::format("{}: the network tells {} classes apart ({}), not real and fake: train a "
+                   "head for them first (train --weights)",
+                   path, options.classes, names.empty() ? "unnamed" : names.front() + " ..."));
 }
 
 }  // namespace verace::apps

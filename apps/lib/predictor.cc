@@ -1,8 +1,6 @@
 // Judging picture files.
 #include "apps/lib/predictor.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <cmath>
 #include <fstream>
@@ -10,6 +8,7 @@
 
 #include "data/image.h"
 #include "kernels/check.h"
+#include "kernels/format.h"
 
 namespace verace::apps {
 namespace {
@@ -81,7 +80,8 @@ std::vector<std::filesystem::path> expand_pictures(const std::vector<std::string
         found.push_back(entry->path());
       }
     }
-    if (error) fail_input(fmt::format("{}: cannot read the folder: {}", argument, error.message()));
+    if (error)
+      fail_input(text::format("{}: cannot read the folder: {}", argument, error.message()));
     if (found.empty()) {
       fail_input(argument + ": no picture (.jpg .jpeg .png .bmp) in this folder or below");
     }
@@ -93,7 +93,7 @@ std::vector<std::filesystem::path> expand_pictures(const std::vector<std::string
 
 std::vector<std::string> read_labels(const std::filesystem::path& path, int64_t classes) {
   std::ifstream file(path);
-  if (!file) fail_input(fmt::format("--labels {}: cannot be read", path.string()));
+  if (!file) fail_input(text::format("--labels {}: cannot be read", path.string()));
   std::vector<std::string> labels;
   for (std::string line; std::getline(file, line);) {
     while (!line.empty() && (line.back() == '\r' || line.back() == ' ')) line.pop_back();
@@ -105,9 +105,9 @@ std::vector<std::string> read_labels(const std::filesystem::path& path, int64_t 
   while (!labels.empty() && labels.back().empty()) labels.pop_back();
   if (static_cast<int64_t>(labels.size()) != classes) {
     fail_input(
-        fmt::format("--labels {}: {} lines, but the network has {} classes: give one label "
-                    "per line",
-                    path.string(), labels.size(), classes));
+        text::format("--labels {}: {} lines, but the network has {} classes: give one label "
+                     "per line",
+                     path.string(), labels.size(), classes));
   }
   return labels;
 }
@@ -139,7 +139,7 @@ Predictions predict(InferenceSession& session, const std::vector<std::filesystem
   result.class_names = std::move(class_names);
   if (result.class_names.empty()) {
     for (int64_t i = 0; i < session.class_count(); ++i) {
-      result.class_names.push_back(fmt::format("class {}", i));
+      result.class_names.push_back(text::format("class {}", i));
     }
   }
   VERACE_CHECK(static_cast<int64_t>(result.class_names.size()) == session.class_count());

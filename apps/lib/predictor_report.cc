@@ -1,10 +1,10 @@
 // Predictions as text and as JSON.
-#include <fmt/format.h>
 
 #include <nlohmann/json.hpp>
 
 #include "apps/lib/metrics.h"
 #include "apps/lib/predictor.h"
+#include "kernels/format.h"
 
 namespace verace::apps {
 namespace {
@@ -75,21 +75,21 @@ std::string predictions_text(const Predictions& predictions, int64_t top) {
     ++judged;
     if (predictions.classes) {
       const double fake = fake_probability(picture, *predictions.classes);
-      text += fmt::format("{}  {:6.2f} %  {}\n", verdict_of(fake),
-                          100 * (is_fake(fake) ? fake : 1 - fake), picture.path.string());
+      text += text::format("{}  {:6.2f} %  {}\n", verdict_of(fake),
+                           100 * (is_fake(fake) ? fake : 1 - fake), picture.path.string());
       continue;
     }
     text += picture.path.string() + "\n";
     for (const int64_t i : top_classes(picture.probabilities, top)) {
       const auto at = static_cast<size_t>(i);
-      text += fmt::format("  {:6.2f} %  {}\n", 100 * picture.probabilities[at],
-                          predictions.class_names[at]);
+      text += text::format("  {:6.2f} %  {}\n", 100 * picture.probabilities[at],
+                           predictions.class_names[at]);
     }
   }
   if (predictions.mean_fake_probability && judged > 1) {
     const double fake = *predictions.mean_fake_probability;
-    text += fmt::format("all {} together: {} (mean probability of fake {:.2f} %)\n", judged,
-                        verdict_of(fake), 100 * fake);
+    text += text::format("all {} together: {} (mean probability of fake {:.2f} %)\n", judged,
+                         verdict_of(fake), 100 * fake);
   }
   return text;
 }

@@ -1,7 +1,6 @@
 // Drawing of progress on terminals and in logs.
 #include "apps/lib/progress.h"
 
-#include <fmt/format.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -9,6 +8,8 @@
 #include <cmath>
 #include <iostream>
 #include <utility>
+
+#include "kernels/format.h"
 
 namespace verace::apps {
 namespace {
@@ -54,17 +55,17 @@ ProgressStyle default_progress(bool quiet) {
 
 std::string duration_text(double seconds) {
   const auto whole = static_cast<int64_t>(std::llround(std::clamp(seconds, 0.0, 1e9)));
-  if (whole < 60) return fmt::format("{}s", whole);
-  if (whole < 3600) return fmt::format("{}m {:02}s", whole / 60, whole % 60);
-  return fmt::format("{}h {:02}m", whole / 3600, whole / 60 % 60);
+  if (whole < 60) return text::format("{}s", whole);
+  if (whole < 3600) return text::format("{}m {:02}s", whole / 60, whole % 60);
+  return text::format("{}h {:02}m", whole / 3600, whole / 60 % 60);
 }
 
 std::string progress_text(const ProgressState& s, bool bar, int columns) {
   const bool known = s.total > 0;
-  std::string tail = known ? fmt::format("{}/{} {}", s.done, s.total, s.unit)
-                           : fmt::format("{} {}", s.done, s.unit);
+  std::string tail = known ? text::format("{}/{} {}", s.done, s.total, s.unit)
+                           : text::format("{} {}", s.done, s.unit);
   if (s.rate > 0) {
-    tail += fmt::format("  {:.{}f}/s", s.rate, s.rate < 100 ? 1 : 0);
+    tail += text::format("  {:.{}f}/s", s.rate, s.rate < 100 ? 1 : 0);
     if (known && s.done < s.total) {
       tail += "  " + duration_text(static_cast<double>(s.total - s.done) / s.rate) + " left";
     }

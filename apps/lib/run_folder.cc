@@ -1,13 +1,12 @@
 // The folder of a run, and the lines of its metrics.
 #include "apps/lib/run_folder.h"
 
-#include <fmt/format.h>
-
 #include <nlohmann/json.hpp>
 #include <system_error>
 
 #include "apps/lib/curve.h"
 #include "kernels/check.h"
+#include "kernels/format.h"
 #include "weights/atomic_file.h"
 
 namespace verace::apps {
@@ -77,8 +76,8 @@ EpochMetrics epoch_from_json(const std::string& text, const std::string& where) 
     metrics.learning_rate = line.at("learning_rate").get<double>();
     return metrics;
   } catch (const nlohmann::json::exception& error) {
-    fail_input(fmt::format("{}: not a line of metrics ({}): use the file as training wrote it",
-                           where, error.what()));
+    fail_input(text::format("{}: not a line of metrics ({}): use the file as training wrote it",
+                            where, error.what()));
   }
 }
 
@@ -86,17 +85,17 @@ RunFolder::RunFolder(const std::filesystem::path& folder, bool may_continue) : f
   std::error_code error;
   std::filesystem::create_directories(folder_, error);
   if (error || !std::filesystem::is_directory(folder_, error)) {
-    fail_input(fmt::format("--out {}: cannot be made as a folder ({}): choose another name",
-                           folder_.string(),
-                           error ? error.message() : "a file of this name is in the way"));
+    fail_input(text::format("--out {}: cannot be made as a folder ({}): choose another name",
+                            folder_.string(),
+                            error ? error.message() : "a file of this name is in the way"));
   }
   if (may_continue) return;
   for (const std::filesystem::path& file : {metrics(), best(), last()}) {
     if (std::filesystem::exists(file, error)) {
       fail_input(
-          fmt::format("--out {}: already holds a run ({}): choose another folder, or go on "
-                      "with --resume {}",
-                      folder_.string(), file.filename().string(), last().string()));
+          text::format("--out {}: already holds a run ({}): choose another folder, or go on "
+                       "with --resume {}",
+                       folder_.string(), file.filename().string(), last().string()));
     }
   }
 }

@@ -1,5 +1,4 @@
 // One step of training, and the search for the cause when its loss is not finite.
-#include <fmt/format.h>
 
 #include <algorithm>
 #include <cmath>
@@ -7,6 +6,7 @@
 #include "apps/lib/metrics.h"
 #include "apps/lib/session.h"
 #include "kernels/check.h"
+#include "kernels/format.h"
 #include "kernels/reduce.h"
 
 namespace verace::apps {
@@ -78,7 +78,7 @@ TrainingOutcome TrainingSession::run(const data::Batch& batch, const std::string
   } catch (const LossNotFinite& fault) {
     write_inputs();
     const std::string cause = first_not_finite();
-    fail_input(fmt::format(
+    fail_input(text::format(
         "{}: the loss of {} of {} pictures is not finite; {}; use a smaller --lr, or other weights",
         where, fault.pictures, n, cause));
   }
@@ -102,8 +102,8 @@ std::string TrainingSession::first_not_finite() {
     if (parameter->statistic) continue;  // the failed step has moved them
     const int64_t bad = not_finite(exec_, parameter->value.f32(), parameter->value.count());
     if (bad > 0) {
-      return fmt::format("{} of {} values of parameter {} are not finite", bad,
-                         parameter->value.count(), parameter->name);
+      return text::format("{} of {} values of parameter {} are not finite", bad,
+                          parameter->value.count(), parameter->name);
     }
   }
   const engine::Step& step = running_->step;
@@ -117,8 +117,8 @@ std::string TrainingSession::first_not_finite() {
       const int64_t count = engine::element_count(info.shape);
       const int64_t bad = not_finite(exec_, memory.f32(value), count);
       if (bad == 0) continue;
-      cause = fmt::format("the first such output is that of {} ({} of {} values of {})",
-                          operation.name, bad, count, info.name);
+      cause = text::format("the first such output is that of {} ({} of {} values of {})",
+                           operation.name, bad, count, info.name);
       throw LossNotFinite{};
     }
   };

@@ -2,7 +2,6 @@
 #include "apps/lib/system_info.h"
 
 #include <dlfcn.h>
-#include <fmt/format.h>
 #include <omp.h>
 
 #include <algorithm>
@@ -11,6 +10,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "kernels/format.h"
 #include "kernels/gemm.h"
 
 namespace verace::apps {
@@ -77,10 +77,10 @@ DeviceInfo cuda_device() {
                                                      dlclose);
   const char* found = driver ? "the driver library libcuda is installed"
                              : "the driver library libcuda is not installed";
-  return {
-      "cuda", kernels::have_cuda && driver,
-      fmt::format("{}; {}",
-                  kernels::have_cuda ? "compiled in" : "this build has no CUDA operations", found)};
+  return {"cuda", kernels::have_cuda && driver,
+          text::format("{}; {}",
+                       kernels::have_cuda ? "compiled in" : "this build has no CUDA operations",
+                       found)};
 }
 
 }  // namespace
@@ -134,21 +134,21 @@ std::string system_text(const SystemInfo& info) {
   std::string sets;
   for (const std::string& set : info.instructions) sets += (sets.empty() ? "" : " ") + set;
   constexpr double kGib = 1024.0 * 1024 * 1024;
-  std::string text = fmt::format("verace {}\n", info.version);
-  text += fmt::format("build       {}{}\n", info.build, info.checked ? ", with assertions" : "");
-  text += fmt::format("compiler    {}; instructions {}; OpenMP {}\n", info.compiler,
-                      sets.empty() ? "baseline" : sets, info.openmp);
-  text += fmt::format("processor   {}, {} threads\n", info.processor, info.threads);
-  text += fmt::format("memory      {:.1f} GiB, {:.1f} GiB available\n",
-                      static_cast<double>(info.memory_total) / kGib,
-                      static_cast<double>(info.memory_available) / kGib);
+  std::string text = text::format("verace {}\n", info.version);
+  text += text::format("build       {}{}\n", info.build, info.checked ? ", with assertions" : "");
+  text += text::format("compiler    {}; instructions {}; OpenMP {}\n", info.compiler,
+                       sets.empty() ? "baseline" : sets, info.openmp);
+  text += text::format("processor   {}, {} threads\n", info.processor, info.threads);
+  text += text::format("memory      {:.1f} GiB, {:.1f} GiB available\n",
+                       static_cast<double>(info.memory_total) / kGib,
+                       static_cast<double>(info.memory_available) / kGib);
   for (const DeviceInfo& device : info.devices) {
-    text += fmt::format("device      {:<10} {}: {}\n", device.name,
-                        device.usable ? "usable" : "not usable", device.detail);
+    text += text::format("device      {:<10} {}: {}\n", device.name,
+                         device.usable ? "usable" : "not usable", device.detail);
   }
   if (info.sgemm_gflops > 0) {
     text +=
-        fmt::format("sgemm       {:.1f} GFLOP/s (2048 x 2048 x 2048, fp32)\n", info.sgemm_gflops);
+        text::format("sgemm       {:.1f} GFLOP/s (2048 x 2048 x 2048, fp32)\n", info.sgemm_gflops);
   }
   return text;
 }

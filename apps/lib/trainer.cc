@@ -1,9 +1,6 @@
 // The epochs of training.
 #include "apps/lib/trainer.h"
 
-#include <fmt/format.h>
-#include <fmt/ostream.h>
-
 #include <algorithm>
 #include <chrono>
 #include <memory>
@@ -20,6 +17,7 @@
 #include "apps/lib/trainer_setup.h"
 #include "engine/trace.h"
 #include "kernels/check.h"
+#include "kernels/format.h"
 #include "weights/atomic_file.h"
 
 namespace verace::apps {
@@ -40,10 +38,10 @@ SplitMetrics split_metrics(const Evaluation& e) {
 }
 
 std::string split_text(const char* name, const SplitMetrics& s) {
-  std::string text = fmt::format(" | {} loss {:.4f}, accuracy {:.4f}", name, s.loss, s.accuracy);
-  if (s.balanced_accuracy) text += fmt::format(", balanced {:.4f}", *s.balanced_accuracy);
-  if (s.auc) text += fmt::format(", AUC {:.4f}", *s.auc);
-  if (s.video_accuracy) text += fmt::format(", videos {:.4f}", *s.video_accuracy);
+  std::string text = text::format(" | {} loss {:.4f}, accuracy {:.4f}", name, s.loss, s.accuracy);
+  if (s.balanced_accuracy) text += text::format(", balanced {:.4f}", *s.balanced_accuracy);
+  if (s.auc) text += text::format(", AUC {:.4f}", *s.auc);
+  if (s.video_accuracy) text += text::format(", videos {:.4f}", *s.video_accuracy);
   return text;
 }
 
@@ -125,15 +123,15 @@ void Run::write_trace() {
   if (!trace_) return;
   setup_.session->set_trace(nullptr);
   trace_->write_chrome(options_.trace);
-  fmt::print(out_, "trace of {} steps in {}\n{}", steps_here_ - kTraceFrom, options_.trace.string(),
-             trace_->table());
+  text::print(out_, "trace of {} steps in {}\n{}", steps_here_ - kTraceFrom,
+              options_.trace.string(), trace_->table());
   trace_.reset();
 }
 
 void Run::take_step(const data::Batch& batch) {
   trace_step();
   const TrainingOutcome outcome = setup_.session->run(
-      batch, fmt::format("epoch {}, step {}", state_.epoch + 1, state_.step + 1));
+      batch, text::format("epoch {}, step {}", state_.epoch + 1, state_.step + 1));
   ++steps_here_;
   ++state_.step;
   ++state_.global_step;
@@ -152,12 +150,12 @@ bool Run::train_epoch() {
   for (int64_t i = 0; i < state_.step; ++i) {
     if (!reader.next(batch)) {
       fail_input(
-          fmt::format("{}: the data has fewer pictures than when training was stopped: "
-                      "restore it, or train anew",
-                      options_.data.string()));
+          text::format("{}: the data has fewer pictures than when training was stopped: "
+                       "restore it, or train anew",
+                       options_.data.string()));
     }
   }
-  Progress progress(style_, fmt::format("epoch {}/{}", state_.epoch + 1, options_.epochs),
+  Progress progress(style_, text::format("epoch {}/{}", state_.epoch + 1, options_.epochs),
                     "pictures", loader.pictures_per_epoch());
   const Clock::time_point begin = Clock::now();
   const double seconds_before = state_.epoch_seconds, wait_before = state_.epoch_wait;
@@ -169,8 +167,8 @@ bool Run::train_epoch() {
     state_.epoch_seconds = seconds_before + seconds_since(begin);
     state_.epoch_wait = wait_before + loader.seconds_waited() - skipped;
     const EpochMetrics so_far = training_metrics();
-    progress.update(state_.epoch_samples, fmt::format("loss {:.4f} accuracy {:.3f}",
-                                                      so_far.train_loss, so_far.train_accuracy));
+    progress.update(state_.epoch_samples, text::format("loss {:.4f} accuracy {:.3f}",
+                                                       so_far.train_loss, so_far.train_accuracy));
   }
   return !more;
 }
@@ -199,8 +197,8 @@ void Run::report_broken() {
   }
   if (messages.size() == broken_reported_) return;
   broken_reported_ = messages.size();
-  fmt::print(out_, "WARNING: {} pictures cannot be read and are left out; the first: {}\n",
-             messages.size(), messages.front());
+  text::print(out_, "WARNING: {} pictures cannot be read and are left out; the first: {}\n",
+              messages.size(), messages.front());
 }
 
 void Run::save_last() {
@@ -209,13 +207,13 @@ void Run::save_last() {
 }
 
 void Run::finish_epoch(EpochMetrics metrics) {
-  std::string line = fmt::format("epoch {}/{} | train loss {:.4f}, accuracy {:.4f}", metrics.epoch,
-                                 options_.epochs, metrics.train_loss, metrics.train_accuracy);
+  std::string line = text::format("epoch {}/{} | train loss {:.4f}, accuracy {:.4f}", metrics.epoch,
+                                  options_.epochs, metrics.train_loss, metrics.train_accuracy);
   if (metrics.val) line += split_text("val", *metrics.val);
   if (metrics.test) line += split_text("test", *metrics.test);
-  line += fmt::format(" | {:.1f} pictures/s, {}, {:.0f} % of it waiting for pictures",
-                      metrics.images_per_second, duration_text(metrics.seconds),
-                      100 * metrics.loader_wait_share);
+  line += text::format(" | {:.1f} pictures/s, {}, {:.0f} % of it waiting for pictures",
+                       metrics.images_per_second, duration_text(metrics.seconds),
+                       100 * metrics.loader_wait_share);
   const bool best = state_.best_epoch == 0 ||
                     better(judge_of(metrics),
                            judge_of(state_.history[static_cast<size_t>(state_.best_epoch - 1)]));
@@ -223,7 +221,7 @@ void Run::finish_epoch(EpochMetrics metrics) {
     state_.best_epoch = metrics.epoch;
     line += " | best so far";
   }
-  fmt::print(out_, "{}\n", line);
+  text::print(out_, "{}\n", line);
   out_.flush();
   report_broken();
   state_.history.push_back(metrics);
@@ -238,18 +236,18 @@ void Run::finish_epoch(EpochMetrics metrics) {
 
 void Run::note_stop() {
   save_last();
-  fmt::print(out_, "stopped in epoch {} after step {}: go on with --resume {}\n", state_.epoch + 1,
-             state_.step, folder_.last().string());
+  text::print(out_, "stopped in epoch {} after step {}: go on with --resume {}\n", state_.epoch + 1,
+              state_.step, folder_.last().string());
   out_.flush();
 }
 
 TrainResult Run::run() {
   plan_memory(setup_, available_memory(), out_);
   if (options_.print_plan) {
-    fmt::print(out_, "{}", setup_.session->plan(setup_.largest_training_batch()).plan_table());
+    text::print(out_, "{}", setup_.session->plan(setup_.largest_training_batch()).plan_table());
   }
-  fmt::print(out_, "best epoch: by balanced accuracy on {}\n",
-             setup_.val ? "val" : "test (there is no val: it is no unseen data any more)");
+  text::print(out_, "best epoch: by balanced accuracy on {}\n",
+              setup_.val ? "val" : "test (there is no val: it is no unseen data any more)");
   out_.flush();
   weights::write_file_atomically(folder_.config().string(), config_text(options_));
   bool finished = true;

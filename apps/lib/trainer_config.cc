@@ -1,5 +1,4 @@
 // Training options as TOML; the only file that includes the TOML library.
-#include <fmt/format.h>
 
 #include <toml++/toml.h>  // NOLINT
 #include <set>
@@ -8,6 +7,7 @@
 #include "apps/lib/trainer_options.h"
 #include "engine/network_options.h"
 #include "kernels/check.h"
+#include "kernels/format.h"
 
 namespace verace::apps {
 namespace {
@@ -114,20 +114,20 @@ class Reader {
   void check_keys() const {
     for (const auto& [key, node] : table_) {
       if (!known_.contains(std::string(key.str()))) {
-        fail_input(fmt::format("{}: '{}' is no option: see verace train --help", place(node),
-                               std::string_view(key.str())));
+        fail_input(text::format("{}: '{}' is no option: see verace train --help", place(node),
+                                std::string_view(key.str())));
       }
     }
   }
 
  private:
   std::string place(const toml::node& node) const {
-    return fmt::format("{}:{}", where_, node.source().begin.line);
+    return text::format("{}:{}", where_, node.source().begin.line);
   }
   template <typename T>
   T expect(const toml::node& node, const char* key, const char* kind) const {
     const auto value = node.value_exact<T>();
-    if (!value) fail_input(fmt::format("{}: {} must be {}", place(node), key, kind));
+    if (!value) fail_input(text::format("{}: {} must be {}", place(node), key, kind));
     return *value;
   }
   template <typename T>
@@ -139,7 +139,7 @@ class Reader {
     } else if constexpr (std::is_integral_v<T>) {
       const auto number = expect<int64_t>(node, key, "a whole number");
       if (!std::in_range<T>(number)) {
-        fail_input(fmt::format("{}: {} = {} is out of range", place(node), key, number));
+        fail_input(text::format("{}: {} = {} is out of range", place(node), key, number));
       }
       value = static_cast<T>(number);
     } else if constexpr (std::is_same_v<T, double> || std::is_same_v<T, std::optional<double>>) {
@@ -180,8 +180,8 @@ void read_config(const std::string& text, const std::string& where, TrainOptions
   try {
     table = toml::parse(text);
   } catch (const toml::parse_error& error) {
-    fail_input(fmt::format("{}:{}: {}: see the TOML syntax", where, error.source().begin.line,
-                           error.description()));
+    fail_input(text::format("{}:{}: {}: see the TOML syntax", where, error.source().begin.line,
+                            error.description()));
   }
   Reader reader(table, where);
   for_each_option(options, reader);

@@ -1,15 +1,13 @@
 // Planning the memory of a training run.
 #include "apps/lib/trainer_memory.h"
 
-#include <fmt/format.h>
-#include <fmt/ostream.h>
-
 #include <algorithm>
 #include <fstream>
 #include <optional>
 #include <set>
 
 #include "kernels/check.h"
+#include "kernels/format.h"
 
 namespace verace::apps {
 namespace {
@@ -130,22 +128,22 @@ int64_t extrapolated(const MemoryPlan& small, const MemoryPlan& larger, int64_t 
     if (bytes <= limit) break;
   }
   const std::string advice =
-      bytes <= limit ? fmt::format("use --batch {} ({:.1f} MB)", candidate, megabytes(bytes))
-                     : fmt::format(
+      bytes <= limit ? text::format("use --batch {} ({:.1f} MB)", candidate, megabytes(bytes))
+                     : text::format(
                            "not even --batch {} fits ({:.1f} MB); freeze more, or use a "
                            "machine with more memory",
                            candidate, megabytes(bytes));
   fail_input(
-      fmt::format("--batch {}: needs {:.1f} MB, {:.1f} MB are available, {} bytes ({:.1f} MB) "
-                  "are missing: {}",
-                  setup.options.batch, megabytes(needed), megabytes(limit), needed - limit,
-                  megabytes(needed - limit), advice));
+      text::format("--batch {}: needs {:.1f} MB, {:.1f} MB are available, {} bytes ({:.1f} MB) "
+                   "are missing: {}",
+                   setup.options.batch, megabytes(needed), megabytes(limit), needed - limit,
+                   megabytes(needed - limit), advice));
 }
 
 }  // namespace
 
 std::string memory_text(const MemoryPlan& p) {
-  return fmt::format(
+  return text::format(
       "plan: batch {}, {} operations; arena {:.1f} MB, parameters {:.1f} MB, gradients {:.1f} MB, "
       "Adam {:.1f} MB, prepared weights {:.1f} MB, pictures {:.1f} MB, saving {:.1f} MB; peak "
       "{:.1f} "
@@ -176,7 +174,7 @@ MemoryPlan plan_memory(TrainingSetup& setup, int64_t available, std::ostream& ou
     const int64_t batch = setup.largest_training_batch();
     fail_for_memory(setup, batch, std::max(extrapolated(*small, *larger, batch), limit + 1), limit);
   }
-  fmt::print(out, "{}\n", memory_text(*plan));
+  text::print(out, "{}\n", memory_text(*plan));
   if (available > 0 && plan->total() > limit) {
     fail_for_memory(setup, plan->batch, plan->total(), limit);
   }

@@ -1,8 +1,6 @@
 // Spellings, checks and class weights of training options.
 #include "apps/lib/trainer_options.h"
 
-#include <fmt/format.h>
-
 #include <array>
 #include <charconv>
 #include <cmath>
@@ -10,6 +8,7 @@
 #include <utility>
 
 #include "kernels/check.h"
+#include "kernels/format.h"
 
 namespace verace::apps {
 namespace {
@@ -52,8 +51,8 @@ void parse(const Spellings<Enum>& table, const std::string& text, const std::str
       return;
     }
   }
-  fail_input(fmt::format("{}: '{}' is not known: use {} or {}", where, text, table[0].second,
-                         table[1].second));
+  fail_input(text::format("{}: '{}' is not known: use {} or {}", where, text, table[0].second,
+                          table[1].second));
 }
 
 // The whole text as a finite number; false otherwise.
@@ -96,7 +95,7 @@ void parse_text(const std::string& text, const std::string& where, kernels::Devi
 }
 
 std::string activation_text(double slope) {
-  return slope == 0 ? "relu" : fmt::format("leaky:{}", slope);
+  return slope == 0 ? "relu" : text::format("leaky:{}", slope);
 }
 
 double parse_activation(const std::string& text, const std::string& where) {
@@ -107,8 +106,8 @@ double parse_activation(const std::string& text, const std::string& where) {
       slope >= 0 && slope <= 1) {
     return slope;
   }
-  fail_input(fmt::format("{}: '{}' is not known: use relu or leaky:SLOPE, SLOPE from 0 to 1", where,
-                         text));
+  fail_input(text::format("{}: '{}' is not known: use relu or leaky:SLOPE, SLOPE from 0 to 1",
+                          where, text));
 }
 
 TrainOptions resumed_options(const TrainOptions& recorded, const TrainOptions& given) {
@@ -135,7 +134,7 @@ void check_options(const TrainOptions& o) {
   };
   const auto in_range = [&](const char* flag, auto value, auto low, auto high) {
     require(value >= low && value <= high,
-            fmt::format("{} {}: give {} to {}", flag, value, low, high));
+            text::format("{} {}: give {} to {}", flag, value, low, high));
   };
   require(!o.data.empty(), "--data: name the folder or CSV of pictures");
   require(!o.out.empty(), "--out: name the folder of the run");
@@ -152,9 +151,9 @@ void check_options(const TrainOptions& o) {
   if (o.input_size) in_range("--input-size", *o.input_size, 32, 4096);
   if (o.adam_epsilon) in_range("--adam-epsilon", *o.adam_epsilon, 1e-30, 1.0);
   if (o.overrides.bn_epsilon) in_range("--bn-epsilon", *o.overrides.bn_epsilon, 1e-12, 1.0);
-  require(o.seed <= INT64_MAX, fmt::format("--seed {}: give 0 to {}", o.seed, INT64_MAX));
+  require(o.seed <= INT64_MAX, text::format("--seed {}: give 0 to {}", o.seed, INT64_MAX));
   require(std::isfinite(o.learning_rate) && o.learning_rate > 0,
-          fmt::format("--lr {}: give a number above 0", o.learning_rate));
+          text::format("--lr {}: give a number above 0", o.learning_rate));
   require(!o.keep_head || !o.weights.empty(), "--keep-head: needs --weights");
   require(!o.keep_head || (o.head_hidden == 0 && o.head_slope == 0),
           "--keep-head: goes on with the file's head; leave out --head and --activation");
@@ -178,7 +177,7 @@ std::vector<float> class_weights(const std::string& text, int64_t real_count, in
   if (colon == std::string::npos || !number(std::string_view(text).substr(0, colon), real) ||
       !number(std::string_view(text).substr(colon + 1), fake) || real < 0 || fake < 0 ||
       real + fake <= 0) {
-    fail_input(fmt::format(
+    fail_input(text::format(
         "--class-weights {}: use none, balanced or REAL:FAKE, two numbers such as 1:3", text));
   }
   return {static_cast<float>(real), static_cast<float>(fake)};

@@ -1,14 +1,12 @@
 // Preparing a training run.
 #include "apps/lib/trainer_setup.h"
 
-#include <fmt/format.h>
-#include <fmt/ostream.h>
-
 #include <algorithm>
 #include <span>
 
 #include "apps/lib/trainer_batches.h"
 #include "kernels/check.h"
+#include "kernels/format.h"
 #include "optim/freeze.h"
 
 namespace verace::apps {
@@ -18,16 +16,16 @@ void report_dataset(const TrainOptions& o, const data::Dataset& dataset, std::os
   const data::ClassCounts counts = data::count_classes(dataset);
   for (size_t split = 0; split < 3; ++split) {
     if (counts[split][0] + counts[split][1] == 0) continue;
-    fmt::print(out, "data: {:<5} {} real, {} fake\n", data::kSplitNames[split], counts[split][0],
-               counts[split][1]);
+    text::print(out, "data: {:<5} {} real, {} fake\n", data::kSplitNames[split], counts[split][0],
+                counts[split][1]);
   }
   if (dataset.ignored_files > 0) {
-    fmt::print(out, "data: {} files that are no pictures were ignored\n", dataset.ignored_files);
+    text::print(out, "data: {} files that are no pictures were ignored\n", dataset.ignored_files);
   }
   for (const std::string& column : dataset.ignored_columns) {
-    fmt::print(out, "data: column '{}' of {} was ignored\n", column, o.data.string());
+    text::print(out, "data: column '{}' of {} was ignored\n", column, o.data.string());
   }
-  if (!dataset.leak_report.empty()) fmt::print(out, "WARNING leak: {}\n", dataset.leak_report);
+  if (!dataset.leak_report.empty()) text::print(out, "WARNING leak: {}\n", dataset.leak_report);
 }
 
 class LoaderMaker {
@@ -99,17 +97,17 @@ void report_model(const TrainingSetup& setup, std::ostream& out) {
   const TrainOptions& o = setup.options;
   const weights::ModelDescription& d = setup.model.description;
   const std::filesystem::path& file = o.resume.empty() ? o.weights : o.resume;
-  fmt::print(out, "model: ResNet-50 {}, input {} at {}x{}, {}\n", engine::to_string(d.variant),
-             engine::to_string(d.input_scale), d.input_size, d.input_size,
-             file.empty() ? "from scratch (" + to_text(o.initialisation) + " initialisation)"
-                          : "weights of " + file.string());
-  fmt::print(out, "head: {}\n",
-             d.head_hidden > 0 ? fmt::format("{} neurons, {}, then {} classes", d.head_hidden,
-                                             activation_text(d.head_slope), d.classes)
-                               : fmt::format("{} classes", d.classes));
+  text::print(out, "model: ResNet-50 {}, input {} at {}x{}, {}\n", engine::to_string(d.variant),
+              engine::to_string(d.input_scale), d.input_size, d.input_size,
+              file.empty() ? "from scratch (" + to_text(o.initialisation) + " initialisation)"
+                           : "weights of " + file.string());
+  text::print(out, "head: {}\n",
+              d.head_hidden > 0 ? text::format("{} neurons, {}, then {} classes", d.head_hidden,
+                                               activation_text(d.head_slope), d.classes)
+                                : text::format("{} classes", d.classes));
   for (const weights::Finding& finding : d.findings) {
     if (finding.source != weights::Source::kAssumption) continue;
-    fmt::print(out, "ASSUMPTION: {} = {} ({})\n", finding.what, finding.value, finding.why);
+    text::print(out, "ASSUMPTION: {} = {} ({})\n", finding.what, finding.value, finding.why);
   }
 }
 
@@ -169,15 +167,15 @@ void resume_options(TrainingSetup& setup, std::ostream& out) {
   read_config(recipe.config, path, recorded);
   recorded.threads = recipe.threads;
   setup.options = resumed_options(recorded, given);
-  fmt::print(out, "resume: {}, epoch {}, after step {}\n", path, setup.checkpoint.state.epoch + 1,
-             setup.checkpoint.state.step);
+  text::print(out, "resume: {}, epoch {}, after step {}\n", path, setup.checkpoint.state.epoch + 1,
+              setup.checkpoint.state.step);
   if (setup.options.threads != recipe.threads) {
-    fmt::print(out, "resume: {} threads instead of {}: the numbers will differ by rounding\n",
-               setup.options.threads, recipe.threads);
+    text::print(out, "resume: {} threads instead of {}: the numbers will differ by rounding\n",
+                setup.options.threads, recipe.threads);
   }
   if (setup.options.epochs <= setup.checkpoint.state.epoch) {
-    fail_input(fmt::format("{}: all {} epochs are done: give more with --epochs", path,
-                           setup.options.epochs));
+    fail_input(text::format("{}: all {} epochs are done: give more with --epochs", path,
+                            setup.options.epochs));
   }
 }
 
@@ -194,8 +192,8 @@ TrainingSetup prepare_training(const TrainOptions& options, std::ostream& out) {
   const TrainOptions& o = setup.options;
   check_options(o);
   setup.exec = kernels::make_exec(o.device, o.threads);
-  fmt::print(out, "device: {}, {} threads, fp32\n", kernels::to_string(setup.exec.device),
-             setup.exec.threads);
+  text::print(out, "device: {}, {} threads, fp32\n", kernels::to_string(setup.exec.device),
+              setup.exec.threads);
   const data::Dataset dataset = data::load_dataset(o.data, {o.allow_leak});
   report_dataset(o, dataset, out);
   setup.model = build_model(o);
@@ -205,9 +203,9 @@ TrainingSetup prepare_training(const TrainOptions& options, std::ostream& out) {
   engine::LayerTable& table = setup.model.classifier->table();
   optim::freeze(table, o.freeze);
   if (table.trainable_parameters().empty()) {
-    fail_input(fmt::format("--freeze {}: leaves nothing to train: freeze less", o.freeze));
+    fail_input(text::format("--freeze {}: leaves nothing to train: freeze less", o.freeze));
   }
-  fmt::print(out, "{}", optim::frozen_summary(table));
+  text::print(out, "{}", optim::frozen_summary(table));
   setup.batch_statistics = uses_batch_statistics(setup);
   LoaderMaker loaders(setup, dataset);
   setup.train = loaders.make(data::Split::kTrain);
@@ -215,9 +213,9 @@ TrainingSetup prepare_training(const TrainOptions& options, std::ostream& out) {
   setup.val = loaders.make(data::Split::kVal);
   if (!setup.test && !setup.val) {
     fail_input(
-        fmt::format("{}: has no pictures in test or val, so that nothing could be judged: "
-                    "put some there",
-                    o.data.string()));
+        text::format("{}: has no pictures in test or val, so that nothing could be judged: "
+                     "put some there",
+                     o.data.string()));
   }
   check_batch_norm_rows(setup);
   make_optimiser(setup);

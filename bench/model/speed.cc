@@ -3,7 +3,6 @@
 //
 //   verace_bench_model --case train16_keras15 --seconds 10 [--threads N] [--trace FILE] [--table]
 // bench/peers/speed.py runs it in turn with the same work in PyTorch.
-#include <fmt/format.h>
 #include <sys/resource.h>
 
 #include <CLI/CLI.hpp>
@@ -15,6 +14,7 @@
 #include <nlohmann/json.hpp>
 
 #include "kernels/check.h"
+#include "kernels/format.h"
 #include "kernels/gemm.h"
 #include "layers/classifier.h"
 #include "optim/adam.h"
@@ -180,10 +180,10 @@ int run(int argc, char** argv) {
     line["arena_bytes"] = c.step->summary().arena;
     engine::Trace trace;
     for (int i = 0; i < (table ? 5 : 1); ++i) c.step->run(&trace);
-    if (table) fmt::print(stderr, "{}", trace.table());
+    if (table) text::print(stderr, "{}", trace.table());
     if (!trace_file.empty()) trace.write_chrome(trace_file);
   }
-  fmt::print("{}\n", line.dump());
+  text::print(stdout, "{}\n", line.dump());
   return 0;
 }
 
@@ -194,7 +194,7 @@ int main(int argc, char** argv) {
   try {
     return verace::run(argc, argv);
   } catch (const std::exception& error) {
-    fmt::print(stderr, "verace_bench_model: {}\n", error.what());
+    text::print(stderr, "verace_bench_model: {}\n", error.what());
     return 1;
   }
 }

@@ -1,8 +1,6 @@
 // Decoding: every kind of JPEG, PNG and BMP, orientation, limits, damage; writing PNG.
 #include "data/image.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <cstdlib>
 

@@ -1,8 +1,6 @@
 // The loader: equal batches for any number of workers, broken pictures, cache, balance, flips.
 #include "data/loader.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <atomic>
 #include <chrono>
@@ -13,6 +11,7 @@
 #include <thread>
 
 #include "data/augment.h"
+#include "kernels/format.h"
 #include "tests/data/data_support.h"
 
 using namespace verace;
@@ -145,7 +144,7 @@ TEST_CASE("broken pictures are named once and skipped; batches stay full") {
     std::vector<int64_t> named;
     options.on_broken = [&](const BrokenPicture& picture) {
       named.push_back(picture.sample_index);
-      CHECK(contains(picture.message, fmt::format("/{}.jpg: not a", picture.sample_index)));
+      CHECK(contains(picture.message, text::format("/{}.jpg: not a", picture.sample_index)));
     };
     Loader loader(set.samples(), options);
     for (const int64_t epoch : {0, 1}) {
