@@ -194,7 +194,7 @@ int main(int argc, char** argv) {
   try {
     return verace::run(argc, argv);
   } catch (const std::exception& error) {
-    text::print(stderr, "verace_bench_model: {}\n", error.what());
+    verace::text::print(stderr, "verace_bench_model: {}\n", error.what());
     return 1;
   }
 }

@@ -22,7 +22,6 @@ import math
 import os
 import random
 import resource
-import struct
 import sys
 import time
 
@@ -32,24 +31,10 @@ from PIL import Image, ImageOps
 from torch import nn
 from torch.nn import functional as F
 
+import resnet50_pytorch
+
 MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
-TYPES = {"F16": np.float16, "F32": np.float32, "F64": np.float64, "I64": np.int64}
-
-
-def read_safetensors(path):
-    """Returns ({name: float32 tensor}, metadata)."""
-    with open(path, "rb") as file:
-        size = struct.unpack("<Q", file.read(8))[0]
-        header = json.loads(file.read(size))
-        data = file.read()
-    metadata = header.pop("__metadata__", {})
-    tensors = {}
-    for name, entry in header.items():
-        begin, end = entry["data_offsets"]
-        array = np.frombuffer(data[begin:end], TYPES[entry["dtype"]]).reshape(entry["shape"])
-        tensors[name] = torch.from_numpy(array.astype(np.float32))
-    return tensors, metadata
 
 
 def keras_layers():
@@ -85,22 +70,6 @@ def frozen_modules(spec):
         prefixes = ("conv1", "bn1") + tuple(f"layer{s}." for s in range(1, int(number) + 1))
         return [t for _, t in layers if t and t.startswith(prefixes)]
     sys.exit(f"finetune_pytorch: unknown freeze specification {spec}")
-
-
-def make_resnet50(v1=False, ceil_pool=False, epsilon=1e-5, momentum=0.1):
-    """torchvision's ResNet-50 without classifier; v1 puts the stride on the first 1x1."""
-    from torchvision.models.resnet import Bottleneck, ResNet
-    model = ResNet(Bottleneck, [3, 4, 6, 3])
-    model.fc = nn.Identity()
-    if v1:
-        for stage in (model.layer2, model.layer3, model.layer4):
-            stage[0].conv1.stride, stage[0].conv2.stride = (2, 2), (1, 1)
-    if ceil_pool:
-        model.maxpool = nn.MaxPool2d(3, 2, 0, ceil_mode=True)
-    for module in model.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            module.eps, module.momentum = epsilon, momentum
-    return model
 
 
 def keras_linear(inputs, outputs, generator):
@@ -283,20 +252,15 @@ def parse_arguments():
 
 
 def build(args):
-    tensors, metadata = read_safetensors(args.weights)
-    backbone = {n: t for n, t in tensors.items() if not n.startswith("fc.")}
-    v1 = metadata.get("variant", "v1.5").split(":")[0] == "v1"
-    ceil = "ceil" in metadata.get("max_pool", "padded")
-    model = make_resnet50(v1, ceil, float(metadata.get("batch_norm_epsilon", "1e-5")),
-                          args.bn_momentum)
-    missing, unexpected = model.load_state_dict(backbone, strict=False)
-    missing = [n for n in missing if not n.endswith("num_batches_tracked")]
-    if missing or unexpected:
-        sys.exit(f"finetune_pytorch: missing {missing[:5]}, unexpected {unexpected[:5]}")
+    tensors, metadata = resnet50_pytorch.read_safetensors(args.weights)
+    options = resnet50_pytorch.options_of(metadata)
+    model = resnet50_pytorch.make_resnet50(**options, momentum=args.bn_momentum, classes=0)
+    resnet50_pytorch.load(model, {n: t for n, t in tensors.items() if not n.startswith("fc.")})
     generator = torch.Generator().manual_seed(args.seed)
     model.fc = make_head(2048, args.head, args.activation, generator)
     model = model.to(memory_format=torch.channels_last)
-    return model, {"variant": "v1" if v1 else "v1.5", "pool": "ceil" if ceil else "padded"}
+    return model, {"variant": "v1" if options["v1"] else "v1.5",
+                   "pool": "ceil" if options["ceil_pool"] else "padded"}
 
 
 def train_epoch(net, freezer, optimiser, rows, args, rng, step):

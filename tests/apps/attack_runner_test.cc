@@ -31,7 +31,7 @@ struct Setting {
   }
   AttackResult run() { return run_fgsm(*model.classifier, exec, samples, options, "model"); }
 
-  test::ScratchFolder folder;
+  test::TempFolder folder;
   kernels::Exec exec;
   LoadedModel model;
   std::vector<data::Sample> samples;

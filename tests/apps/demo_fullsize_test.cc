@@ -12,7 +12,7 @@ namespace verace::apps {
 namespace {
 
 TEST_CASE("the demonstration learns both tasks and is fooled by the attack") {
-  const test::ScratchFolder folder;
+  const test::TempFolder folder;
   DemoOptions options;
   options.out = folder / "demo";
   options.quiet = true;

@@ -23,7 +23,7 @@ struct Setting {
     return predict(session, paths, fit, std::move(names));
   }
 
-  test::ScratchFolder folder;
+  test::TempFolder folder;
   kernels::Exec exec;
   LoadedModel model;
   std::vector<std::filesystem::path> paths;

@@ -1,16 +1,12 @@
-// Helpers of the tests of training: temporary folders, a tiny drawn dataset, a narrow network, and
-// comparison of whole networks by bits.
+// Helpers of the tests of training: a tiny drawn dataset, a narrow network, and comparison of whole
+// networks by bits.
 #pragma once
 
 #include <doctest/doctest.h>
-#include <stdlib.h>
 
 #include <cmath>
 #include <cstring>
-#include <filesystem>
-#include <fstream>
 #include <functional>
-#include <iterator>
 #include <memory>
 #include <span>
 #include <sstream>
@@ -18,56 +14,18 @@
 #include <vector>
 
 #include "apps/lib/model_file.h"
+#include "apps/lib/trainer.h"
 #include "apps/lib/trainer_options.h"
 #include "data/synthetic.h"
-#include "kernels/check.h"
+#include "tests/support/files.h"
 #include "weights/safetensors.h"
 
 namespace verace::apps {
 
-// A folder of its own, removed at the end.
-class TempFolder {
- public:
-  TempFolder() {
-    std::string name = (std::filesystem::temp_directory_path() / "verace-apps-XXXXXX").string();
-    REQUIRE(::mkdtemp(name.data()) != nullptr);
-    path_ = name;
-  }
-  ~TempFolder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  TempFolder(const TempFolder&) = delete;
-  TempFolder& operator=(const TempFolder&) = delete;
-  std::string operator/(const std::string& name) const { return path_ + "/" + name; }
-
- private:
-  std::string path_;
-};
-
-inline std::string read_text(const std::string& path) {
-  std::ifstream in(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(in), {}};
-}
-
-// Runs `action`, which must throw Error(kInput) with a message of one line; returns the message.
-template <typename Action>
-std::string input_error(Action action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    const std::string message = error.what();
-    CHECK_MESSAGE(error.kind() == ErrorKind::kInput, message);
-    CHECK_MESSAGE(message.find('\n') == std::string::npos, message);
-    return message;
-  }
-  FAIL("no exception");
-  return {};
-}
-
-inline bool contains(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
-}
+using test::contains;
+using test::input_error;
+using test::read_text;
+using test::TempFolder;
 
 // 11 training pictures of each class, 4 of each in test (and val), 32 pixels.
 inline const std::string& tiny_dataset(bool with_val = false) {
@@ -137,6 +95,35 @@ inline void randomise(layers::Classifier& classifier, uint64_t seed) {
       value = positive ? 0.5f + unit : (2 * unit - 1) * scale;
     }
   }
+}
+
+// A run of two epochs on tiny_dataset().
+inline TrainOptions tiny_run(const std::string& out, bool with_val = false) {
+  TrainOptions o;
+  o.data = tiny_dataset(with_val);
+  o.out = out;
+  o.overrides.variant = engine::Variant::kV1;
+  o.stem_channels = 4;
+  o.input_size = 32;
+  o.head_hidden = 6;
+  o.head_slope = 0.05;
+  o.epochs = 2;
+  o.batch = 5;  // 22 pictures: 4 batches of 5 and one of 2
+  o.learning_rate = 1e-3;
+  o.flip = true;
+  o.seed = 7;
+  o.threads = 1;
+  o.quiet = true;
+  o.workers = 1;
+  o.initialisation = layers::Initialisation::kPyTorch;
+  return o;
+}
+
+// Trains; returns what the run printed.
+inline std::string trained(const TrainOptions& options) {
+  std::ostringstream out;
+  train(options, out);
+  return out.str();
 }
 
 }  // namespace verace::apps

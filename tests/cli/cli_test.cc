@@ -80,7 +80,7 @@ class World {
   }
 
  private:
-  test::ScratchFolder folder_;
+  test::TempFolder folder_;
 };
 
 // Bad input: exit code 2, one line that starts with "verace: " and says `expected`, nothing left.

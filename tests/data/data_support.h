@@ -1,15 +1,12 @@
-// Helpers of the data tests: temporary directories, pictures by formula, JPEG and PNG bytes.
+// Helpers of the data tests: pictures by formula, JPEG and PNG bytes.
 #pragma once
 
 #include <doctest/doctest.h>
-#include <unistd.h>
 
 #include <csetjmp>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
-#include <fstream>
-#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -17,63 +14,23 @@
 #include <jpeglib.h>
 
 #include "data/image.h"
-#include "kernels/check.h"
+#include "tests/support/files.h"
 
 namespace verace::data::testing {
 
 namespace fs = std::filesystem;
+using test::contains;
+using test::input_error;
+using test::input_error_if_any;
+using test::TempFolder;
 using ByteVector = std::vector<std::byte>;
 
-class TempDir {
- public:
-  TempDir() {
-    std::string pattern = (fs::temp_directory_path() / "verace-data-XXXXXX").string();
-    if (::mkdtemp(pattern.data()) == nullptr) throw std::runtime_error("mkdtemp");
-    path_ = pattern;
-  }
-  TempDir(const TempDir&) = delete;
-  TempDir& operator=(const TempDir&) = delete;
-  ~TempDir() {
-    std::error_code ignored;
-    fs::remove_all(path_, ignored);
-  }
-  const fs::path& path() const { return path_; }
-
- private:
-  fs::path path_;
-};
-
-inline void write_file(const fs::path& path, const void* data, size_t size) {
-  fs::create_directories(path.parent_path());
-  std::ofstream file(path, std::ios::binary);
-  file.write(static_cast<const char*>(data), static_cast<std::streamsize>(size));
-  REQUIRE(file.good());
+inline void write_file(const fs::path& path, std::string_view text) {
+  test::write_text(path, text);
 }
 
 inline void write_file(const fs::path& path, const ByteVector& bytes) {
-  write_file(path, bytes.data(), bytes.size());
-}
-
-inline void write_file(const fs::path& path, std::string_view text) {
-  write_file(path, text.data(), text.size());
-}
-
-// The message of the Error(kInput) that `action` throws; "" if it throws nothing.
-inline std::string input_error(const std::function<void()>& action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    CHECK(error.kind() == ErrorKind::kInput);
-    CHECK(std::string(error.what()).find('\n') == std::string::npos);
-    return error.what();
-  }
-  return "";
-}
-
-inline bool contains(const std::string& text, std::string_view part) {
-  const bool found = text.find(part) != std::string::npos;
-  if (!found) MESSAGE("'" << text << "' does not contain '" << std::string(part) << "'");
-  return found;
+  write_file(path, {reinterpret_cast<const char*>(bytes.data()), bytes.size()});
 }
 
 // A smooth picture, different for each seed, that survives JPEG well.

@@ -16,11 +16,11 @@ namespace {
 void touch(const fs::path& path) { write_file(path, std::string_view()); }
 
 std::string load_error(const fs::path& path) {
-  return input_error([&] { load_dataset(path); });
+  return input_error_if_any([&] { load_dataset(path); });
 }
 
 std::string manifest_error(const std::string& text) {
-  const TempDir dir;
+  const TempFolder dir;
   touch(dir.path() / "a.jpg");
   touch(dir.path() / "b.jpg");
   write_file(dir.path() / "list.csv", std::string_view(text));
@@ -30,7 +30,7 @@ std::string manifest_error(const std::string& text) {
 }  // namespace
 
 TEST_CASE("directory tree: splits, classes, videos, order") {
-  const TempDir dir;
+  const TempFolder dir;
   const fs::path& root = dir.path();
   for (const char* name :
        {"train/real/b.jpg", "train/real/a.JPEG", "train/real/vid 1/2.png", "train/real/vid 1/1.Bmp",
@@ -65,7 +65,7 @@ TEST_CASE("directory tree: splits, classes, videos, order") {
 }
 
 TEST_CASE("directory tree: errors name what was found") {
-  const TempDir dir;
+  const TempFolder dir;
   CHECK(contains(load_error(dir.path() / "none"), "none: no such directory or manifest"));
   CHECK(contains(load_error(dir.path()), "found no folders"));
   touch(dir.path() / "real" / "a.jpg");
@@ -78,7 +78,7 @@ TEST_CASE("directory tree: errors name what was found") {
 }
 
 TEST_CASE("directory tree: links are followed, circles are refused") {
-  const TempDir dir;
+  const TempFolder dir;
   touch(dir.path() / "store" / "1.jpg");
   fs::create_directories(dir.path() / "set" / "train" / "real");
   fs::create_directory_symlink(dir.path() / "store", dir.path() / "set" / "train" / "fake");
@@ -89,7 +89,7 @@ TEST_CASE("directory tree: links are followed, circles are refused") {
 }
 
 TEST_CASE("a video in two splits is a leak") {
-  const TempDir dir;
+  const TempFolder dir;
   for (const char* name :
        {"train/real/v1/1.jpg", "test/real/v1/2.jpg", "val/fake/v2/1.jpg", "test/fake/v2/1.jpg",
         "train/fake/v1/1.jpg", "train/real/7.jpg", "test/real/7.jpg"}) {
@@ -103,7 +103,7 @@ TEST_CASE("a video in two splits is a leak") {
 }
 
 TEST_CASE("manifest: columns in any order, quoting, defaults") {
-  const TempDir dir;
+  const TempFolder dir;
   const fs::path odd = "o\"dd, na\nme.jpg";
   touch(dir.path() / "sub" / "a b.jpg");
   touch(dir.path() / odd);
@@ -137,7 +137,7 @@ TEST_CASE("manifest: columns in any order, quoting, defaults") {
 }
 
 TEST_CASE("manifest: own videos do not collide between folders") {
-  const TempDir dir;
+  const TempFolder dir;
   touch(dir.path() / "train" / "1.jpg");
   touch(dir.path() / "test" / "1.jpg");
   write_file(dir.path() / "list.csv",

@@ -32,7 +32,7 @@ std::vector<uint8_t> pixel(const Image& image, int64_t y, int64_t x) {
 using Rgb = std::vector<uint8_t>;
 
 std::string decode_error(const ByteVector& bytes) {
-  return input_error([&] { decode_image(bytes, "some/name.jpg"); });
+  return input_error_if_any([&] { decode_image(bytes, "some/name.jpg"); });
 }
 
 // Every tenth of the file must throw a message that names it; the whole file must not.
@@ -327,7 +327,7 @@ TEST_CASE("limits are checked before memory is taken") {
 }
 
 TEST_CASE("wrong content and files") {
-  const TempDir dir;
+  const TempFolder dir;
   const auto error = [](const fs::path& path) { return input_error([&] { read_image(path); }); };
   CHECK(contains(decode_error({}), "empty file"));
   CHECK(contains(decode_error(ByteVector(100, std::byte{'x'})), "not a JPEG, PNG or BMP"));
@@ -369,7 +369,7 @@ TEST_CASE("random damage never crashes") {
 }
 
 TEST_CASE("write_png: round trip, replacement, errors") {
-  const TempDir dir;
+  const TempFolder dir;
   const fs::path path = dir.path() / "picture.png";
   for (const Image& image : {smooth_image(1, 1), smooth_image(64, 33)}) {
     write_png(path, image);

@@ -43,7 +43,7 @@ class SmallSet {
   const std::vector<Sample>& samples() const { return samples_; }
 
  private:
-  TempDir dir_;
+  TempFolder dir_;
   std::vector<Sample> samples_;
 };
 

@@ -62,7 +62,7 @@ TEST_CASE("both properties show, for all sizes") {
 
 TEST_CASE("write_synthetic_dataset makes a data set that load_dataset reads") {
   for (const bool by_shape : {false, true}) {
-    const TempDir dir;
+    const TempFolder dir;
     SyntheticOptions options;
     options.size = 16;
     options.pictures_per_class = {6, 2, 4};

@@ -118,8 +118,8 @@ TEST_CASE("targets that cannot be written are named") {
                  "create the folder");
   CHECK_CONTAINS(input_error([&] { write_file_atomically(folder.path(), "x"); }),
                  "not a regular file");
-  CHECK_CONTAINS(input_error([&] { write_file_atomically(folder.path() + "/", "x"); }),
-                 folder.path());
+  CHECK_CONTAINS(input_error([&] { write_file_atomically(folder / "", "x"); }),
+                 folder.path().string());
   CHECK_CONTAINS(input_error([&] { write_file_atomically("", "x"); }), "cannot");
   // A device must not be replaced by a file.
   CHECK_CONTAINS(input_error([&] { write_file_atomically("/dev/null", "x"); }),

@@ -1,63 +1,26 @@
-// Helpers of the weights tests: temporary folders, hand-made files, expected errors, a tiny
-// ResNet-50.
+// Helpers of the weights tests: hand-made files, a tiny ResNet-50.
 #pragma once
 
 #include <doctest/doctest.h>
-#include <stdlib.h>
 
 #include <cstdint>
 #include <cstring>
-#include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <map>
 #include <span>
 #include <string>
 #include <vector>
 
-#include "kernels/check.h"
+#include "tests/support/files.h"
 #include "weights/name_map.h"
 #include "weights/safetensors.h"
 
 namespace verace::weights {
 
-// A folder of its own, removed at the end.
-class TempFolder {
- public:
-  TempFolder() {
-    std::string name = (std::filesystem::temp_directory_path() / "verace-test-XXXXXX").string();
-    REQUIRE(::mkdtemp(name.data()) != nullptr);
-    path_ = name;
-  }
-  ~TempFolder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  TempFolder(const TempFolder&) = delete;
-  TempFolder& operator=(const TempFolder&) = delete;
-
-  std::string operator/(const std::string& name) const { return path_ + "/" + name; }
-  const std::string& path() const { return path_; }
-  std::vector<std::string> names() const {
-    std::vector<std::string> out;
-    for (const auto& entry : std::filesystem::directory_iterator(path_)) {
-      out.push_back(entry.path().filename().string());
-    }
-    return out;
-  }
-
- private:
-  std::string path_;
-};
-
-inline std::string read_text(const std::string& path) {
-  std::ifstream in(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(in), {}};
-}
-
-inline void write_text(const std::string& path, const std::string& text) {
-  std::ofstream(path, std::ios::binary) << text;
-}
+using test::contains;
+using test::input_error;
+using test::read_text;
+using test::TempFolder;
+using test::write_text;
 
 // Length prefix + header + data.
 inline std::string safetensors_bytes(const std::string& header, size_t data_bytes) {
@@ -65,25 +28,6 @@ inline std::string safetensors_bytes(const std::string& header, size_t data_byte
   std::string out(sizeof(length), '\0');
   std::memcpy(out.data(), &length, sizeof(length));
   return out + header + std::string(data_bytes, '\x01');
-}
-
-// Runs `action`, which must throw Error(kInput) with a message of one line; returns the message.
-template <typename Action>
-std::string input_error(Action action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    const std::string message = error.what();
-    CHECK_MESSAGE(error.kind() == ErrorKind::kInput, message);
-    CHECK_MESSAGE(message.find('\n') == std::string::npos, message);
-    return message;
-  }
-  FAIL_CHECK("no error was thrown");
-  return {};
-}
-
-inline bool contains(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
 }
 
 #define CHECK_CONTAINS(text, part)                       \
