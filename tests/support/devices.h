@@ -10,37 +10,58 @@
 #include <vector>
 
 #include "kernels/exec.h"
+#include "tests/support/device_memory.h"
 
 namespace verace::test {
 
-// The devices that tests run on: the CPU with one and with two threads, and the reference.
+// The devices that tests run on: the CPU with one and with two threads, the reference, and CUDA
+// where it can run.
 inline std::vector<kernels::Exec> devices() {
-  return {{kernels::DeviceKind::kCpu, 1},
-          {kernels::DeviceKind::kCpu, 2},
-          {kernels::DeviceKind::kReference, 1}};
+  std::vector<kernels::Exec> all{{kernels::DeviceKind::kCpu, 1},
+                                 {kernels::DeviceKind::kCpu, 2},
+                                 {kernels::DeviceKind::kReference, 1}};
+  if (cuda_is_present()) all.push_back({kernels::DeviceKind::kCuda, 1});
+  return all;
 }
 
 // Prints once per process that the CUDA cases did not run; VERACE_REQUIRE_CUDA=1 makes that a
 // failure.
 inline void note_skipped_devices() {
   static bool told = false;
-  if (told || kernels::have_cuda) return;
+  if (told || cuda_is_present()) return;
   told = true;
-  std::printf("SKIPPED cuda: this build has no CUDA operations\n");
+  const std::string reason =
+      kernels::have_cuda ? "no CUDA device was found" : "this build has no CUDA operations";
+  std::printf("SKIPPED cuda: %s\n", reason.c_str());
   const char* required = std::getenv("VERACE_REQUIRE_CUDA");
   const bool cuda_missing = required != nullptr && std::string(required) == "1";
-  CHECK_FALSE_MESSAGE(cuda_missing, "VERACE_REQUIRE_CUDA=1, but this build has no CUDA operations");
+  CHECK_FALSE_MESSAGE(cuda_missing, "VERACE_REQUIRE_CUDA=1, but ", reason);
 }
 
-// Calls body(exec) for each device; a failing check inside names the device.
+// Calls body(exec) for each of `all`; a failing check inside names the device.
 template <typename Body>
-void for_each_device(Body&& body) {
+void for_each_device_of(const std::vector<kernels::Exec>& all, Body&& body) {
   note_skipped_devices();
-  for (const kernels::Exec& device : devices()) {
+  for (const kernels::Exec& device : all) {
     const kernels::Exec exec = kernels::make_exec(device.device, device.threads);
     INFO("device ", std::string(kernels::to_string(exec.device)), ", threads ", exec.threads);
     body(exec);
+    wait_for_device();
   }
+}
+
+// Calls body(exec) for each device.
+template <typename Body>
+void for_each_device(Body&& body) {
+  for_each_device_of(devices(), body);
+}
+
+// Calls body(exec) for CUDA where it can run: for 16-bit storage, which only CUDA has.
+template <typename Body>
+void for_each_cuda_device(Body&& body) {
+  std::vector<kernels::Exec> all;
+  if (cuda_is_present()) all.push_back({kernels::DeviceKind::kCuda, 1});
+  for_each_device_of(all, body);
 }
 
 }  // namespace verace::test
