@@ -39,8 +39,8 @@ struct AdamFactors {
 };
 
 // Factors of step t (the first step has t = 1).
-inline AdamFactors adam_factors(AdamEpsilon placement, double lr, double beta1, double beta2,
-                                double epsilon, long t) {
+VERACE_HOST_DEVICE inline AdamFactors adam_factors(AdamEpsilon placement, double lr, double beta1,
+                                                   double beta2, double epsilon, long t) {
   const double correction1 = 1.0 - std::pow(beta1, static_cast<double>(t));
   const double correction2 = 1.0 - std::pow(beta2, static_cast<double>(t));
   AdamFactors f{};
@@ -75,6 +75,20 @@ VERACE_HOST_DEVICE inline float sign_of(float x) {
 // min(max(x, low), high).
 VERACE_HOST_DEVICE inline float clip(float x, float low, float high) {
   return x < low ? low : (x > high ? high : x);
+}
+
+// One step of FGSM on one pixel, in Foolbox' order: t - x is epsilon only up to the rounding of t.
+VERACE_HOST_DEVICE inline float fgsm_pixel(float x, float gradient, float epsilon, float low,
+                                           float high) {
+  const float t = x + epsilon * sign_of(gradient);
+  const float d = clip(t - x, -epsilon, epsilon);
+  return clip(x + d, low, high);
+}
+
+// The nearest of the 256 levels of an 8-bit channel, ties to even, as in NumPy's and PyTorch's
+// round.
+VERACE_HOST_DEVICE inline float round_to_level(float x) {
+  return std::nearbyint(x * 255.0f) / 255.0f;
 }
 
 // How pixels become network input (Keras' preprocess_input modes and the plain one; semantics.md

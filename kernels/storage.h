@@ -87,7 +87,7 @@ inline BFloat16 from_float<BFloat16>(float x) {
 
 // --- tensors whose storage type is known at run time only
 
-enum class StorageType : int32_t { kFloat, kHalf, kBFloat16 };
+enum class StorageType : uint8_t { kFloat, kHalf, kBFloat16 };
 
 template <typename T>
 constexpr StorageType storage_type() {
@@ -98,5 +98,55 @@ constexpr StorageType storage_type() {
 }
 
 constexpr int64_t bytes_of(StorageType type) { return type == StorageType::kFloat ? 4 : 2; }
+
+// A pointer to numbers of a storage type that is known at run time only; Void is void or const
+// void. It is made from any storage pointer, and nullptr by default.
+template <typename Void>
+class AnyStorage {
+  template <typename T>
+  using Pointer = std::conditional_t<std::is_const_v<Void>, const T*, T*>;
+
+ public:
+  AnyStorage() = default;
+  AnyStorage(Pointer<float> p) : data_(p), type_(StorageType::kFloat) {}
+  AnyStorage(Pointer<Half> p) : data_(p), type_(StorageType::kHalf) {}
+  AnyStorage(Pointer<BFloat16> p) : data_(p), type_(StorageType::kBFloat16) {}
+
+  Void* data() const { return data_; }
+  StorageType type() const { return type_; }
+
+  // The pointer, if its type is T; else nullptr.
+  template <typename T>
+  Pointer<T> as() const {
+    return type_ == storage_type<T>() ? static_cast<Pointer<T>>(data_) : nullptr;
+  }
+
+ private:
+  Void* data_ = nullptr;
+  StorageType type_ = StorageType::kFloat;
+};
+
+// `count` numbers of some storage type.
+struct StorageTensor {
+  AnyStorage<void> data;
+  int64_t count = 0;
+};
+struct ConstStorageTensor {
+  AnyStorage<const void> data;
+  int64_t count = 0;
+};
+
+// Calls body(pointer) with the pointer as one to float, Half or BFloat16.
+template <typename Void, typename Body>
+void with_type(const AnyStorage<Void>& p, const Body& body) {
+  switch (p.type()) {
+    case StorageType::kFloat:
+      return body(p.template as<float>());
+    case StorageType::kHalf:
+      return body(p.template as<Half>());
+    case StorageType::kBFloat16:
+      return body(p.template as<BFloat16>());
+  }
+}
 
 }  // namespace verace::kernels

@@ -61,7 +61,7 @@ TEST_CASE("leaky ReLU forward") {
       for (const float slope : {0.0f, 0.1f, 0.01f}) {
         for (const bool in_place : {false, true}) {
           test::expect_ok(std::to_string(count),
-                          check_forward(leaky_relu_forward, exec, count, slope, in_place));
+                          check_forward(leaky_relu_forward<>, exec, count, slope, in_place));
         }
       }
     }
@@ -133,12 +133,12 @@ TEST_CASE("leaky ReLU backward") {
       for (const float slope : {0.0f, 0.1f}) {
         if (count == 1 && slope == 0.0f) continue;  // the only gradient would be zero
         for (const auto alias : {Alias::kNone, Alias::kFirst}) {
-          test::expect_ok(std::to_string(count),
-                          check_backward(leaky_relu_backward, exec, {count, slope, false, alias}));
+          test::expect_ok(std::to_string(count), check_backward(leaky_relu_backward<>, exec,
+                                                                {count, slope, false, alias}));
         }
         for (const auto alias : {Alias::kNone, Alias::kFirst, Alias::kSecond}) {
           test::expect_ok(std::to_string(count),
-                          check_backward(leaky_relu_backward, exec, {count, slope, true, alias}));
+                          check_backward(leaky_relu_backward<>, exec, {count, slope, true, alias}));
         }
       }
     }
@@ -214,7 +214,7 @@ TEST_CASE("residual addition") {
     for (const int64_t count : kCounts) {
       for (const bool relu : {false, true}) {
         for (const auto alias : {Alias::kNone, Alias::kFirst, Alias::kSecond}) {
-          test::expect_ok(std::to_string(count), check_add(add, exec, count, relu, alias));
+          test::expect_ok(std::to_string(count), check_add(add<>, exec, count, relu, alias));
         }
       }
     }
@@ -264,11 +264,11 @@ TEST_CASE("bias gradient") {
     for (const int64_t rows : {1, 2, 63, 64, 65, 200, 9001}) {
       for (const int64_t c : {1, 5, 16, 33}) {
         for (const auto mode : {GradMode::kSkip, GradMode::kOverwrite, GradMode::kAccumulate}) {
-          test::expect_ok(std::to_string(rows), check_bias(bias_gradient, exec, rows, c, mode));
+          test::expect_ok(std::to_string(rows), check_bias(bias_gradient<>, exec, rows, c, mode));
         }
       }
     }
-    test::expect_ok("wide", check_bias(bias_gradient, exec, 70, 3000, GradMode::kAccumulate));
+    test::expect_ok("wide", check_bias(bias_gradient<>, exec, 70, 3000, GradMode::kAccumulate));
   });
 }
 

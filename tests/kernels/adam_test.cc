@@ -296,9 +296,10 @@ Operation with_factors(const std::function<void(AdamFactors&, const Step&)>& cha
 Operation with_gradient(const std::function<float(float)>& change) {
   return [change](const Exec& exec, std::span<const AdamTensor> tensors, const Step& s) {
     for (AdamTensor tensor : tensors) {
-      std::vector<float> g(tensor.g, tensor.g + tensor.count);
+      const float* from = tensor.g.as<float>();
+      std::vector<float> g(from, from + tensor.count);
       for (float& value : g) value = change(value);
-      tensor.g = g.data();
+      tensor.g = static_cast<const float*>(g.data());
       correct(exec, {&tensor, 1}, s);
     }
   };
@@ -352,13 +353,13 @@ TEST_CASE("adam_step: planted faults are caught") {
         correct(e, {&tensor, 1}, s);
       }
     });
-    caught("overlapping pieces",
-           [](const Exec& e, std::span<const AdamTensor> tensors, const Step& s) {
-             correct(e, tensors, s);
-             const AdamTensor& t = tensors[3];
-             const AdamTensor again{t.w + 16384, t.g + 16384, t.m + 16384, t.v + 16384, 1};
-             correct(e, {&again, 1}, s);
-           });
+    caught("overlapping pieces", [](const Exec& e, std::span<const AdamTensor> tensors,
+                                    const Step& s) {
+      correct(e, tensors, s);
+      const AdamTensor& t = tensors[3];
+      const AdamTensor again{t.w + 16384, t.g.as<float>() + 16384, t.m + 16384, t.v + 16384, 1};
+      correct(e, {&again, 1}, s);
+    });
     caught("moments not kept",
            [](const Exec& e, std::span<const AdamTensor> tensors, const Step& s) {
              for (const AdamTensor& t : tensors) {

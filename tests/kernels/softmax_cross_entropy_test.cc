@@ -155,7 +155,7 @@ TEST_CASE("softmax cross-entropy agrees with the oracle in both forms and reduct
     for (const Case& c : cases()) {
       INFO("n ", c.n, ", classes ", c.classes, ", range ", c.range, ", weighted ", c.weighted,
            ", clipped ", c.form == kClipped, ", sum ", c.reduction == kSum);
-      expect_ok("softmax_cross_entropy", check(kernels::softmax_cross_entropy, exec, c));
+      expect_ok("softmax_cross_entropy", check(kernels::softmax_cross_entropy<>, exec, c));
     }
   });
 }
