@@ -27,7 +27,6 @@ MAX_WIDE_LINE = 125
 LEVEL = {"kernels": 0, "engine": 1, "layers": 2, "optim": 2, "data": 2, "weights": 2,
          "apps/lib": 3, "apps/cli": 4, "bench": 5, "tests": 5}
 MEMORY = "engine/memory.cc"
-EMULATED_MEMORY = "kernels/simt/emulator/runtime.h"
 # The emulated device's memory itself, its tests, and the tests' allocator.
 DEVICE_MEMORY = ("kernels/simt/", "tests/simt/", "tests/support/")
 PRIVATE_PATH = re.compile(r"(?<![\w.~-])/(?:work|root|home)/")
@@ -108,7 +107,7 @@ def check_cpp(file):
     if file.name != MEMORY and not file.name.startswith(DEVICE_MEMORY):
         file.each("cuda-malloc", re.compile(r"\bcudaMalloc\w*|\bcudaFree\w*"),
                   f"device memory comes from {MEMORY}", code)
-    if file.is_product and file.name not in (MEMORY, EMULATED_MEMORY):
+    if file.is_product and file.name != MEMORY:
         allowed = re.compile(r"=\s*delete\b")
         file.each("raw-memory", RAW_MEMORY, "no raw memory: use a container, Buffer or unique_ptr",
                   [allowed.sub("", line) for line in code])

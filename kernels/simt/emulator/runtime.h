@@ -11,7 +11,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
-#include <new>
+#include <new>  // NOLINT(raw-memory): std::align_val_t
 #include <string>
 #include <vector>
 
@@ -84,7 +84,9 @@ class MemoryTable {
  private:
   static constexpr std::align_val_t kAlignment{256};
   struct Free {
-    void operator()(std::byte* p) const { ::operator delete(p, kAlignment); }
+    void operator()(std::byte* p) const {
+      ::operator delete(p, kAlignment);  // NOLINT(raw-memory): device memory
+    }
   };
   struct Owned {
     Block block;

@@ -15,7 +15,9 @@ void* MemoryTable::allocate(MemoryKind kind, size_t bytes) {
   if (on_device && in_use_ + bytes > options().memory_limit) return nullptr;
   // Exactly as many bytes as asked for: AddressSanitizer then sees the first byte too many.
   const size_t wanted = bytes > 0 ? bytes : 1;
-  auto* p = static_cast<std::byte*>(::operator new(wanted, kAlignment, std::nothrow));
+  void* const memory =
+      ::operator new(wanted, kAlignment, std::nothrow);  // NOLINT(raw-memory): device memory
+  auto* const p = static_cast<std::byte*>(memory);
   if (p == nullptr) return nullptr;
   std::memset(p, 0xff, wanted);
   blocks_[reinterpret_cast<uintptr_t>(p)] = {{kind, bytes}, std::unique_ptr<std::byte, Free>(p)};
