@@ -101,6 +101,15 @@ struct ChannelScale {
   float scale, shift;
 };
 
+// An 8-bit pixel value in [0, 1].
+VERACE_HOST_DEVICE inline float unit_of_pixel(int value) {
+  return static_cast<float>(value) / 255.0f;
+}
+
+VERACE_HOST_DEVICE inline float scale_pixel(float unit, float scale, float shift) {
+  return unit * scale - shift;
+}
+
 VERACE_HOST_DEVICE inline ChannelScale channel_scale(PixelScale mode, int channel) {
   constexpr float kCaffeMean[3] = {103.939f, 116.779f, 123.68f};  // B, G, R
   constexpr float kTorchMean[3] = {0.485f, 0.456f, 0.406f};

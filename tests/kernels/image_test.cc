@@ -174,13 +174,13 @@ TEST_CASE("image operations agree with their oracles in all modes and shapes") {
       }
       for (const PixelScale mode : kModes) {
         INFO("mode ", name(mode));
-        expect_ok("normalise", check_normalise(kernels::normalise, exec, shape, mode));
+        expect_ok("normalise", check_normalise(kernels::normalise<>, exec, shape, mode));
         for (const bool flipped : {false, true}) {
           expect_ok("normalise_pixels",
-                    check_pixels(kernels::normalise_pixels, exec, shape, mode, flipped));
+                    check_pixels(kernels::normalise_pixels<>, exec, shape, mode, flipped));
         }
         expect_ok("normalise_backward",
-                  check_backward(kernels::normalise_backward, exec, shape, mode));
+                  check_backward(kernels::normalise_backward<>, exec, shape, mode));
       }
     }
   });
