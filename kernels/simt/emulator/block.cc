@@ -208,12 +208,12 @@ std::string Block::deadlock() const {
 }
 
 void Block::fail(const std::string& message) {
+  tell_checker(checker::kNoThread);
   error_ = message;
   if (current_ != nullptr) {
     const uint3 i = current_->index;
     error_ = text::format("thread ({},{},{}): {}", i.x, i.y, i.z, message);
   }
-  tell_checker(checker::kNoThread);
   go_to(&main_);
   __builtin_unreachable();
 }
@@ -252,6 +252,7 @@ void Block::reduce_at_barrier(const Thread& thread, Reduce reduce, bool predicat
 }
 
 int Block::barrier(Reduce reduce, int predicate, const char* file, int line) {
+  tell_checker(checker::kNoThread);  // until wait_or_go_on() comes back
   Thread& thread = *current_;
   if (live_ < threads_.size()) {
     fail(text::format("barrier at {}:{}, but {} threads of the block have returned", file, line,
@@ -315,7 +316,6 @@ Block::Pending& Block::pending_operation(uint32_t mask, const WarpOperation& ope
 void Block::complete(unsigned warp, Pending& pending) {
   ++counters_.warp_operations;
   if (pending.operation.complete != nullptr) {
-    tell_checker(checker::kNoThread);
     pending.operation.complete(pending.slots, pending.mask);
   }
   if constexpr (checker::compiled_in) {
@@ -333,6 +333,7 @@ void Block::complete(unsigned warp, Pending& pending) {
 
 void Block::warp_collective(uint32_t mask, const WarpOperation& operation, void* slot,
                             const char* file, int line) {
+  tell_checker(checker::kNoThread);  // until wait_or_go_on() comes back
   Thread& thread = *current_;
   const unsigned warp = thread.id / 32, own = thread.id % 32;
   const auto threads = static_cast<unsigned>(threads_.size());

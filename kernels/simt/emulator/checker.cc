@@ -33,8 +33,22 @@ struct Publication {
   SegmentId up_to = 0;  // segments of the block before this one
 };
 
-// Only the OS thread that runs a kernel is checked.
+// Only the OS thread that runs a kernel is checked, and not while it is inside the emulator: the
+// linker may have given the emulator a kernel file's copy of an inline function, with its calls to
+// here.
 thread_local constinit unsigned running = kNoThread;
+
+class Unwatched {
+ public:
+  Unwatched() : thread_(running) { running = kNoThread; }
+  ~Unwatched() { running = thread_; }
+  Unwatched(const Unwatched&) = delete;
+  Unwatched& operator=(const Unwatched&) = delete;
+  unsigned thread() const { return thread_; }
+
+ private:
+  unsigned thread_;
+};
 
 struct State {
   Shadow shadow;
@@ -45,6 +59,7 @@ struct State {
   SegmentId first = 1, next = 1;   // ids of this launch: [first, next)
   std::vector<SegmentId> current;  // by thread of the block; 0: none begun
   std::vector<Lane> lanes;         // by thread
+  unsigned thread = 0;             // whose access is being checked
   uint32_t epoch = 0, block = 0;
   uint32_t first_serial = 2, serial = 2;  // a number for each block ever run; > kWritten
 
@@ -60,10 +75,10 @@ State& state() {
 }
 
 SegmentId own_segment(State& s) {
-  SegmentId& id = s.current[running];
+  SegmentId& id = s.current[s.thread];
   if (id == 0) {
     id = s.next++;
-    s.segments.push_back({s.block, running, s.epoch, s.lanes[running].clock});
+    s.segments.push_back({s.block, s.thread, s.epoch, s.lanes[s.thread].clock});
   }
   return id;
 }
@@ -74,9 +89,9 @@ bool is_before(const State& s, SegmentId id, SegmentId own) {
   if (id < s.first || id == own) return true;
   const Segment& other = s.segments[id - s.first];
   if (other.block == s.block) {
-    if (other.thread == running || other.epoch < s.epoch) return true;
-    return other.thread / 32 == running / 32 &&
-           s.lanes[running].seen[other.thread % 32] >= other.clock;
+    if (other.thread == s.thread || other.epoch < s.epoch) return true;
+    return other.thread / 32 == s.thread / 32 &&
+           s.lanes[s.thread].seen[other.thread % 32] >= other.clock;
   }
   const Publication& by = s.published[other.block];
   return by.number != 0 && by.number <= s.acquired && id < by.up_to;
@@ -185,7 +200,9 @@ void check_races(State& s, const Access& access, SegmentId id, Region& region, C
 
 void check_access(const Access& access) {
   if (running == kNoThread) return;
+  const Unwatched inside;
   State& s = state();
+  s.thread = inside.thread();
   const uintptr_t p = access.address;
   Region* const region = s.shadow.find(p);
   if (region == nullptr) {
@@ -266,15 +283,19 @@ void sync_warp(unsigned warp, uint32_t mask) {
 
 // What the thread does from here on is a new segment: not covered by this fence.
 void fence() {
+  if (running == kNoThread) return;
+  const Unwatched inside;
   State& s = state();
   s.fenced_up_to = s.next;
-  if (running != kNoThread) s.current[running] = 0;
+  s.current[inside.thread()] = 0;
 }
 
 void atomic(bool begins) {
+  if (running == kNoThread) return;
+  const Unwatched inside;
   State& s = state();
   s.atomic_depth += begins ? 1 : -1;
-  if (begins || running == kNoThread) return;
+  if (begins) return;
   s.acquired = s.publications;
   if (s.fenced_up_to == 0) return;
   Publication& own = s.published[s.block];

@@ -76,6 +76,7 @@ cudaError_t Runtime::finish(const Point& point) {
   try {
     run_until(*alive, point.count);
   } catch (const std::exception& error) {
+    // An error code cannot say why; enqueue() takes the text back when the caller is at hand.
     kernel_failure = error.what();
     return report(cudaErrorLaunchFailure);
   }

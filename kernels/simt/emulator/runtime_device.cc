@@ -2,6 +2,7 @@
 #include <cuda_runtime_api.h>
 
 #include <cstdio>
+#include <string>
 
 #include "kernels/simt/emulator/faults.h"
 #include "kernels/simt/emulator/grid.h"
@@ -72,7 +73,14 @@ cudaError_t cudaGetLastError() {
   return error;
 }
 cudaError_t cudaPeekAtLastError() { return verace::simt::emulator::Runtime::get().last_error; }
-const char* cudaGetErrorString(cudaError_t error) { return find(error).text; }
+// Of a kernel that was stopped it also says why.
+const char* cudaGetErrorString(cudaError_t error) {
+  const std::string& why = verace::simt::emulator::Runtime::get().kernel_failure;
+  if (error != cudaErrorLaunchFailure || why.empty()) return find(error).text;
+  static std::string text;
+  text = std::string(find(error).text) + ": " + why;
+  return text.c_str();
+}
 const char* cudaGetErrorName(cudaError_t error) { return find(error).name; }
 
 cudaError_t cudaDeviceSynchronize() {
