@@ -10,7 +10,13 @@
 #include <vector>
 
 #include "kernels/exec.h"
+#include "kernels/storage.h"
+#include "tests/support/compare.h"
 #include "tests/support/device_memory.h"
+
+#if VERACE_EMULATED
+#include "kernels/simt/emulator/options.h"
+#endif
 
 namespace verace::test {
 
@@ -38,15 +44,36 @@ inline void note_skipped_devices() {
   CHECK_FALSE_MESSAGE(cuda_missing, "VERACE_REQUIRE_CUDA=1, but ", reason);
 }
 
-// Calls body(exec) for each of `all`; a failing check inside names the device.
+// Calls body() under each of the emulator's five schedules, which must make no difference; once on
+// all other devices.
+template <typename Body>
+void for_each_schedule([[maybe_unused]] const kernels::Exec& exec, Body&& body) {
+#if VERACE_EMULATED
+  if (exec.device == kernels::DeviceKind::kCuda) {
+    namespace emulator = simt::emulator;
+    const emulator::Schedule before = emulator::current_schedule();
+    for (const emulator::Schedule& schedule : emulator::schedules()) {
+      INFO("schedule ", std::string(schedule.name));
+      emulator::use_schedule(schedule);
+      body();
+      wait_for_device();
+    }
+    emulator::use_schedule(before);
+    return;
+  }
+#endif
+  body();
+  wait_for_device();
+}
+
+// Calls body(exec) for each of `all` under each schedule; a failing check inside names both.
 template <typename Body>
 void for_each_device_of(const std::vector<kernels::Exec>& all, Body&& body) {
   note_skipped_devices();
   for (const kernels::Exec& device : all) {
     const kernels::Exec exec = kernels::make_exec(device.device, device.threads);
     INFO("device ", std::string(kernels::to_string(exec.device)), ", threads ", exec.threads);
-    body(exec);
-    wait_for_device();
+    for_each_schedule(exec, [&] { body(exec); });
   }
 }
 
@@ -56,12 +83,38 @@ void for_each_device(Body&& body) {
   for_each_device_of(devices(), body);
 }
 
+// Calls body(exec, T{}) for each device and each storage type T that it has: fp32 everywhere, fp16
+// and bf16 on CUDA.
+template <typename Body>
+void for_each_device_and_storage(Body&& body) {
+  for_each_device([&](const kernels::Exec& exec) {
+    body(exec, float{});
+    if constexpr (kernels::have_cuda) {
+      if (exec.device != kernels::DeviceKind::kCuda) return;
+      body(exec, kernels::Half{});
+      body(exec, kernels::BFloat16{});
+    }
+  });
+}
+
 // Calls body(exec) for CUDA where it can run: for 16-bit storage, which only CUDA has.
 template <typename Body>
 void for_each_cuda_device(Body&& body) {
   std::vector<kernels::Exec> all;
   if (cuda_is_present()) all.push_back({kernels::DeviceKind::kCuda, 1});
   for_each_device_of(all, body);
+}
+
+// produce(exec), a container of numbers, must hold the same bits whatever the schedule, and in
+// every run.
+template <typename Produce>
+Comparison always_same_bits(const kernels::Exec& exec, const Produce& produce) {
+  const auto want = produce(exec);
+  Comparison result = compare_bits(produce(exec), want);
+  for_each_schedule(exec, [&] {
+    if (result) result = compare_bits(produce(exec), want);
+  });
+  return result;
 }
 
 }  // namespace verace::test
