@@ -134,11 +134,13 @@ __device__ void add_atomics(Results& results) {
   atomicAdd(&value, 1);
   __syncthreads();
   results.add(value, 72);
+  __syncthreads();
   atomicMax(&value, 100);
   atomicInc(&wrapped, 2u);  // 2 -> 0 -> 1 -> 2 ...
   __syncthreads();
   results.add(value, 100);
   results.add(wrapped, (2 + 32) % 3);
+  __syncthreads();
   atomicCAS(&value, 100, 5);
   __syncthreads();
   results.add(value, 5);

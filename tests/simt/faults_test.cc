@@ -25,10 +25,9 @@ float pipeline() {
   const Event done;
   const DeviceBuffer<float> x(std::vector<float>(kCount, 1.0f)), sum(1);
   Pinned<float> out(1);
-  check_cuda(cudaStreamBeginCapture(stream.get(), cudaStreamCaptureModeThreadLocal),
-             "cudaStreamBeginCapture");
+  Capture capture(stream);
   scale(x.data(), x.data(), kCount, 2.0f, 1.0f, stream.get());
-  const Graph graph(stream);
+  const Graph graph(capture);
   graph.launch(stream);
   graph.launch(stream);
   check_cuda(cudaEventRecord(done.get(), stream.get()), "cudaEventRecord");

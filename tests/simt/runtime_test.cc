@@ -29,11 +29,11 @@ std::vector<float> ones() { return std::vector<float>(kCount, 1.0f); }
 TEST_CASE("a captured graph replays to the same numbers as eager work") {
   const Stream stream;
   const DeviceBuffer<float> x(ones()), y(kCount), eager(ones());
-  check_cuda(cudaStreamBeginCapture(stream.get(), cudaStreamCaptureModeThreadLocal), "begin");
+  Capture capture(stream);
   scale(x.data(), y.data(), kCount, 2.0f, 0.25f, stream.get());
   check_cuda(cudaMemcpyAsync(x.data(), y.data(), x.bytes(), cudaMemcpyDeviceToDevice, stream.get()),
              "copy");
-  const Graph graph(stream);
+  const Graph graph(capture);
   CHECK(x.copy()[0] == 1.0f);  // nothing ran while capturing
   for (int i = 0; i < 3; ++i) graph.launch(stream);
   stream.wait();

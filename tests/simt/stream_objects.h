@@ -32,12 +32,37 @@ class Event {
   cudaEvent_t event_ = nullptr;
 };
 
-// What a stream has captured so far; ends the capture.
+// A graph of what is given to the stream between the two constructors. A capture that is left by an
+// exception must be ended, or the device memory that is released on the way stays allocated.
+class Capture {
+ public:
+  explicit Capture(const Stream& stream) : stream_(stream.get()) {
+    check_cuda(cudaStreamBeginCapture(stream_, cudaStreamCaptureModeThreadLocal),
+               "cudaStreamBeginCapture");
+  }
+  ~Capture() {
+    if (ended_) return;
+    cudaGraph_t graph = nullptr;
+    if (cudaStreamEndCapture(stream_, &graph) == cudaSuccess) cudaGraphDestroy(graph);
+  }
+  Capture(const Capture&) = delete;
+  Capture& operator=(const Capture&) = delete;
+  cudaGraph_t end() {
+    cudaGraph_t graph = nullptr;
+    ended_ = true;
+    check_cuda(cudaStreamEndCapture(stream_, &graph), "cudaStreamEndCapture");
+    return graph;
+  }
+
+ private:
+  cudaStream_t stream_;
+  bool ended_ = false;
+};
+
 class Graph {
  public:
-  explicit Graph(const Stream& stream) {
-    cudaGraph_t graph = nullptr;
-    check_cuda(cudaStreamEndCapture(stream.get(), &graph), "cudaStreamEndCapture");
+  explicit Graph(Capture& capture) {
+    cudaGraph_t graph = capture.end();
     const cudaError_t status = cudaGraphInstantiate(&executable_, graph, 0);
     cudaGraphDestroy(graph);
     check_cuda(status, "cudaGraphInstantiate");

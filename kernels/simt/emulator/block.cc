@@ -207,13 +207,15 @@ std::string Block::deadlock() const {
          text::format("{} of {} threads have returned", threads_.size() - live_, threads_.size());
 }
 
-void Block::fail(const std::string& message) {
+void Block::fail(std::string&& message) {
   tell_checker(checker::kNoThread);
-  error_ = message;
+  error_.clear();
   if (current_ != nullptr) {
     const uint3 i = current_->index;
-    error_ = text::format("thread ({},{},{}): {}", i.x, i.y, i.z, message);
+    error_ = text::format("thread ({},{},{}): ", i.x, i.y, i.z);
   }
+  error_ += message;
+  std::string().swap(message);
   go_to(&main_);
   __builtin_unreachable();
 }

@@ -34,7 +34,8 @@ class Block {
   unsigned lane() const { return current_->id & 31; }
   void* dynamic_shared();
   bool on_own_stack(const void* p) const;
-  [[noreturn]] void fail(const std::string& message);
+  // Abandons the thread's stack, so the message is emptied: nobody will destroy it.
+  [[noreturn]] void fail(std::string&& message);
 
  private:
   enum class State : uint8_t { kReady, kBarrier, kWarp, kDone };

@@ -64,8 +64,10 @@ void collect_counters() {
 }
 
 void run_in_turn(const Launch& launch, uint64_t blocks, const BlockOrder& order) {
+  const struct Collect {
+    ~Collect() { collect_counters(); }
+  } at_the_end;  // of a stopped kernel, too
   for (uint64_t k = 0; k < blocks; ++k) run_block(launch, order[k]);
-  collect_counters();
 }
 
 #if !SIMT_ONE_OS_THREAD
