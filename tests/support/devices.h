@@ -21,11 +21,15 @@
 namespace verace::test {
 
 // The devices that tests run on: the CPU with one and with two threads, the reference, and CUDA
-// where it can run.
+// where it can run. VERACE_TEST_DEVICES=cuda leaves out the others (scripts/mutate_kernels.py).
 inline std::vector<kernels::Exec> devices() {
-  std::vector<kernels::Exec> all{{kernels::DeviceKind::kCpu, 1},
-                                 {kernels::DeviceKind::kCpu, 2},
-                                 {kernels::DeviceKind::kReference, 1}};
+  std::vector<kernels::Exec> all;
+  const char* wanted = std::getenv("VERACE_TEST_DEVICES");
+  if (wanted == nullptr || std::string(wanted) != "cuda") {
+    all = {{kernels::DeviceKind::kCpu, 1},
+           {kernels::DeviceKind::kCpu, 2},
+           {kernels::DeviceKind::kReference, 1}};
+  }
   if (cuda_is_present()) all.push_back({kernels::DeviceKind::kCuda, 1});
   return all;
 }
@@ -81,6 +85,15 @@ void for_each_device_of(const std::vector<kernels::Exec>& all, Body&& body) {
 template <typename Body>
 void for_each_device(Body&& body) {
   for_each_device_of(devices(), body);
+}
+
+// Calls body(exec) for the CPU and the reference: for operations that have no CUDA implementation.
+template <typename Body>
+void for_each_host_device(Body&& body) {
+  std::vector<kernels::Exec> all = devices();
+  std::erase_if(
+      all, [](const kernels::Exec& exec) { return exec.device == kernels::DeviceKind::kCuda; });
+  for_each_device_of(all, body);
 }
 
 // Calls body(exec, T{}) for each device and each storage type T that it has: fp32 everywhere, fp16
