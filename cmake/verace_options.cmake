@@ -30,10 +30,9 @@ endif()
 if(NOT VERACE_ARCH STREQUAL "baseline")
   cxx_options(-march=${VERACE_ARCH})
 endif()
-# nvcc: CMAKE_CUDA_STANDARD 20 is ignored by some CMake versions; the code for sm_90 and, for later
-# devices, PTX; -Xcompiler: what its C++ compiler shall say of the host's part.
+# nvcc; -Xcompiler: what its C++ compiler shall say of the host's part.
 target_compile_options(verace_options INTERFACE
-  "$<$<COMPILE_LANGUAGE:CUDA>:-std=c++20;-Xcompiler=-Wall,-Wextra,-fno-math-errno>"
+  "$<$<COMPILE_LANGUAGE:CUDA>:-Xcompiler=-Wall,-Wextra,-fno-math-errno>"
   "$<$<AND:$<COMPILE_LANGUAGE:CUDA>,$<BOOL:${VERACE_WERROR}>>:-Werror=all-warnings>")
 if(VERACE_SANITIZE)
   cxx_options(-fsanitize=${VERACE_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
