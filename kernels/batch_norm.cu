@@ -21,7 +21,7 @@ struct BlockMoments {
 template <bool kVector, class T>
 __device__ void moments_of_rows(const T* x, size_t first, size_t end, size_t c, int valid,
                                 BlockMoments& moments) {
-  const size_t step = blockDim.y;
+  const unsigned step = blockDim.y;
   Pack shift, sum = {}, squares = {};
   load_pack<kVector>(x + first * c, valid, shift);
 #pragma unroll 4
@@ -35,7 +35,7 @@ __device__ void moments_of_rows(const T* x, size_t first, size_t end, size_t c, 
       squares[k] += d * d;
     }
   }
-  const double n = static_cast<double>((end - first - 1) / step + 1);
+  const double n = rows_of_lane(static_cast<unsigned>(end - first), 0, step);
   const unsigned thread = thread_of_block();
 #pragma unroll
   for (int k = 0; k < kPackChannels; ++k) {
@@ -47,7 +47,7 @@ __device__ void moments_of_rows(const T* x, size_t first, size_t end, size_t c, 
 }
 
 // Merges the moments of `rows` rows, dealt out to the lanes along y, into lane 0.
-__device__ void merge_lanes(BlockMoments& moments, size_t rows) {
+__device__ void merge_lanes(BlockMoments& moments, unsigned rows) {
   const unsigned thread = thread_of_block();
   for (unsigned half = blockDim.y / 2; half > 0; half /= 2) {
     __syncthreads();
@@ -89,7 +89,7 @@ __global__ void __launch_bounds__(kSumThreads)
   } else {
     moments_of_rows<false>(x + channel, first + threadIdx.y, end, c, valid, moments);
   }
-  merge_lanes(moments, end - first);
+  merge_lanes(moments, static_cast<unsigned>(end - first));
   if (threadIdx.y == 0) {
     double* out = partial + static_cast<size_t>(blockIdx.y) * 2 * c + channel;
     for (int k = 0; k < valid; ++k) {

@@ -63,7 +63,7 @@ inline constexpr unsigned kSumThreads = static_cast<unsigned>(RowChunks::kThread
 __device__ inline unsigned thread_of_block() { return threadIdx.y * blockDim.x + threadIdx.x; }
 
 // Of `rows` rows dealt out to `lanes` lanes in turn: those of one lane.
-__device__ inline size_t rows_of_lane(size_t rows, size_t lane, size_t lanes) {
+__device__ inline unsigned rows_of_lane(unsigned rows, unsigned lane, unsigned lanes) {
   return lane < rows ? (rows - lane - 1) / lanes + 1 : 0;
 }
 
@@ -110,6 +110,7 @@ inline unsigned grid_size(int64_t size, int64_t most = 0x7fffffff) {
 }
 
 inline dim3 chunk_grid(const RowChunks& chunks) {
+  VERACE_CHECK(chunks.rows_per_chunk <= 0x7fffffff, "too many rows for one chunk");
   return {grid_size(chunks.tiles), grid_size(chunks.chunks, 65535), 1};
 }
 
