@@ -30,9 +30,11 @@ endif()
 if(NOT VERACE_ARCH STREQUAL "baseline")
   cxx_options(-march=${VERACE_ARCH})
 endif()
-# nvcc; -Xcompiler: what its C++ compiler shall say of the host's part.
+# nvcc; -Xcompiler: what its C++ compiler shall say of the host's part. -fmad=false: the kernels wait
+# for memory, and one rounding per operation gives the CPU's bits (normalisation, Adam, FGSM).
 target_compile_options(verace_options INTERFACE
-  "$<$<COMPILE_LANGUAGE:CUDA>:-Xcompiler=-Wall,-Wextra,-fno-math-errno>"
+  "$<$<COMPILE_LANGUAGE:CUDA>:-Xcompiler=-Wall,-Wextra,-fno-math-errno,-ffp-contract=off>"
+  "$<$<COMPILE_LANGUAGE:CUDA>:-fmad=false>"
   "$<$<AND:$<COMPILE_LANGUAGE:CUDA>,$<BOOL:${VERACE_WERROR}>>:-Werror=all-warnings>")
 if(VERACE_SANITIZE)
   cxx_options(-fsanitize=${VERACE_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
