@@ -87,6 +87,12 @@ void for_each_device(Body&& body) {
   for_each_device_of(devices(), body);
 }
 
+// Where a test lets the rest of its work run, for which CUDA has no implementation: on the CPU.
+// Guarded memory serves both.
+inline kernels::Exec on_host(const kernels::Exec& exec) {
+  return exec.device == kernels::DeviceKind::kCuda ? kernels::Exec{} : exec;
+}
+
 // Calls body(exec) for the CPU and the reference: for operations that have no CUDA implementation.
 template <typename Body>
 void for_each_host_device(Body&& body) {
