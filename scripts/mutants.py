@@ -133,8 +133,18 @@ class Generator:
 
     def binary(self):
         for match in re.finditer(r"(?<=[^\s]) ([-+*/%<>=!&|]{1,2}) (?=[^\s])", self.code):
+            if self.is_limit(match):
+                continue
             for new in BINARY.get(match[1], []):
                 self.add("operator", match.start(1), match.end(1), new)
+
+    def is_limit(self, match):
+        """`a < b ? a : b`: the same with `<=`."""
+        start = max(self.code.rfind(c, 0, match.start()) for c in "=(,;{") + 1
+        before = " ".join(self.code[start:match.start()].split())
+        after = " ".join(self.code[match.end():match.end() + 200].split())
+        form = re.match(r"(.+?) \? (.+?) : (.+?)[;,)]", after)
+        return bool(form) and match[1] in "<=>=" and {before, form[1]} == {form[2], form[3]}
 
     def numbers(self):
         for match in NUMBER.finditer(self.code):
@@ -194,7 +204,7 @@ class Generator:
         """The first two arguments of a call change places."""
         for match in re.finditer(r"\b[\w:]+(?:<[\w, ]*>)?\(", self.code):
             head = self.code[self.code.rfind("\n", 0, match.start()) + 1:match.start()]
-            if re.match(r"(?:if|for|while|return|switch|sizeof|decltype|static_cast)\b", match[0]):
+            if re.match(r"(?:if|for|while|return|switch|sizeof|decltype|static_cast|fmaxf|std::max|std::min)\b", match[0]):
                 continue
             if "__device__" in head or "__global__" in head or re.match(r"^[\w<>:]+ $", head):
                 continue
@@ -287,6 +297,7 @@ def choose(per_file, wanted=WANTED):
 SELF_TEST = {
     "  if (i < n) y[i] = 0;\n": {"<=", "!(i < n)", "1", ";"},
     "  __syncthreads();\n": {";"},
+    "  const size_t end = a + b < n ? a + b : n;\n": {"-", "!(b < n)"},
     "  const T* x;\n": set(),
     "  for (int i = first; i < n; ++i) sum += x[i];\n":
         {"<=", "(i < n) && false", "i += 2", "first + 1", " - 1", "-=", ";"},

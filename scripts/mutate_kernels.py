@@ -8,7 +8,7 @@
 
 A mutant is one small change (scripts/mutants.py). Its file is compiled alone; the test programs that
 reach it are linked anew and run, on CUDA (emulated) only, in the order fast (five schedules), address
-and undefined-behaviour sanitizers, access checker, until one fails. A test that takes more than eight
+and undefined-behaviour sanitizers, access checker (one schedule each), until one fails. A test that takes more than five
 times its usual processor time has failed. Everything happens in --work (build/mutants), at -O1; the
 results are lines of JSON in --work/results.jsonl, and a run that was stopped goes on where it was.
 
@@ -17,6 +17,7 @@ or is no mutant of the code any more, more than 5 % are listed, or fewer than 95
 """
 import argparse
 import json
+import os
 import re
 import resource
 import shutil
@@ -35,7 +36,9 @@ import mutation_report  # noqa: E402
 ROOT = mutants.ROOT
 BUILDS = {"fast": "emulated", "asan": "emulated-asan", "check": "emulated-check"}
 EQUIVALENTS = ROOT / "tests/mutation_equivalents.txt"
-COMPILE_SECONDS, MOST_SECONDS = 600, 600
+ENVIRONMENT = {"VERACE_TEST_DEVICES": "cuda", "OMP_NUM_THREADS": "1",
+               "ASAN_OPTIONS": "detect_leaks=0:detect_stack_use_after_return=1"}
+MOST_SECONDS = 300  # of the clock, for a test; what waits forever uses no processor time
 
 
 def shell(command, cwd, **options):
@@ -51,19 +54,20 @@ class Workshop:
         self.lock = threading.Lock()
 
     def prepare(self):
-        """Copies the sources that mutants are made of, and builds the libraries and the tests."""
-        shutil.rmtree(self.source, ignore_errors=True)
-        shutil.copytree(ROOT / "kernels", self.source / "kernels")
-        for build, preset in BUILDS.items():
-            folder = self.work / build
-            flags = "-DCMAKE_CXX_FLAGS_RELWITHDEBINFO=-O1"  # debug information would double the time
-            self.demand(f"cmake --preset {preset} -B {folder} {flags}", ROOT)
-            # The tests' own objects are those of the fast build; the kernels' are each build's.
-            target = "device_tests" if build == "fast" else "verace_kernels"
-            self.demand(f"{self.prefix} cmake --build {folder} -j{self.jobs} --target {target}", ROOT)
-        changed = shell(f"diff -rq kernels {self.source}/kernels", ROOT).stdout
-        if changed:
-            raise SystemExit(f"mutate_kernels: the kernels changed during the build, start again\n{changed}")
+        """Builds the libraries and the tests; copies the sources that mutants are made of."""
+        for _ in range(5):  # until nobody changed a kernel meanwhile
+            shutil.rmtree(self.source, ignore_errors=True)
+            shutil.copytree(ROOT / "kernels", self.source / "kernels")
+            for build, preset in BUILDS.items():
+                folder = self.work / build
+                flags = "-DCMAKE_CXX_FLAGS_RELWITHDEBINFO=-O1"  # debug information would double the time
+                self.demand(f"cmake --preset {preset} -B {folder} {flags}", ROOT)
+                # The tests' own objects are those of the fast build; the kernels' are each build's.
+                target = "device_tests" if build == "fast" else "verace_kernels"
+                self.demand(f"{self.prefix} cmake --build {folder} -j{self.jobs} --target {target}", ROOT)
+            if shell(f"diff -rq kernels {self.source}/kernels", ROOT).returncode == 0:
+                return
+        raise SystemExit("mutate_kernels: the kernels change all the time")
 
     def demand(self, command, cwd):
         print(f"mutate_kernels: {command}", flush=True)
@@ -71,7 +75,7 @@ class Workshop:
         if result.returncode != 0:
             raise SystemExit(f"mutate_kernels: failed: {command}")
 
-    def open(self):
+    def open(self, measure=True):
         """Reads the built variants; measures each test once, which must pass."""
         self.compile, self.link = {}, {}
         for build in BUILDS:
@@ -79,7 +83,7 @@ class Workshop:
             self.compile[build] = {Path(e["file"]).relative_to(ROOT).as_posix(): e["command"] for e in entries
                                    if "/kernels/" in e["file"] and e["file"].endswith(".cu")}
         self.reach = self.tests_of_files()
-        self.seconds = self.measure()
+        self.seconds = self.measure() if measure else None
 
     def tests_of_files(self):
         """{.cu file: test programs that call what it defines}, the operation's own ones first."""
@@ -103,7 +107,9 @@ class Workshop:
     def measure(self):
         """{build: {test: processor seconds}} of the unchanged code."""
         file = self.work / "seconds.json"
-        stamp = str(max(f.stat().st_mtime for b in BUILDS for f in (self.work / b).glob("**/*.a")))
+        built = [f for b in BUILDS for pattern in ("kernels/*.a", "tests/kernels_*_test")
+                 for f in (self.work / b).glob(pattern)]
+        stamp = str(max(f.stat().st_mtime for f in built))
         known = json.loads(file.read_text()) if file.exists() else {}
         if known.get("stamp") == stamp:
             return known
@@ -113,11 +119,8 @@ class Workshop:
         folder.mkdir(exist_ok=True)
         with ThreadPoolExecutor(self.jobs) as pool:
             for build in BUILDS:
-                def one(test, build=build):
-                    start = time.time()
-                    verdict = self.link_and_run(build, test, None, folder, 1e9)
-                    return test, verdict, time.time() - start
-                for test, (verdict, seconds), _ in pool.map(one, tests):
+                results = pool.map(lambda t, b=build: self.link_and_run(b, t, [], folder, 1e9), tests)
+                for test, (verdict, seconds) in zip(tests, results):
                     print(f"mutate_kernels: {build} {test}: {seconds:.1f} s {verdict or ''}", flush=True)
                     if verdict:
                         raise SystemExit(f"mutate_kernels: {test} fails on unchanged code ({build})")
@@ -131,8 +134,7 @@ class Workshop:
         source = folder / file if (folder / file).exists() else self.source / file
         command = re.sub(r" -o \S+ -c \S+$", "", self.compile[build][file].strip())
         command = command.replace(f"-I{ROOT} ", f"-I{folder} -I{self.source} ")
-        command = f"{self.prefix} {command} -O1 -w -o {output} -c {source}"
-        result = shell(command, self.work / build, timeout=COMPILE_SECONDS)
+        result = shell(f"{self.prefix} {command} -O1 -w -o {output} -c {source}", self.work / build)
         return output if result.returncode == 0 else None
 
     def link_command(self, build, test):
@@ -145,12 +147,12 @@ class Workshop:
                 self.link[build, test] = command
             return self.link[build, test]
 
-    def link_and_run(self, build, test, mutant_object, folder, most_seconds):
+    def link_and_run(self, build, test, objects, folder, most_seconds):
         """(what failed or None, processor seconds)."""
         binary = folder / f"{build}.{test}"
         command = re.sub(r" -o \S+", f" -o {binary}", self.link_command(build, test))
-        if mutant_object is not None:  # in front: what is defined there is not taken from the library
-            command = re.sub(r" (\S+\.o) ", rf" {mutant_object} \1 ", command, count=1)
+        # In front: what is defined there is not taken from the library.
+        command = re.sub(r" (\S+\.o) ", " " + " ".join(map(str, objects)) + r" \1 ", command, count=1)
         linked = shell(f"{self.prefix} {command}", self.work / build)
         if linked.returncode != 0:
             raise SystemExit(f"mutate_kernels: cannot link {test}: {linked.stderr[-2000:]}")
@@ -158,24 +160,19 @@ class Workshop:
         def limits():
             resource.setrlimit(resource.RLIMIT_CPU, (int(most_seconds) + 1, int(most_seconds) + 2))
             resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        environment = ("VERACE_TEST_DEVICES=cuda OMP_NUM_THREADS=1 "
-                       "ASAN_OPTIONS=detect_leaks=0:detect_stack_use_after_return=1 bash -c")
-        limits = limits if most_seconds < 1e8 else None
-        before = time.time()
-        try:
-            result = shell(f"{environment} 'TIMEFORMAT=\"seconds %U\"; time {binary} --abort-after=1 --no-intro 2>&1'",
-                           folder, preexec_fn=limits, timeout=MOST_SECONDS)
-        except subprocess.TimeoutExpired:
-            return "timeout", time.time() - before
-        finally:
-            binary.unlink(missing_ok=True)
+        command = (f"{self.prefix} timeout -s KILL {MOST_SECONDS} bash -c "
+                   f"'TIMEFORMAT=\"seconds %U\"; time {binary} --abort-after=1 --no-intro 2>&1'")
+        schedule = {} if build == "fast" else {"VERACE_SIMT_SCHEDULE": "random-1"}
+        result = shell(command, folder, env=dict(os.environ, **ENVIRONMENT, **schedule),
+                       preexec_fn=limits if most_seconds < 1e8 else None)
+        binary.unlink(missing_ok=True)
         seconds = float((re.findall(r"seconds ([\d.]+)", result.stderr) or ["0"])[-1])
         return (self.verdict(result) if result.returncode != 0 else None), seconds
 
     @staticmethod
     def verdict(result):
         text = result.stdout + result.stderr
-        if result.returncode in (-24, 137, 152, 158):
+        if result.returncode in (-24, -9, 137, 152):
             return "timeout"
         for pattern, name in ((r"AddressSanitizer: ([\w-]+)", "ASan"), (r"runtime error: ([^\n]{0,60})", "UBSan"),
                               (r"(data race|race|uninitiali[sz]ed|past the end|out of bounds|no device memory)", "checker"),
@@ -196,8 +193,6 @@ class Workshop:
         (folder / mutant.file).write_text(prelude + mutants.mutated(text, mutant))
         try:
             return self.race(mutant, folder)
-        except subprocess.TimeoutExpired:
-            return {"outcome": "killed", "build": "compiler", "how": "timeout"}
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
@@ -210,8 +205,8 @@ class Workshop:
                 if compiled is None:
                     return {"outcome": "does not compile"}
                 for test in self.reach[file]:
-                    most = max(4.0, 8 * self.seconds[build][test])
-                    verdict, _ = self.link_and_run(build, test, compiled, folder, most)
+                    most = max(4.0, 5 * self.seconds[build][test])
+                    verdict, _ = self.link_and_run(build, test, [compiled], folder, most)
                     if verdict:
                         return {"outcome": "killed", "build": build, "test": test, "how": verdict}
         return {"outcome": "survived"}

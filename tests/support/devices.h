@@ -48,12 +48,12 @@ inline void note_skipped_devices() {
   CHECK_FALSE_MESSAGE(cuda_missing, "VERACE_REQUIRE_CUDA=1, but ", reason);
 }
 
-// Calls body() under each of the emulator's five schedules, which must make no difference; once on
-// all other devices.
+// Calls body() under each of the emulator's five schedules, which must make no difference, or under
+// the one that VERACE_SIMT_SCHEDULE names; once on all other devices.
 template <typename Body>
 void for_each_schedule([[maybe_unused]] const kernels::Exec& exec, Body&& body) {
 #if VERACE_EMULATED
-  if (exec.device == kernels::DeviceKind::kCuda) {
+  if (exec.device == kernels::DeviceKind::kCuda && std::getenv("VERACE_SIMT_SCHEDULE") == nullptr) {
     namespace emulator = simt::emulator;
     const emulator::Schedule before = emulator::current_schedule();
     for (const emulator::Schedule& schedule : emulator::schedules()) {
