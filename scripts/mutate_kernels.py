@@ -51,7 +51,7 @@ class Workshop:
     def __init__(self, work, jobs, prefix):
         self.work, self.jobs, self.prefix = work, jobs, prefix
         self.source = work / "source"
-        self.lock = threading.Lock()
+        self.lock, self.precompiled = threading.Lock(), set()
 
     def prepare(self):
         """Builds the libraries and the tests; copies the sources that mutants are made of."""
@@ -132,10 +132,25 @@ class Workshop:
         """The object of a .cu file with the mutant's folder first among the include paths, or None."""
         output = folder / f"{build}.{Path(file).stem}.o"
         source = folder / file if (folder / file).exists() else self.source / file
-        command = re.sub(r" -o \S+ -c \S+$", "", self.compile[build][file].strip())
-        command = command.replace(f"-I{ROOT} ", f"-I{folder} -I{self.source} ")
-        result = shell(f"{self.prefix} {command} -O1 -w -o {output} -c {source}", self.work / build)
+        command = self.command(build, file, f"-I{folder} -include {self.headers(build, file)}")
+        result = shell(f"{command} -o {output} -c {source}", self.work / build)
         return output if result.returncode == 0 else None
+
+    def command(self, build, file, options):
+        command = re.sub(r" -o \S+ -c \S+$", "", self.compile[build][file].strip())
+        return f"{self.prefix} " + command.replace(f"-I{ROOT} ", f"{options} -I{self.source} ") + " -O1 -w"
+
+    def headers(self, build, file):
+        """The headers that no mutant changes, compiled once: they are half of the work."""
+        header = self.work / build / "headers.h"
+        with self.lock:
+            if build not in self.precompiled:
+                header.write_text('#include "kernels/simt/launch.h"\n#include "kernels/storage.h"\n#include <algorithm>\n')
+                command = self.command(build, file, "").replace(" -x c++ ", " -x c++-header ")
+                if shell(f"{command} -o {header}.gch -c {header}", self.work / build).returncode != 0:
+                    raise SystemExit("mutate_kernels: cannot compile the headers")
+                self.precompiled.add(build)
+        return header
 
     def link_command(self, build, test):
         with self.lock:
