@@ -100,19 +100,17 @@ __global__ void __launch_bounds__(kSumThreads, 3) sum_gradients_kernel(SumGradie
   __shared__ float sums[2 * kPackChannels][kSumThreads];
   const size_t channel =
       (static_cast<size_t>(blockIdx.x) * blockDim.x + threadIdx.x) * kPackChannels;
-  const size_t first = static_cast<size_t>(blockIdx.y) * a.rows_per_chunk + threadIdx.y;
-  const size_t end = first - threadIdx.y + a.rows_per_chunk < a.rows
-                         ? first - threadIdx.y + a.rows_per_chunk
-                         : a.rows;
+  const size_t first = static_cast<size_t>(blockIdx.y) * a.rows_per_chunk;
+  const size_t end = first + a.rows_per_chunk < a.rows ? first + a.rows_per_chunk : a.rows;
   const int valid = valid_of_pack(channel, a.c);
   const unsigned thread = thread_of_block();
   if (valid == 0) {
 #pragma unroll
     for (int k = 0; k < 2 * kPackChannels; ++k) sums[k][thread] = 0.0f;
   } else if (a.vectors) {
-    sum_rows<true, kMask, kFork>(a, first, end, channel, sums);
+    sum_rows<true, kMask, kFork>(a, first + threadIdx.y, end, channel, sums);
   } else {
-    sum_rows<false, kMask, kFork>(a, first, end, channel, sums);
+    sum_rows<false, kMask, kFork>(a, first + threadIdx.y, end, channel, sums);
   }
   add_lanes(sums);
   if (threadIdx.y == 0) {

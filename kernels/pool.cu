@@ -86,6 +86,7 @@ __device__ void window_maximum(const Windows& g, const PixelPack& at, const T* x
   }
   for (int r = rows.begin; r < rows.end; ++r) {
     const size_t row = static_cast<size_t>(at.image) * g.h + (rows.start + r);
+#pragma unroll 3
     for (int s = columns.begin; s < columns.end; ++s) {
       const size_t pixel = row * g.w + (columns.start + s);
       Pack value;
@@ -167,6 +168,19 @@ __global__ void __launch_bounds__(kThreads)
 
 constexpr unsigned kLanesX = 32, kLanesY = kSumThreads / kLanesX;
 
+// Adds every kLanesY-th pixel of a picture, of which `x` is the first.
+template <bool kVector, class T>
+__device__ void add_pixels(const T* x, size_t pixels, size_t c, int valid,
+                           double (&sum)[kPackChannels]) {
+#pragma unroll 4
+  for (size_t i = threadIdx.y; i < pixels; i += kLanesY) {
+    Pack value;
+    load_pack<kVector>(x + i * c, valid, value);
+#pragma unroll
+    for (int k = 0; k < kPackChannels; ++k) sum[k] += static_cast<double>(value[k]);
+  }
+}
+
 template <class T>
 __global__ void __launch_bounds__(kSumThreads)
     average_forward_kernel(size_t pixels, size_t c, bool vectors, const T* x, T* y) {
@@ -174,18 +188,10 @@ __global__ void __launch_bounds__(kSumThreads)
   const unsigned thread = thread_of_block();
   const size_t channel = (static_cast<size_t>(blockIdx.y) * kLanesX + threadIdx.x) * kPackChannels;
   const int valid = valid_of_pack(channel, c);
+  const T* picture = x + blockIdx.x * pixels * c + channel;
   double sum[kPackChannels] = {};
-  for (size_t i = threadIdx.y; valid > 0 && i < pixels; i += kLanesY) {
-    const T* from = x + (blockIdx.x * pixels + i) * c + channel;
-    Pack value;
-    if (vectors) {
-      load_pack<true>(from, valid, value);
-    } else {
-      load_pack<false>(from, valid, value);
-    }
-#pragma unroll
-    for (int k = 0; k < kPackChannels; ++k) sum[k] += static_cast<double>(value[k]);
-  }
+  if (vectors && valid > 0) add_pixels<true>(picture, pixels, c, valid, sum);
+  if (!vectors && valid > 0) add_pixels<false>(picture, pixels, c, valid, sum);
 #pragma unroll
   for (int k = 0; k < kPackChannels; ++k) sums[k][thread] = sum[k];
   add_lanes(sums);

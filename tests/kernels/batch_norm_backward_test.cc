@@ -271,6 +271,14 @@ TEST_CASE("backward agrees with the oracle for all sources and results") {
   });
 }
 
+TEST_CASE("backward where each thread has many rows") {
+  if (!test::cuda_is_present()) return;
+  BackwardCase k{.shape = kManyRows, .fork = true, .mask = MaskFrom::kBits};
+  expect_backward<Half>(make_exec(DeviceKind::kCuda), k);
+  k.dshortcut = true;
+  expect_backward<Half>(make_exec(DeviceKind::kCuda), k);
+}
+
 TEST_CASE("backward leaves, writes or adds to the parameters' gradients") {
   test::for_each_device([](const Exec& exec) {
     for (const Shape& shape : {Shape{7, 5}, Shape{37, 16}}) {

@@ -38,6 +38,10 @@ inline const std::vector<Shape> kShapes = {
 inline const std::vector<Shape> kSmallShapes = {{2, 3},   {7, 8},     {31, 1},  {9, 130},
                                                 {67, 33}, {129, 264}, {531, 64}};
 
+// So large that each thread of CUDA's sums has more rows than its loop takes at a time; too large
+// for every device, schedule and storage type.
+inline constexpr Shape kManyRows{1705, 2056};
+
 // Inputs of one normalisation; tensors of activations .
 struct Layer {
   Shape shape;

@@ -156,6 +156,13 @@ TEST_CASE("statistics of all storage types, aligned or not") {
   });
 }
 
+TEST_CASE("statistics where each thread has many rows") {
+  if (!test::cuda_is_present()) return;
+  const StatisticsCase k{kManyRows};
+  test::expect_ok(name(k.shape),
+                  check_statistics<Half>(run_statistics<Half>, make_exec(DeviceKind::kCuda), k));
+}
+
 TEST_CASE("statistics: alignment changes no bit") {
   test::for_each_device_and_storage([](const Exec& exec, auto storage) {
     using T = decltype(storage);
