@@ -215,7 +215,7 @@ void bias_add(const Exec& exec, const BiasAddOf<T>& a) {
   with_width<T>(row_width<T>(a.c, simt::is_vector_aligned(a.x, a.y)), [&](auto width) {
     constexpr int kWidth = decltype(width)::value;
     const dim3 grid(simt::blocks_for(a.c, kLanes * kWidth, 0x7fffffff),
-                    simt::blocks_for(a.rows, kRowLanes, 4096));
+                    simt::blocks_for(a.rows, kRowLanes));
     simt::launch(bias_add_kernel<kWidth, T>, {grid, dim3(kLanes, kRowLanes), 0, exec.stream},
                  static_cast<size_t>(a.rows), static_cast<size_t>(a.c), a.x, a.bias, a.slope, a.y);
   });

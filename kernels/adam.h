@@ -31,7 +31,8 @@ struct AdamStep {
   std::span<const AdamTensor> tensors;
   AdamFactors factors{};
   const AdamFactors* live_factors = nullptr;  // used instead of `factors`, unless nullptr
-  const float* gradient_scale = nullptr;  // the gradients are this much too large (loss scaling)
+  const float* gradient_scale = nullptr;  // the gradients are this much too large (loss scaling;
+                                          // do not unscale() them as well)
   const uint32_t* skip = nullptr;         // not 0: nothing changes (a gradient was not finite)
 };
 

@@ -159,7 +159,7 @@ void normalise_pixels(const Exec& exec, const NormalisePixelsOf<T>& a) {
     const auto kernel =
         whole ? pixels_kernel<true, kPixels, kChannels, T> : pixels_kernel<false, 1, kChannels, T>;
     const dim3 grid(simt::blocks_for(a.shape.w, kColumns * (whole ? kPixels : 1), 0x7fffffff),
-                    simt::blocks_for(p.rows, kRows, 16384));
+                    simt::blocks_for(p.rows, kRows));
     simt::launch(kernel, {grid, dim3(kColumns, kRows), 0, exec.stream}, p, picture_scale(a.mode),
                  a.z);
   });

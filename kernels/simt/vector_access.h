@@ -174,10 +174,13 @@ bool is_vector_aligned(const T*... p) {
 // Threads per block of the element-wise kernels: eight blocks fill a multiprocessor.
 inline constexpr unsigned kElementThreads = 256;
 
-// Blocks for `items` pieces of work at `per_block` each: at least 1, and no more than `most`, from
-// where on the loops of the kernels go round. The default is four waves of full occupancy on the
-// largest Hopper (132 multiprocessors).
-inline unsigned blocks_for(int64_t items, int64_t per_block, int64_t most = 132 * 8 * 4) {
+// More blocks than these do not help; the loops of the kernels go round. Four waves of full
+// occupancy on the largest Hopper (132 multiprocessors); few where they are emulated, so that the
+// loops of small tests go round as well.
+inline constexpr int64_t kMostBlocks = SIMT_EMULATED ? 8 : 132 * 8 * 4;
+
+// Blocks for `items` pieces of work at `per_block` each: at least 1, and no more than `most`.
+inline unsigned blocks_for(int64_t items, int64_t per_block, int64_t most = kMostBlocks) {
   VERACE_CHECK(items >= 0 && per_block > 0 && most > 0 && most <= 0x7fffffff);
   const int64_t wanted = items / per_block + (items % per_block != 0 ? 1 : 0);
   return static_cast<unsigned>(wanted < 1 ? 1 : (wanted < most ? wanted : most));

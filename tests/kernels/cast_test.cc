@@ -187,12 +187,18 @@ TEST_CASE("casts: tails, unaligned tensors, nothing to do") {
     for (const int64_t count : {1, 7, 8, 9, 31, 33, 2047, 2049}) {
       for (const int64_t shift : {0, 1}) {
         const std::vector<float> x = test::uniform(count, 78, -9.0f, 9.0f);
-        const std::vector<Half> y = run<float, Half>(exec, x, shift);
-        CHECK(wrong_roundings(x, y) == 0);
-        CHECK(wrong_roundings(x, run<float, BFloat16>(exec, x, shift)) == 0);
-        std::vector<float> want;
-        for (const Half v : y) want.push_back(to_float(v));
-        test::expect_ok("back", test::compare_bits(run<Half, float>(exec, y, shift), want));
+        const std::vector<Half> half = run<float, Half>(exec, x, shift);
+        const std::vector<BFloat16> brain = run<float, BFloat16>(exec, x, shift);
+        CHECK(wrong_roundings(x, half) == 0);
+        CHECK(wrong_roundings(x, brain) == 0);
+        std::vector<float> halves, brains;
+        for (const Half v : half) halves.push_back(to_float(v));
+        for (const BFloat16 v : brain) brains.push_back(to_float(v));
+        test::expect_ok("back", test::compare_bits(run<Half, float>(exec, half, shift), halves));
+        test::expect_ok("back",
+                        test::compare_bits(run<BFloat16, float>(exec, brain, shift), brains));
+        CHECK(wrong_roundings(halves, run<Half, BFloat16>(exec, half, shift)) == 0);
+        CHECK(wrong_roundings(brains, run<BFloat16, Half>(exec, brain, shift)) == 0);
       }
     }
     cast<float, Half>(exec, {});

@@ -264,6 +264,8 @@ Comparison check_batch_norm(const Exec& exec, const Golden& g) {
                                                      : kernels::RunningVariance::kBiased;
   statistics.mean = mean.data(), statistics.inv_std = inv_std.data();
   statistics.running_mean = running_mean.data(), statistics.running_var = running_var.data();
+  Guarded<float> partial(kernels::batch_norm_statistics_scratch(s.rows(), s.c));
+  statistics.scratch = partial.data();
   kernels::batch_norm_statistics(exec, statistics);
   const double size = largest(x.span());
   const auto bound = [&](double m) { return tolerance(OpClass::kNormalisation, s.rows(), m); };

@@ -8,9 +8,7 @@
 #include <cmath>
 #include <functional>
 #include <limits>
-#include <map>
 #include <string>
-#include <tuple>
 #include <vector>
 
 #include "kernels/check.h"
@@ -70,20 +68,18 @@ struct Output {
   std::vector<double> probabilities, loss, dlogits;
 };
 
-// Written apart from the kernels: p[j] = 1 / sum over k of exp(x[k] - x[j]), which needs no maximum
-// (an overflow means p = 0), everything in long double.
+// Written apart from the kernels: exponentials as they are, in long double, which holds them up to
+// logits of 1e4 and thus needs no maximum.
 Output oracle(const Case& c, const Input& in) {
   Output out;
   for (int64_t i = 0; i < c.n; ++i) {
     const float* x = &in.logits[static_cast<size_t>(i * c.classes)];
     const int32_t t = in.labels[static_cast<size_t>(i)];
+    long double total = 0;
+    for (int64_t k = 0; k < c.classes; ++k) total += std::exp(static_cast<long double>(x[k]));
     std::vector<long double> p;
     for (int64_t j = 0; j < c.classes; ++j) {
-      long double denominator = 0;
-      for (int64_t k = 0; k < c.classes; ++k) {
-        denominator += std::exp(static_cast<long double>(x[k]) - x[j]);
-      }
-      p.push_back(1 / denominator);
+      p.push_back(std::exp(static_cast<long double>(x[j])) / total);
     }
     long double odds_against = 0;  // (1 - p[t]) / p[t]
     for (int64_t k = 0; k < c.classes; ++k) {
@@ -107,22 +103,12 @@ Output oracle(const Case& c, const Input& in) {
   return out;
 }
 
-// The oracle takes its time: once per case and storage type, not once per device and schedule.
-template <typename T>
-const Output& known_oracle(const Case& c, const Input& in) {
-  using Key = std::tuple<int64_t, int64_t, float, bool, CrossEntropyForm, CrossEntropyReduction>;
-  static std::map<Key, Output> known;
-  const Key key{c.n, c.classes, c.range, c.weighted, c.form, c.reduction};
-  const auto found = known.find(key);
-  return found != known.end() ? found->second : known.emplace(key, oracle(c, in)).first->second;
-}
-
 // The one check that the operation and every planted fault go through.
 template <typename T>
 Comparison check_storage(const OperationOf<T>& op, const Exec& exec, const Case& c) {
   Input in = make_input(c);
   in.logits = rounded<T>(in.logits);
-  const Output& want = known_oracle<T>(c, in);
+  const Output want = oracle(c, in);
   const Shifted<T> logits(in.logits, c.shift);
   const Guarded<float> weight(in.class_weight);
   const Guarded<int32_t> labels(in.labels);
@@ -170,7 +156,6 @@ std::vector<Case> cases() {
   }
   // The report's losses are in the hundreds; nothing may overflow far beyond that either.
   result.push_back({64, 2, 300.0f, false, kLogits, kMean, 0.5});
-  // (Differences up to 1e4: the most that the oracle's long double exponential can hold.)
   result.push_back({64, 10, 5e3f, true, kLogits, kSum, 0.9});
   result.push_back({64, 2, 1e4f, false, kClipped, kMean, 1.0});
   return result;
@@ -179,8 +164,9 @@ std::vector<Case> cases() {
 TEST_CASE("softmax cross-entropy agrees with the oracle in both forms and reductions") {
   for_each_device([](const Exec& exec) {
     for (Case c : cases()) {
-      // Emulated threads are slow; what is done with row 500 shows nothing new at row 16384.
-      if (exec.device == kernels::DeviceKind::kCuda) c.n = std::min<int64_t>(c.n, 515);
+      // Emulated threads are slow; row 16384 would show nothing new.
+      const bool slow = kernels::cuda_is_emulated && exec.device == kernels::DeviceKind::kCuda;
+      if (slow) c.n = std::min<int64_t>(c.n, 131);
       INFO("n ", c.n, ", classes ", c.classes, ", range ", c.range, ", weighted ", c.weighted,
            ", clipped ", c.form == kClipped, ", sum ", c.reduction == kSum);
       expect_ok("softmax_cross_entropy", check(kernels::softmax_cross_entropy<>, exec, c));
@@ -191,7 +177,7 @@ TEST_CASE("softmax cross-entropy agrees with the oracle in both forms and reduct
 TEST_CASE("softmax cross-entropy in every storage type, for a warp and for a block per row") {
   for_each_device_and_storage([]<typename T>(const Exec& exec, T) {
     for (const auto& [n, classes] : std::vector<std::pair<int64_t, int64_t>>{
-             {9, 2}, {33, 31}, {5, 33}, {3, 256}, {4, 257}, {2, 1000}, {1, 1003}}) {
+             {9, 2}, {33, 31}, {5, 33}, {3, 256}, {11, 257}, {2, 1000}, {1, 1003}, {1, 3000}}) {
       for (const int64_t shift : {0, 1}) {
         for (const auto form : {kLogits, kClipped}) {
           INFO("n ", n, ", classes ", classes, ", shift ", shift, ", clipped ", form == kClipped);
