@@ -11,8 +11,6 @@ function(verace_simt_options target)
     target_include_directories(${target} SYSTEM PUBLIC ${VERACE_CUDA_INCLUDE})
     target_compile_definitions(${target} PUBLIC VERACE_SIMT_CHECK=$<BOOL:${VERACE_SIMT_CHECK}>
                                                 VERACE_SIMT_UCONTEXT=$<BOOL:${VERACE_SIMT_UCONTEXT}>)
-    # Symbols of local functions: the log of kernels and the checker's reports name them.
-    target_link_options(${target} PUBLIC -rdynamic)
   elseif(VERACE_HAVE_CUDA)
     target_include_directories(${target} SYSTEM PUBLIC ${CMAKE_CUDA_TOOLKIT_INCLUDE_DIRECTORIES})
   endif()
@@ -25,8 +23,10 @@ function(verace_device_sources target)
   target_sources(${target} PRIVATE ${ARGN})
   if(VERACE_EMULATED)
     # -fno-strict-aliasing: kernels read vectors through pointers to other types, as nvcc allows.
-    # -fno-ipa-icf: two kernels of one content keep two names. Loops may say `#pragma unroll`.
-    set(flags -fno-strict-aliasing -fno-ipa-icf -Wno-unknown-pragmas)
+    # -fno-ipa-icf: two kernels of one content keep two names. Loops may say `#pragma unroll`. Reports
+    # name files by their path in the repository.
+    set(flags -fno-strict-aliasing -fno-ipa-icf -Wno-unknown-pragmas
+              -fmacro-prefix-map=${PROJECT_SOURCE_DIR}/=)
     if(VERACE_SIMT_CHECK)
       # The compiler's calls at each access; the emulator, not libtsan, answers them. Inlined, or a
       # call's result is stored unseen; that needs more than -O0.

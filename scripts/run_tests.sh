@@ -166,6 +166,36 @@ why_no_cuda() {
   fi
 }
 
+# why_no_headers: prints why the CUDA kernels cannot be emulated here; fails when they can be.
+why_no_headers() {
+  local folder
+  for folder in /usr/local/cuda/include /usr/local/include /usr/include build/cuda_headers/include; do
+    [ -f "$folder/cuda_fp16.h" ] && return 1
+  done
+  echo "NVIDIA's headers are not installed (./run setup --cuda-headers gets them)"
+}
+
+test_emulated() { # PRESET CTEST ARGS...
+  local preset=$1
+  shift
+  build "$preset" && run_ctest "$preset" "$@"
+}
+
+# emulated_parts REASON CTEST ARGS...: the CUDA kernels on the CPU, fast and under the two kinds of
+# checkers; all skipped when there is a REASON.
+emulated_parts() {
+  local reason=$1 preset
+  shift
+  [ -z "$reason" ] && reason=$(why_no_headers)
+  for preset in emulated emulated-asan emulated-check; do
+    if [ -n "$reason" ]; then
+      skip_part "${preset/-/ }" "$reason"
+    else
+      part "${preset/-/ }" 15 test_emulated "$preset" "$@"
+    fi
+  done
+}
+
 compile_cuda() { build cuda && part_passed=1; }
 
 minutes() { printf '%d.%d' $(($1 / 60)) $(($1 % 60 / 6)); }
@@ -190,17 +220,18 @@ summarise() {
 }
 
 command_test() {
-  local quick=0 asan_only=0 argument reason
+  local quick=0 asan_only=0 emulated_only=0 argument reason
   local -a rest=()
   for argument in "$@"; do
     case $argument in
       --quick) quick=1 ;;
       --asan-only) asan_only=1 ;;
+      --emulated-only) emulated_only=1 ;;
       *) rest+=("$argument") ;;
     esac
   done
-  if ((quick && asan_only)); then
-    say "--quick and --asan-only exclude each other"
+  if ((quick + asan_only + emulated_only > 1)); then
+    say "--quick, --asan-only and --emulated-only exclude each other"
     return 2
   fi
   [ -n "${VERACE_TEST_MINUTES:-}" ] && total_end=$((SECONDS + VERACE_TEST_MINUTES * 60))
@@ -209,6 +240,13 @@ command_test() {
   if ! part setup 20 scripts/setup.sh; then
     summarise
     return 2
+  fi
+  if ((emulated_only)); then
+    reason=--emulated-only
+    for argument in style release minimal asan "cuda compile"; do skip_part "$argument" "$reason"; done
+    emulated_parts "" "${rest[@]}"
+    summarise
+    return
   fi
   if ((asan_only)); then
     reason=--asan-only
@@ -224,6 +262,7 @@ command_test() {
   if ((quick)); then
     reason=--quick
     for argument in minimal asan "cuda compile"; do skip_part "$argument" "$reason"; done
+    emulated_parts "$reason"
     summarise
     return
   fi
@@ -232,6 +271,11 @@ command_test() {
     part "asan tests" 30 test_asan "${rest[@]}"
   else
     skip_part "asan tests" "the asan build failed"
+  fi
+  if ((asan_only)); then
+    emulated_parts --asan-only
+  else
+    emulated_parts "" "${rest[@]}"
   fi
   if ((asan_only)); then
     skip_part "cuda compile" --asan-only

@@ -118,6 +118,10 @@ __device__ void add_warp(Results& results) {
   results.add(__ballot_sync(kAllLanes, lane < 4), 15);
   results.add(__any_sync(kAllLanes, lane == 31), 1);
   results.add(__all_sync(kAllLanes, lane < 31), 0);
+  results.add(__reduce_add_sync(kAllLanes, lane), 496);
+  results.add(__reduce_max_sync(kAllLanes, -lane), 0);
+  results.add(__reduce_min_sync(kAllLanes, 100u + threadIdx.x), 100);
+  results.add(__reduce_or_sync(kAllLanes, 1u << threadIdx.x % 4), 15);
   results.add(__syncthreads_count(lane % 2), 16);
   results.add(__syncthreads_and(lane < 32), 1);
   results.add(__syncthreads_or(lane > 40), 0);

@@ -17,6 +17,8 @@ namespace {
 // kSilent: it must not say anything.
 constexpr const char *kAny = "", *kSilent = "SILENT", *kResult = "RESULT";
 
+constexpr const char* kUnwritten = "that no thread of the block has written so far: byte";
+
 struct Expectation {
   const char* name;
   const char *fast, *asan, *check;
@@ -29,7 +31,7 @@ constexpr Expectation everywhere(const char* name, const char* report) {
 constexpr Expectation look_alike(const char* name) { return everywhere(name, kSilent); }
 
 constexpr Expectation kExpectations[] = {
-    {"barrier missing between write and read", kResult, kResult, "that nothing has written: byte"},
+    {"barrier missing between write and read", kResult, kResult, kUnwritten},
     {"barrier missing between read and next write", kResult, kResult, "data race on byte"},
     {"barrier missing in a tree sum", kResult, kResult, "data race on byte"},
     {"blocks write the same elements", kAny, kAny,
@@ -44,7 +46,7 @@ constexpr Expectation kExpectations[] = {
                "deadlock: thread 0 waits in __syncthreads"),
     everywhere("two kinds of barrier in one", "divergent barrier"),
     {"counter without atomics", kAny, kAny, "data race on byte 0 of global memory"},
-    {"__syncwarp missing", kResult, kResult, "that nothing has written: byte"},
+    {"__syncwarp missing", kResult, kResult, kUnwritten},
     {"a shuffle taken for __syncwarp", kAny, kAny, "data race on byte"},
     everywhere("shuffle of all lanes in a branch", "returns while other lanes wait for it"),
     everywhere("shuffle from a lane outside the mask", "lane 8 reads lane 16, which takes no part"),
@@ -58,15 +60,13 @@ constexpr Expectation kExpectations[] = {
      "which is not memory of the device"},
     {"float4 store past the end", kAny, "heap-buffer-overflow",
      "write of 16 bytes runs past the end of an allocation of 244"},
-    {"shared array index past the end", kAny, "index 256 out of bounds",
-     "that nothing has written"},
-    {"shared array index past the end, by pointer", kAny, "insufficient space",
-     "that nothing has written"},
+    {"shared array index past the end", kAny, "index 256 out of bounds", kUnwritten},
+    {"shared array index past the end, by pointer", kAny, "insufficient space", kUnwritten},
     {"dynamic shared memory too small", kAny, "heap-buffer-overflow",
-     "which is not memory of the device"},
+     "starts 0 bytes past the end of the launch's dynamic shared memory of 1000 bytes"},
     everywhere("dynamic shared memory not asked for", "the launch asked for none"),
     {"misaligned float4 load", kAny, "misaligned address", "no multiple of 16"},
-    {"shared accumulator not initialised", kResult, kResult, "that nothing has written: byte"},
+    {"shared accumulator not initialised", kResult, kResult, kUnwritten},
     {"global accumulator not initialised", kResult, kResult,
      "that nothing has written: byte 0 of global memory"},
     {"output partly not written", kResult, kResult,

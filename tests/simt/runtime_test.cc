@@ -86,6 +86,18 @@ TEST_CASE("waiting or allocating while a stream captures spoils the capture") {
   cudaGetLastError();
 }
 
+TEST_CASE("the default stream may not be used while a blocking stream captures") {
+  cudaStream_t blocking = nullptr;
+  cudaGraph_t graph = nullptr;
+  const DeviceBuffer<float> x(ones());
+  check_cuda(cudaStreamCreate(&blocking), "create");
+  check_cuda(cudaStreamBeginCapture(blocking, cudaStreamCaptureModeRelaxed), "begin");
+  CHECK_THROWS_AS(scale(x.data(), x.data(), kCount, 2.0f, 0.0f, nullptr), const Error&);
+  CHECK(cudaStreamEndCapture(blocking, &graph) == cudaErrorStreamCaptureInvalidated);
+  check_cuda(cudaStreamDestroy(blocking), "destroy");
+  cudaGetLastError();
+}
+
 TEST_CASE("events: recorded, asked, timed") {
   const Stream stream;
   const Event start, stop;

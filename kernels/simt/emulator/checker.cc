@@ -137,9 +137,11 @@ void check_elsewhere(const State& s, const Access& access) {
     return;
   }
   if (const Region* region = s.shadow.before(p)) {
-    fail_access(access, text::format("starts {} bytes past the end of a device allocation of {} "
-                                     "bytes",
-                                     p - region->base() - region->size(), region->size()));
+    fail_access(access,
+                text::format(
+                    "starts {} bytes past the end of {} of {} bytes", p - region->end(),
+                    region->shared() ? "the launch's dynamic shared memory" : "a device allocation",
+                    region->size()));
   }
   fail_access(access, text::format("at {:#x}, which is not memory of the device (a pointer of the "
                                    "host?)",
@@ -160,7 +162,9 @@ void check_state(const State& s, const Access& access, Region& region, Cell& cel
   if (access.write) {
     cell.state = written;
   } else if (cell.state == kUnwritten && options().check_uninitialised) {
-    fail_access(access, "that nothing has written: " + offset_text(region, p));
+    const char* const nobody = region.shared() ? "that no thread of the block has written so far: "
+                                               : "that nothing has written: ";
+    fail_access(access, nobody + offset_text(region, p));
   }
 }
 
@@ -210,7 +214,7 @@ void check_access(const Access& access) {
     return;
   }
   ++counters().checked_accesses;
-  if (p + access.bytes > region->base() + region->size()) {
+  if (p + access.bytes > region->end()) {
     fail_access(access,
                 text::format("runs past the end of an allocation of {} bytes", region->size()));
   }
@@ -313,7 +317,7 @@ void for_cells(const void* p, size_t bytes, Visit visit) {
   const auto address = reinterpret_cast<uintptr_t>(p);
   Region* const region = state().shadow.find(address);
   if (region == nullptr || bytes == 0) return;
-  const size_t most = std::min(bytes, region->base() + region->size() - address);
+  const size_t most = std::min(bytes, region->end() - address);
   Cell* const cells = region->cell(address);
   for (size_t i = 0; i < most; ++i) visit(cells[i], i);
 }
@@ -335,7 +339,7 @@ void initialised(const void* p, size_t bytes) {
 void copied(const void* to, const void* from, size_t bytes) {
   const auto source = reinterpret_cast<uintptr_t>(from);
   Region* const region = state().shadow.find(source);
-  const bool known = region != nullptr && source + bytes <= region->base() + region->size();
+  const bool known = region != nullptr && source + bytes <= region->end();
   Cell* const cells = known ? region->cell(source) : nullptr;
   for_cells(to, bytes, [cells](Cell& cell, size_t i) {
     if (cell.state == kForbidden) return;

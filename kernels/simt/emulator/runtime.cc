@@ -53,6 +53,14 @@ cudaError_t Runtime::put(CUstream_st& stream, std::function<void()> run, std::ve
     capture.nodes.push_back(std::move(run));
     return cudaSuccess;
   }
+  if (&stream == &this->stream(nullptr)) {
+    // It would wait for every blocking stream, also for one that only records.
+    for (const auto& [handle, other] : streams) {
+      if (!other->blocking || !other->capture) continue;
+      other->capture->invalid = true;
+      return report(cudaErrorStreamCaptureImplicit);
+    }
+  }
   std::vector<Point> points = default_stream_order(stream);
   points.insert(points.end(), after.begin(), after.end());
   ++stream.queue->issued;

@@ -64,7 +64,7 @@ cudaError_t copy(Runtime& runtime, void* to, const void* from, size_t bytes, cud
   CUstream_st& stream = runtime.stream(handle);
   const bool pageable_to = runtime.memory.find(to, 0) == nullptr;
   const bool pageable_from = runtime.memory.find(from, 0) == nullptr;
-  if (pageable_from && !stream.capture) {
+  if (pageable_from && options().lazy && !stream.capture) {
     const auto* first = static_cast<const std::byte*>(from);
     return runtime.put(stream, [to, staged = std::vector<std::byte>(first, first + bytes)] {
       copy_now(to, staged.data(), staged.size(), false);

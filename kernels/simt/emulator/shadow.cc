@@ -47,9 +47,12 @@ Region* Shadow::find(uintptr_t p) {
 
 const Region* Shadow::before(uintptr_t p) const {
   const auto next = global_.upper_bound(p);
-  if (next == global_.begin()) return nullptr;
-  const Region& region = std::prev(next)->second;
-  return p - (region.base() + region.size()) < 4096 ? &region : nullptr;
+  const Region* nearest = &dynamic_shared_;
+  if (next != global_.begin()) {
+    const Region& region = std::prev(next)->second;
+    if (p - region.end() <= p - nearest->end()) nearest = &region;
+  }
+  return p - nearest->end() < 4096 ? nearest : nullptr;
 }
 
 void Shadow::add(const void* base, size_t size) {

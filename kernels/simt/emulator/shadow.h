@@ -36,6 +36,7 @@ class Region {
   Cell* cell(uintptr_t p) { return cells_.get() + (p - base_); }
   uintptr_t base() const { return base_; }
   size_t size() const { return size_; }
+  uintptr_t end() const { return base_ + size_; }
   bool shared() const { return shared_; }
   void forget_accesses();
 
@@ -51,7 +52,8 @@ class Shadow {
   Shadow();
   // The region that p lies in, nullptr if none.
   Region* find(uintptr_t p);
-  // The device allocation that ends at or before p, nearest to it; nullptr if none is near.
+  // What ends at or before p, nearest to it: a device allocation or the dynamic shared memory;
+  // nullptr if nothing is near.
   const Region* before(uintptr_t p) const;
 
   void add(const void* base, size_t size);

@@ -36,6 +36,25 @@ SIMT_UNCHECKED T shuffle(const char* name, unsigned mask, T value, int source, c
   return slot.result;
 }
 
+template <class T, class Combine>
+SIMT_UNCHECKED T reduce(const char* name, unsigned mask, T value, const char* file, int line,
+                        Combine) {
+  const auto complete = [](void** slots, uint32_t lanes) {
+    T all{};
+    bool first = true;
+    for (int l = 0; l < 32; ++l) {
+      if ((lanes >> l & 1) == 0) continue;
+      all = first ? *static_cast<T*>(slots[l]) : Combine{}(all, *static_cast<T*>(slots[l]));
+      first = false;
+    }
+    for (int l = 0; l < 32; ++l) {
+      if ((lanes >> l & 1) != 0) *static_cast<T*>(slots[l]) = all;
+    }
+  };
+  warp_collective(mask, {name, complete, false}, &value, file, line);
+  return value;
+}
+
 // The width of a shuffle: a power of two up to 32, as the CUDA guide demands.
 inline int checked_width(int width) {
   if (width < 1 || width > 32 || (width & (width - 1)) != 0) {
@@ -115,6 +134,25 @@ T __shfl_up_sync(unsigned mask, T value, unsigned delta, int width = 32, SIMT_HE
   const int from = inside ? own - static_cast<int>(delta) : own;
   return verace::simt::emulator::shuffle("__shfl_up_sync", mask, value, from, file, line);
 }
+
+// Reductions of a warp: int and unsigned for all, unsigned only for and, or, xor.
+#define SIMT_WARP_REDUCTION(name, T, expression)                                   \
+  inline T name(unsigned mask, T value, SIMT_HERE) {                               \
+    return verace::simt::emulator::reduce(#name, mask, value, file, line,          \
+                                          [](T a, T b) { return T(expression); }); \
+  }
+SIMT_WARP_REDUCTION(__reduce_add_sync, unsigned, a + b)
+SIMT_WARP_REDUCTION(__reduce_add_sync, int, a + b)
+SIMT_WARP_REDUCTION(__reduce_min_sync, unsigned, a < b ? a : b)
+SIMT_WARP_REDUCTION(__reduce_min_sync, int, a < b ? a : b)
+SIMT_WARP_REDUCTION(__reduce_max_sync, unsigned, a < b ? b : a)
+SIMT_WARP_REDUCTION(__reduce_max_sync, int, a < b ? b : a)
+SIMT_WARP_REDUCTION(__reduce_and_sync, unsigned, a& b)
+SIMT_WARP_REDUCTION(__reduce_or_sync, unsigned, a | b)
+SIMT_WARP_REDUCTION(__reduce_xor_sync, unsigned, a ^ b)
+#undef SIMT_WARP_REDUCTION
+
+[[noreturn]] inline void __trap() { verace::simt::emulator::fail("__trap()"); }
 
 inline void __threadfence() { verace::simt::emulator::fence(); }
 inline void __threadfence_system() { verace::simt::emulator::fence(); }
