@@ -55,19 +55,16 @@ class Workshop:
 
     def prepare(self):
         """Builds the libraries and the tests; copies the sources that mutants are made of."""
-        for _ in range(5):  # until nobody changed a kernel meanwhile
-            shutil.rmtree(self.source, ignore_errors=True)
-            shutil.copytree(ROOT / "kernels", self.source / "kernels")
-            for build, preset in BUILDS.items():
-                folder = self.work / build
-                flags = "-DCMAKE_CXX_FLAGS_RELWITHDEBINFO=-O1"  # debug information would double the time
-                self.demand(f"cmake --preset {preset} -B {folder} {flags}", ROOT)
-                # The tests' own objects are those of the fast build; the kernels' are each build's.
-                target = "device_tests" if build == "fast" else "verace_kernels"
-                self.demand(f"{self.prefix} cmake --build {folder} -j{self.jobs} --target {target}", ROOT)
-            if shell(f"diff -rq kernels {self.source}/kernels", ROOT).returncode == 0:
-                return
-        raise SystemExit("mutate_kernels: the kernels change all the time")
+        for build, preset in BUILDS.items():
+            folder = self.work / build
+            flags = "-DCMAKE_CXX_FLAGS_RELWITHDEBINFO=-O1"  # debug information would double the time
+            self.demand(f"cmake --preset {preset} -B {folder} {flags}", ROOT)
+            # The tests' own objects are those of the fast build; the kernels' are each build's.
+            tests = " ".join(f"kernels_{f.stem}" for f in sorted(ROOT.glob("tests/kernels/*_test.cc")))
+            target = tests if build == "fast" else "verace_kernels"
+            self.demand(f"{self.prefix} cmake --build {folder} -j{self.jobs} --target {target}", ROOT)
+        shutil.rmtree(self.source, ignore_errors=True)
+        shutil.copytree(ROOT / "kernels", self.source / "kernels")
 
     def demand(self, command, cwd):
         print(f"mutate_kernels: {command}", flush=True)
@@ -75,10 +72,11 @@ class Workshop:
         if result.returncode != 0:
             raise SystemExit(f"mutate_kernels: failed: {command}")
 
-    def open(self, measure=True):
+    def open(self, builds, measure=True):
         """Reads the built variants; measures each test once, which must pass."""
         self.compile, self.link = {}, {}
-        for build in BUILDS:
+        self.builds = builds
+        for build in builds:
             entries = json.loads((self.work / build / "compile_commands.json").read_text())
             self.compile[build] = {Path(e["file"]).relative_to(ROOT).as_posix(): e["command"] for e in entries
                                    if "/kernels/" in e["file"] and e["file"].endswith(".cu")}
@@ -107,25 +105,32 @@ class Workshop:
     def measure(self):
         """{build: {test: processor seconds}} of the unchanged code."""
         file = self.work / "seconds.json"
-        built = [f for b in BUILDS for pattern in ("kernels/*.a", "tests/kernels_*_test")
-                 for f in (self.work / b).glob(pattern)]
-        stamp = str(max(f.stat().st_mtime for f in built))
         known = json.loads(file.read_text()) if file.exists() else {}
-        if known.get("stamp") == stamp:
-            return known
-        known = {"stamp": stamp, **{b: {} for b in BUILDS}}
         tests = sorted({t for names in self.reach.values() for t in names})
         folder = self.work / "unchanged"
         folder.mkdir(exist_ok=True)
         with ThreadPoolExecutor(self.jobs) as pool:
-            for build in BUILDS:
-                results = pool.map(lambda t, b=build: self.link_and_run(b, t, [], folder, 1e9), tests)
+            for build in self.builds:
+                built = [*(self.work / build).glob("kernels/*.a"), *(self.work / "fast/tests").glob("kernels_*_test")]
+                stamp = str(max(f.stat().st_mtime for f in built))
+                if known.get(build, {}).get("stamp") == stamp:
+                    continue
+                known[build] = {"stamp": stamp}
+                compiled = pool.map(lambda f, b=build: self.compile_mutant(b, f, folder), self.reach)
+                objects = dict(zip(self.reach, compiled))
+                if None in objects.values():
+                    raise SystemExit(f"mutate_kernels: the unchanged code does not compile: {objects}")
+
+                def one(test, build=build, objects=objects):
+                    mine = [o for f, o in objects.items() if test in self.reach[f]]
+                    return self.link_and_run(build, test, mine, folder, 1e9)
+                results = pool.map(one, tests)
                 for test, (verdict, seconds) in zip(tests, results):
                     print(f"mutate_kernels: {build} {test}: {seconds:.1f} s {verdict or ''}", flush=True)
                     if verdict:
                         raise SystemExit(f"mutate_kernels: {test} fails on unchanged code ({build})")
                     known[build][test] = seconds
-        file.write_text(json.dumps(known))
+                file.write_text(json.dumps(known))
         return known
 
     def compile_mutant(self, build, file, folder):
@@ -199,7 +204,7 @@ class Workshop:
                 return f"{name}: {found[1]}"
         return f"exit code {result.returncode}"
 
-    def try_mutant(self, mutant, text):
+    def try_mutant(self, mutant, text, builds):
         """The mutant's result as a dictionary."""
         folder = self.work / f"m{mutant.id}"
         shutil.rmtree(folder, ignore_errors=True)
@@ -207,14 +212,14 @@ class Workshop:
         prelude = mutants.PRELUDE if "simt_" in mutant.new and mutant.operator.split()[0] in ("grid", "block") else ""
         (folder / mutant.file).write_text(prelude + mutants.mutated(text, mutant))
         try:
-            return self.race(mutant, folder)
+            return self.race(mutant, folder, builds)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
-    def race(self, mutant, folder):
+    def race(self, mutant, folder, builds):
         includes = mutant.file.endswith(".cu")
         files = [mutant.file] if includes else self.includers(mutant.file)
-        for build in BUILDS:
+        for build in builds:
             for file in files:
                 compiled = self.compile_mutant(build, file, folder)
                 if compiled is None:
@@ -224,7 +229,7 @@ class Workshop:
                     verdict, _ = self.link_and_run(build, test, [compiled], folder, most)
                     if verdict:
                         return {"outcome": "killed", "build": build, "test": test, "how": verdict}
-        return {"outcome": "survived"}
+        return {"outcome": "survived", "builds": builds}
 
     def includers(self, header):
         """The .cu files that include a header, directly or not; small ones first."""
@@ -260,19 +265,27 @@ class Run:
                 if result["id"] in self.every:
                     self.results[result["id"]] = result
 
-    def left(self, again):
-        return [m for m in self.chosen if m.id not in self.results
-                or (again and self.results[m.id]["outcome"] == "survived")]
+    def builds_left(self, mutant, wanted, again):
+        """The builds of `wanted` that have not seen the mutant."""
+        result = self.results.get(mutant.id)
+        if result is None or (again and result["outcome"] == "survived"):
+            return wanted
+        return [b for b in wanted if b not in result.get("builds", BUILDS)]
 
-    def go(self, workshop, todo, seconds):
+    def go(self, workshop, wanted, again, seconds):
         end = time.time() + seconds
         lock = threading.Lock()
+        todo = [(m, self.builds_left(m, wanted, again)) for m in self.chosen]
 
-        def one(mutant):
-            if time.time() > end:
+        def one(task):
+            mutant, builds = task
+            if time.time() > end or not builds:
                 return
             start = time.time()
-            result = workshop.try_mutant(mutant, self.text[mutant.file])
+            result = workshop.try_mutant(mutant, self.text[mutant.file], builds)
+            seen = [] if again else self.results.get(mutant.id, {}).get("builds", [])
+            if "builds" in result:
+                result["builds"] = seen + result["builds"]
             before, after = mutants.line_pair(self.text[mutant.file], mutant)
             record = {"id": mutant.id, "file": mutant.file, "line": mutant.line, "operator": mutant.operator,
                       "before": before, "after": after, **result, "seconds": round(time.time() - start, 1)}
@@ -295,6 +308,7 @@ def main():
     parser.add_argument("--prepare", action="store_true", help="build anew from the sources as they are")
     parser.add_argument("--report", action="store_true")
     parser.add_argument("--again", action="store_true")
+    parser.add_argument("--builds", default=",".join(BUILDS), help="only these, e.g. fast first, then the others")
     parser.add_argument("--markdown", type=Path, help="write the report there")
     arguments = parser.parse_args()
     work = arguments.work.resolve()
@@ -303,12 +317,12 @@ def main():
     if arguments.prepare or not workshop.source.exists():
         workshop.prepare()
         if arguments.prepare:
-            workshop.open()
+            workshop.open(list(BUILDS))
             return 0
     run = Run(work, workshop.source)
     if not arguments.report:
-        workshop.open()
-        run.go(workshop, run.left(arguments.again), arguments.seconds)
+        workshop.open(arguments.builds.split(","))
+        run.go(workshop, arguments.builds.split(","), arguments.again, arguments.seconds)
     return mutation_report.report(run, arguments.markdown)
 
 

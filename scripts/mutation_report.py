@@ -36,7 +36,9 @@ def find_equivalents(listed, every, text):
 def summary(run):
     """What the run says: lists and counts by which report() and its exit code go."""
     listed = {m.id for m in run.equivalents}
-    tried = [run.results[m.id] for m in run.chosen if m.id in run.results]
+    # A survivor counts when every build has seen it.
+    tried = [r for r in (run.results.get(m.id) for m in run.chosen)
+             if r and (r["outcome"] != "survived" or len(r["builds"]) == 3)]
     compiled = [r for r in tried if r["outcome"] != "does not compile"]
     return {"chosen": len(run.chosen), "tried": tried, "compiled": compiled,
             "killed": [r for r in compiled if r["outcome"] == "killed"],
