@@ -1,6 +1,8 @@
 // The laboratory's problems of batch norm's forward pass: statistics, normalisation, folding.
 #include "kernels/batch_norm.h"
 
+#include <set>
+
 #include "bench/kernels/laboratory/operations.h"
 
 namespace verace::laboratory {
@@ -112,8 +114,9 @@ void add_batch_norm(const Shapes& shapes, Problems& all) {
       apply_problem<T>(r, all);
     }
   });
+  std::set<int64_t> channels;
   for (const Rows& r : shapes.normalised()) {
-    if (!r.projected && (r.ends_block || r.rows < 100)) channel_problems(r, all);
+    if (channels.insert(r.c).second) channel_problems(r, all);
   }
 }
 

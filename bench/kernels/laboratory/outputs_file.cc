@@ -7,6 +7,7 @@
 #include <fstream>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <utility>
 
 #include "kernels/check.h"
@@ -159,7 +160,11 @@ json of(const std::string& name, const Difference& d) {
 
 void write_outputs(const Problems& problems, const std::string& file) {
   std::ofstream out(file, std::ios::binary);
+  std::set<std::string> names;
   for (const auto& problem : problems) {
+    const Description& what = problem->what();
+    VERACE_CHECK(names.insert(what.operation + what.type + what.shape).second,
+                 "two problems are called " + what.operation + " " + what.shape);
     problem->prepare(0);
     problem->run(0, nullptr);
     wait_for_device();
