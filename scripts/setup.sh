@@ -132,11 +132,26 @@ install_missing() {
   ((${#missing[@]} == 0)) || install_packages "${missing[@]}" || exit 1
 }
 
+unpack_cuda_headers() { # FOLDER_OF_WHEELS TARGET
+  local work=$1 target=$2 wheel
+  for wheel in "$work"/*.whl; do
+    python3 -m zipfile -e "$wheel" "$work/unpacked" || return 1
+  done
+  rm -rf "$target/include" "$target/licences" "$target/wheels.txt"
+  # Of the C++ library only what the CUDA headers themselves include.
+  rm -rf "$work"/unpacked/nvidia/cu13/include/cccl
+  mv "$work/unpacked/nvidia/cu13/include" "$target/include" && mkdir "$target/licences" || return 1
+  for wheel in "$work"/unpacked/*.dist-info; do
+    cp -r "$wheel/licenses" "$target/licences/$(basename "$wheel" .dist-info)" || return 1
+  done
+  [ -f "$target/include/cuda_fp16.h" ] && [ -f "$target/include/cuda_runtime_api.h" ]
+}
+
 # cuda_headers: what the emulated presets compile against where no CUDA toolkit is installed. The
 # wheels and their hashes stand in cuda_headers.txt; they are NVIDIA's, under NVIDIA's licence (beside
 # the headers), so they are downloaded, never part of this repository.
 cuda_headers() {
-  local root target work wheel
+  local root target work
   root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
   target=$root/build/cuda_headers
   if cmp -s "$root/scripts/cuda_headers.txt" "$target/wheels.txt"; then
@@ -153,17 +168,13 @@ cuda_headers() {
     say "downloading NVIDIA's headers failed"
     return 1
   fi
-  for wheel in "$work"/*.whl; do python3 -m zipfile -e "$wheel" "$work/unpacked"; done
-  rm -rf "$target/include" "$target/licences"
-  # Of the C++ library only what the CUDA headers themselves include.
-  rm -rf "$work"/unpacked/nvidia/cu13/include/cccl
-  mv "$work/unpacked/nvidia/cu13/include" "$target/include"
-  mkdir "$target/licences"
-  for wheel in "$work"/unpacked/*.dist-info; do
-    cp -r "$wheel/licenses" "$target/licences/$(basename "$wheel" .dist-info)"
-  done
+  if ! unpack_cuda_headers "$work" "$target"; then
+    rm -rf "$work"
+    say "unpacking NVIDIA's headers failed: is the disc full?"
+    return 1
+  fi
   rm -rf "$work"
-  cp "$root/scripts/cuda_headers.txt" "$target/wheels.txt"
+  cp "$root/scripts/cuda_headers.txt" "$target/wheels.txt" # last: it says that all is there
   say "NVIDIA's headers are in $target"
 }
 
@@ -186,15 +197,12 @@ check_versions() {
 
 main() {
   local -a wanted=("${PACKAGES[@]}")
-  local argument entry list=
+  local argument entry list='' headers=''
   for argument in "$@"; do
     case $argument in
       --dev) wanted+=("${DEV_PACKAGES[@]}") ;;
       --oracles) wanted+=("${ORACLE_PACKAGES[@]}") ;;
-      --cuda-headers)
-        cuda_headers
-        exit
-        ;;
+      --cuda-headers) headers=1 ;;
       --list) list=1 ;;
       --print-compiler)
         compiler && exit 0
@@ -218,6 +226,7 @@ main() {
   install_missing "${wanted[@]}"
   check_versions
   say "all packages are there ($(compiler), $(cmake --version | head -n 1))"
+  if [ -n "$headers" ]; then cuda_headers || exit 1; fi
 }
 
 main "$@"
