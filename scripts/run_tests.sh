@@ -178,7 +178,8 @@ why_no_headers() {
 test_emulated() { # PRESET CTEST ARGS...
   local preset=$1
   shift
-  build "$preset" && run_ctest "$preset" "$@"
+  rm -f "build/$preset/kernels.log" # which kernels have run; compile_cuda reads it
+  build "$preset" && VERACE_SIMT_LOG=$PWD/build/$preset/kernels.log run_ctest "$preset" "$@"
 }
 
 # emulated_parts REASON CTEST ARGS...: the CUDA kernels on the CPU, fast and under the two kinds of
@@ -186,7 +187,15 @@ test_emulated() { # PRESET CTEST ARGS...
 emulated_parts() {
   local reason=$1 preset
   shift
-  [ -z "$reason" ] && reason=$(why_no_headers)
+  if [ -z "$reason" ] && reason=$(why_no_headers); then
+    scripts/setup.sh --cuda-headers && reason=
+    if [ -n "$reason" ] && [ "${VERACE_REQUIRE_EMULATED:-0}" = 1 ]; then
+      part_passed=0 part_failed=1 part_skipped=0
+      fail_lines+=("FAILED emulated: $reason, and VERACE_REQUIRE_EMULATED=1")
+      record emulated FAILED 0
+      return 1
+    fi
+  fi
   for preset in emulated emulated-asan emulated-check; do
     if [ -n "$reason" ]; then
       skip_part "${preset/-/ }" "$reason"
@@ -196,7 +205,22 @@ emulated_parts() {
   done
 }
 
-compile_cuda() { build cuda && part_passed=1; }
+# compile_cuda CTEST ARGS...: compiles and writes build/cuda/device_code.md, the table of kernels;
+# fails on spilled registers and, where the emulated parts have run all tests, on a kernel that has
+# not run in each of them.
+compile_cuda() {
+  local ran=(--ran build/emulated{,-asan,-check}/kernels.log) log
+  build cuda || return
+  part_passed=1
+  if ! command -v python3 >/dev/null; then
+    add_skip device_code "python3 is not installed"
+    return 0
+  fi
+  for log in "${ran[@]:1}"; do [ -s "$log" ] || ran=(); done
+  (($# > 0)) && ran=() # only some tests have run
+  ((${#ran[@]} == 0)) && add_skip "every kernel has run" "not all emulated tests have run"
+  limited python3 scripts/device_code_report.py build/cuda "${ran[@]}" && part_passed=2
+}
 
 minutes() { printf '%d.%d' $(($1 / 60)) $(($1 % 60 / 6)); }
 
@@ -282,7 +306,7 @@ command_test() {
   elif reason=$(why_no_cuda); then
     skip_part "cuda compile" "$reason"
   else
-    part "cuda compile" 30 compile_cuda
+    part "cuda compile" 30 compile_cuda "${rest[@]}"
   fi
   summarise
 }
