@@ -188,7 +188,8 @@ emulated_parts() {
   local reason=$1 preset
   shift
   if [ -z "$reason" ] && reason=$(why_no_headers); then
-    scripts/setup.sh --cuda-headers && reason=
+    scripts/setup.sh --cuda-headers
+    reason=$(why_no_headers)
     if [ -n "$reason" ] && [ "${VERACE_REQUIRE_EMULATED:-0}" = 1 ]; then
       part_passed=0 part_failed=1 part_skipped=0
       fail_lines+=("FAILED emulated: $reason, and VERACE_REQUIRE_EMULATED=1")
