@@ -4,6 +4,7 @@
 #include <cuda_runtime_api.h>
 
 #include <cstdio>
+#include <fstream>
 
 #include "bench/kernels/laboratory/device_kernels.h"
 #include "kernels/check.h"
@@ -25,6 +26,18 @@ std::string version(int number) {
   return std::to_string(number / 1000) + "." + std::to_string(number % 1000 / 10);
 }
 
+// "NVRM version: NVIDIA UNIX ... Kernel Module  580.65.06  Sun Jul ...": the first word that is a
+// version number.
+std::string module_version() {
+  std::ifstream file("/proc/driver/nvidia/version");
+  std::string word;
+  while (file >> word) {
+    const bool number = word.find_first_not_of("0123456789.") == std::string::npos;
+    if (number && word.find('.') != std::string::npos) return word;
+  }
+  return "";
+}
+
 }  // namespace
 
 DeviceReport device_report() {
@@ -39,6 +52,7 @@ DeviceReport device_report() {
   cudaDeviceProp properties{};
   VERACE_CHECK(cudaGetDeviceProperties(&properties, 0) == cudaSuccess);
   r.name = properties.name;
+  if (!r.emulated) r.module = module_version();
   r.major = properties.major;
   r.minor = properties.minor;
   r.multiprocessors = properties.multiProcessorCount;
@@ -57,12 +71,13 @@ std::string text(const DeviceReport& r) {
   char line[400];
   std::snprintf(line, sizeof line,
                 "device: %s, compute capability %d.%d, %d multiprocessors, %.1f GiB (%.1f free), "
-                "L2 %.0f MiB, clocks %d / %d MHz, CUDA driver %s, runtime %s",
+                "L2 %.0f MiB, clocks %d / %d MHz, driver %s for CUDA %s, runtime %s",
                 r.name.c_str(), r.major, r.minor, r.multiprocessors,
                 static_cast<double>(r.memory_bytes) / (1 << 30),
                 static_cast<double>(r.free_bytes) / (1 << 30),
                 static_cast<double>(r.l2_bytes) / (1 << 20), r.clock_khz / 1000,
-                r.memory_clock_khz / 1000, version(r.driver).c_str(), version(r.runtime).c_str());
+                r.memory_clock_khz / 1000, r.module.empty() ? "(unknown)" : r.module.c_str(),
+                version(r.driver).c_str(), version(r.runtime).c_str());
   return line;
 }
 

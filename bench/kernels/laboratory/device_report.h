@@ -11,6 +11,7 @@ struct DeviceReport {
   std::string name;  // empty: there is none
   std::string why;   // then the reason, in one line
   bool emulated = false;
+  std::string module;  // the version of the driver's kernel module, "580.65.06"; empty: unknown
   int driver = 0, runtime = 0;  // CUDA versions: 13000 is 13.0
   int major = 0, minor = 0;     // compute capability
   int multiprocessors = 0;

@@ -41,6 +41,7 @@ json of(const DeviceReport& d) {
           {"l2_bytes", d.l2_bytes},
           {"clock_khz", d.clock_khz},
           {"memory_clock_khz", d.memory_clock_khz},
+          {"driver", d.module},
           {"cuda_driver", d.driver},
           {"cuda_runtime", d.runtime}};
 }
