@@ -1,6 +1,17 @@
-# Decides whether the CUDA tool chain takes part, and says so in one line.
+# Decides how CUDA sources are built (nvcc, emulated on the CPU, not at all), and says so in one line.
+option(VERACE_EMULATED "Compile the CUDA kernels with the C++ compiler and run them on the CPU" OFF)
 set(VERACE_HAVE_CUDA OFF)
-if(NOT VERACE_CUDA STREQUAL "OFF")
+if(VERACE_EMULATED)
+  # From the toolkit, or from the wheels that `scripts/setup.sh --cuda-headers` unpacks.
+  find_path(VERACE_CUDA_INCLUDE cuda_fp16.h
+            PATHS /usr/local/cuda/include ${PROJECT_SOURCE_DIR}/build/cuda_headers/include)
+  if(NOT VERACE_CUDA_INCLUDE)
+    message(FATAL_ERROR "VERACE_EMULATED=ON, but NVIDIA's headers were not found: "
+                        "run scripts/setup.sh --cuda-headers")
+  endif()
+  set(VERACE_HAVE_CUDA ON)
+  message(STATUS "CUDA: emulated on the CPU (headers from ${VERACE_CUDA_INCLUDE})")
+elseif(NOT VERACE_CUDA STREQUAL "OFF")
   include(CheckLanguage)
   check_language(CUDA)
   find_file(VERACE_CUDNN_HEADER NAMES cudnn.h)
@@ -16,9 +27,14 @@ if(NOT VERACE_CUDA STREQUAL "OFF")
   else()
     set(CMAKE_CUDA_ARCHITECTURES 90)
     enable_language(CUDA)
+    # CMake 3.25 does not know how to ask nvcc 13 for C++20.
+    set(CMAKE_CUDA20_STANDARD_COMPILE_OPTION -std=c++20)
+    set(CMAKE_CUDA20_EXTENSION_COMPILE_OPTION -std=c++20)
     set(VERACE_HAVE_CUDA ON)
     message(STATUS "CUDA: on (${CMAKE_CUDA_COMPILER_VERSION}, sm_90)")
   endif()
 else()
   message(STATUS "CUDA: off (VERACE_CUDA=OFF)")
 endif()
+target_compile_definitions(verace_options INTERFACE VERACE_HAVE_CUDA=$<BOOL:${VERACE_HAVE_CUDA}>
+                                                    VERACE_EMULATED=$<BOOL:${VERACE_EMULATED}>)

@@ -15,25 +15,41 @@ endif()
 
 add_library(verace_options INTERFACE)
 target_include_directories(verace_options INTERFACE ${PROJECT_SOURCE_DIR})
-target_compile_options(verace_options INTERFACE
-  -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion
-  # GCC 12 invents overlaps in std::string concatenation (bug 105329).
-  $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict>
-  # One result on every machine: no contraction into FMA behind our back; errno is never read.
-  -ffp-contract=off -fno-math-errno
-  $<$<BOOL:${VERACE_WERROR}>:-Werror>)
-if(NOT VERACE_ARCH STREQUAL "baseline")
-  target_compile_options(verace_options INTERFACE -march=${VERACE_ARCH})
+# cxx_options(OPTIONS...): options of the C++ compiler that nvcc does not know.
+function(cxx_options)
+  target_compile_options(verace_options INTERFACE "$<$<COMPILE_LANGUAGE:CXX>:${ARGN}>")
+endfunction()
+cxx_options(-Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion)
+# GCC 12 invents overlaps in std::string concatenation (bug 105329).
+cxx_options($<$<CXX_COMPILER_ID:GNU>:-Wno-restrict>)
+# One result on every machine: no contraction into FMA behind our back; errno is never read.
+cxx_options(-ffp-contract=off -fno-math-errno)
+if(VERACE_WERROR)
+  cxx_options(-Werror)
 endif()
+if(NOT VERACE_ARCH STREQUAL "baseline")
+  cxx_options(-march=${VERACE_ARCH})
+endif()
+# nvcc; -Xcompiler: what its C++ compiler shall say of the host's part. -fmad=false: the kernels wait
+# for memory, and one rounding per operation gives the CPU's bits (normalisation, Adam, FGSM).
+target_compile_options(verace_options INTERFACE
+  "$<$<COMPILE_LANGUAGE:CUDA>:-Xcompiler=-Wall,-Wextra,-fno-math-errno,-ffp-contract=off>"
+  "$<$<COMPILE_LANGUAGE:CUDA>:-fmad=false>"
+  "$<$<AND:$<COMPILE_LANGUAGE:CUDA>,$<BOOL:${VERACE_WERROR}>>:-Werror=all-warnings>")
 if(VERACE_SANITIZE)
-  target_compile_options(verace_options INTERFACE -fsanitize=${VERACE_SANITIZE} -fno-omit-frame-pointer
-                                                  -fno-sanitize-recover=all)
+  cxx_options(-fsanitize=${VERACE_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
   target_link_options(verace_options INTERFACE -fsanitize=${VERACE_SANITIZE})
 endif()
 
-# verace_library(NAME DEPENDS...): the static library of the current folder, from all its .cc files.
+# verace_library(NAME DEPENDS...): the static library of the current folder, from all its .cc files
+# (the emulator only where it is wanted) and its .cu files (verace_simt.cmake).
 function(verace_library name)
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cc)
+  if(NOT VERACE_EMULATED)
+    list(FILTER sources EXCLUDE REGEX "/simt/emulator/")
+  endif()
   add_library(${name} STATIC ${sources})
   target_link_libraries(${name} PUBLIC verace_options ${ARGN})
+  file(GLOB_RECURSE device_sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cu)
+  verace_device_sources(${name} ${device_sources})
 endfunction()

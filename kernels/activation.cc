@@ -91,6 +91,21 @@ void add(const Exec& exec, const Add& args) {
   });
 }
 
+void bias_add(const Exec& exec, const BiasAdd& args) {
+  VERACE_CHECK(args.rows >= 0 && args.c > 0 && args.slope >= 0.0f && args.slope <= 1.0f);
+  const int64_t c = args.c;
+  const int64_t grain = std::max<int64_t>(1, kElementGrain / c);
+  parallel_ranges(exec, args.rows, grain, [&](int64_t begin, int64_t end) {
+    const float *x = args.x, *bias = args.bias;
+    float* y = args.y;
+    const float slope = args.slope;
+    for (int64_t row = begin; row < end; ++row) {
+#pragma omp simd
+      for (int64_t j = 0; j < c; ++j) y[row * c + j] = leaky_relu(x[row * c + j] + bias[j], slope);
+    }
+  });
+}
+
 void bias_gradient(const Exec& exec, const BiasGradient& args) {
   VERACE_CHECK(args.rows > 0 && args.c > 0);
   if (args.mode == GradMode::kSkip) return;

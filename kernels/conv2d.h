@@ -93,18 +93,17 @@ std::unique_ptr<ConvBackwardFilter> plan_conv_backward_filter(const Exec&, const
 // The plan for exec.device. Throws Error(kInternal) on impossible geometry.
 inline std::unique_ptr<ConvForward> plan_conv_forward(const Exec& exec, const ConvGeometry& g,
                                                       ConvPostOps post = {}) {
-  return exec.device == DeviceKind::kReference ? reference::plan_conv_forward(exec, g, post)
-                                               : cpu::plan_conv_forward(exec, g, post);
+  return host_function(exec, cpu::plan_conv_forward, reference::plan_conv_forward)(exec, g, post);
 }
 inline std::unique_ptr<ConvBackwardData> plan_conv_backward_data(const Exec& exec,
                                                                  const ConvGeometry& g) {
-  return exec.device == DeviceKind::kReference ? reference::plan_conv_backward_data(exec, g)
-                                               : cpu::plan_conv_backward_data(exec, g);
+  return host_function(exec, cpu::plan_conv_backward_data, reference::plan_conv_backward_data)(exec,
+                                                                                               g);
 }
 inline std::unique_ptr<ConvBackwardFilter> plan_conv_backward_filter(const Exec& exec,
                                                                      const ConvGeometry& g) {
-  return exec.device == DeviceKind::kReference ? reference::plan_conv_backward_filter(exec, g)
-                                               : cpu::plan_conv_backward_filter(exec, g);
+  return host_function(exec, cpu::plan_conv_backward_filter, reference::plan_conv_backward_filter)(
+      exec, g);
 }
 
 }  // namespace verace::kernels

@@ -8,14 +8,22 @@
 namespace verace::kernels {
 
 const char* to_string(DeviceKind device) {
-  return device == DeviceKind::kReference ? "reference" : "cpu";
+  switch (device) {
+    case DeviceKind::kCpu:
+      return "cpu";
+    case DeviceKind::kReference:
+      return "reference";
+    case DeviceKind::kCuda:
+      break;
+  }
+  return cuda_is_emulated ? "cuda (emulated)" : "cuda";
 }
 
 Exec make_exec(DeviceKind device, int threads) {
   VERACE_CHECK(threads >= 0);
   if (threads == 0) threads = omp_get_num_procs();
   omp_set_num_threads(threads);
-  return {device, threads};
+  return {device, threads, nullptr};
 }
 
 }  // namespace verace::kernels

@@ -1,26 +1,44 @@
-// What an operation runs on: the device kind and its threads; the CUDA stream and library handles
-// join here.
+// What an operation runs on: the device kind, the threads of the CPU, the CUDA stream; and the
+// choice of an operation's implementation by it.
 #pragma once
 
 #include <cstdint>
 #include <string>
+#include <type_traits>
+
+#include "kernels/check.h"
+
+// Set by CMake for all targets (cmake/verace_options.cmake).
+#if !defined(VERACE_HAVE_CUDA)
+#define VERACE_HAVE_CUDA 0
+#endif
+#if !defined(VERACE_EMULATED)
+#define VERACE_EMULATED 0
+#endif
+
+struct CUstream_st;  // cudaStream_t is a pointer to it; declared here, so that no CUDA header is
+                     // needed
 
 namespace verace::kernels {
 
 // kCpu: oneDNN and OpenMP loops. kReference: plain readable loops with double accumulators, slow on
-// purpose. kCuda has no operations in this build yet.
-enum class DeviceKind { kCpu, kReference };
+// purpose. kCuda: our kernels on an NVIDIA GPU, or their very sources on the CPU in an emulated
+// build; all pointers of its operations are device pointers, and it works in the order of a stream.
+enum class DeviceKind { kCpu, kReference, kCuda };
 
-// True when this build contains the cuda:: implementations. Dispatchers ask `if constexpr
-// (have_cuda)`, so a CPU-only build needs neither stubs nor macros.
-inline constexpr bool have_cuda = false;
+// True when this build contains the cuda:: implementations (by nvcc, or emulated). A CPU-only build
+// has neither stubs nor device sources.
+inline constexpr bool have_cuda = VERACE_HAVE_CUDA;
+// True when the cuda:: implementations of this build run on the CPU (kernels/simt).
+inline constexpr bool cuda_is_emulated = VERACE_EMULATED;
 
 struct Exec {
   DeviceKind device = DeviceKind::kCpu;
   int threads = 1;  // number of threads that parallel loops use, >= 1; results never depend on it
+  CUstream_st* stream = nullptr;  // kCuda: where its work is enqueued; nullptr: the default stream
 };
 
-// "cpu", "reference".
+// "cpu", "reference", "cuda", or "cuda (emulated)".
 const char* to_string(DeviceKind device);
 
 // An Exec for `device` with `threads` threads; 0 means one per available processor. oneDNN and
@@ -31,11 +49,36 @@ Exec make_exec(DeviceKind device, int threads = 0);
 // (frozen), write it, or add to what is there (gradient accumulation over several batches).
 enum class GradMode { kSkip, kOverwrite, kAccumulate };
 
-// Chooses the implementation of one operation by exec.device.
+// The one of two functions that exec.device, a host device, asks for; Error(kInternal) on kCuda.
+template <typename Function>
+Function* host_function(const Exec& exec, Function* cpu, Function* reference) {
+  VERACE_CHECK(exec.device != DeviceKind::kCuda, "no CUDA implementation in this build");
+  return exec.device == DeviceKind::kReference ? reference : cpu;
+}
+
+// Runs the implementation of one operation that exec.device asks for. `cuda` is a generic lambda
+// around the cuda:: function, [](auto&... a) { cuda::NAME(a...); }, because the body of such a
+// lambda is compiled only where it is called: a CPU-only build never refers to that function.
+// Where Args has 16-bit storage (HostArgs is its float form), only kCuda can run it.
+template <typename Args, typename HostArgs, typename Cuda>
+void dispatch(const Exec& exec, const Args& args, void (*cpu)(const Exec&, const HostArgs&),
+              void (*reference)(const Exec&, const HostArgs&), [[maybe_unused]] const Cuda& cuda) {
+  if constexpr (have_cuda) {
+    if (exec.device == DeviceKind::kCuda) return cuda(exec, args);
+  }
+  if constexpr (std::is_same_v<Args, HostArgs>) {
+    host_function(exec, cpu, reference)(exec, args);
+  } else {
+    fail_check("exec.device == DeviceKind::kCuda", __FILE__, __LINE__,
+               "16-bit storage exists on CUDA devices only");
+  }
+}
+
+// The same for an operation without a CUDA implementation.
 template <typename Args>
 void dispatch(const Exec& exec, const Args& args, void (*cpu)(const Exec&, const Args&),
               void (*reference)(const Exec&, const Args&)) {
-  (exec.device == DeviceKind::kReference ? reference : cpu)(exec, args);
+  host_function(exec, cpu, reference)(exec, args);
 }
 
 }  // namespace verace::kernels

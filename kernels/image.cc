@@ -8,17 +8,32 @@
 #include "kernels/check.h"
 #include "kernels/parallel.h"
 
+namespace verace::kernels {
+
+bool check_pictures(const Nhwc& shape, int64_t channels) {
+  VERACE_CHECK(shape.n >= 0 && shape.h >= 0 && shape.w >= 0 && shape.c == 3);
+  VERACE_CHECK(channels == 3 || channels == 4 || channels == 8);
+  return shape.count() > 0;
+}
+
+PictureScale picture_scale(PixelScale mode) {
+  PictureScale s{};
+  for (int ch = 0; ch < 3; ++ch) {
+    const ChannelScale c = channel_scale(mode, ch);
+    s.scale[ch] = c.scale;
+    s.shift[ch] = c.shift;
+  }
+  s.reversed = channel_scale(mode, 0).source == 2;
+  return s;
+}
+
+}  // namespace verace::kernels
+
 namespace verace::kernels::cpu {
 namespace {
 
 constexpr int64_t kChannels = 3;
 constexpr int64_t kPixelGrain = kElementGrain / 4;
-
-void check(const Nhwc& shape) {
-  VERACE_CHECK(shape.n >= 0 && shape.h >= 0 && shape.w >= 0 && shape.c == kChannels);
-}
-
-float to_unit(int value) { return static_cast<float>(value) / 255.0f; }
 
 // What a channel of the output makes of each of the 256 possible pixel values, and from which
 // channel it reads.
@@ -28,11 +43,17 @@ struct ChannelTable {
 };
 using Tables = std::array<ChannelTable, kChannels>;
 
-// y[n, h, w, ch] = table[ch][x[n, h, w or mirrored w, source]]. A table gives the very bits that
-// computing each pixel would give, at the price of a load.
+// Where the values go: [n, h, w, channels].
+struct Target {
+  float* data;
+  int64_t channels;
+};
+
+// y[n, h, w, ch] = table[ch][x[n, h, w or mirrored w, source]], 0 for ch > 2. A table gives the
+// very bits that computing each pixel would give, at the price of a load.
 void apply_tables(const Exec& exec, const Nhwc& shape, const Tables& tables, const uint8_t* x,
-                  const uint8_t* flip, float* y) {
-  check(shape);
+                  const uint8_t* flip, const Target& y) {
+  check_pictures(shape, y.channels);
   const int64_t row_length = shape.w * kChannels;
   const int64_t grain = std::max<int64_t>(1, kElementGrain / std::max<int64_t>(1, row_length));
   parallel_ranges(exec, shape.n * shape.h, grain, [&](int64_t begin, int64_t end) {
@@ -40,52 +61,37 @@ void apply_tables(const Exec& exec, const Nhwc& shape, const Tables& tables, con
       const bool mirrored = flip && flip[row / shape.h];
       const uint8_t* from = x + row * row_length + (mirrored ? row_length - kChannels : 0);
       const int64_t stride = mirrored ? -kChannels : kChannels;
-      float* to = y + row * row_length;
-      for (int64_t w = 0; w < shape.w; ++w, from += stride, to += kChannels) {
+      float* to = y.data + row * shape.w * y.channels;
+      for (int64_t w = 0; w < shape.w; ++w, from += stride, to += y.channels) {
         to[0] = tables[0].value[from[tables[0].source]];
         to[1] = tables[1].value[from[tables[1].source]];
         to[2] = tables[2].value[from[tables[2].source]];
+        for (int64_t ch = kChannels; ch < y.channels; ++ch) to[ch] = 0.0f;
       }
     }
   });
-}
-
-struct Scales {
-  float scale[kChannels], shift[kChannels];
-  bool reversed;
-};
-
-Scales scales_of(PixelScale mode) {
-  Scales s{};
-  for (int ch = 0; ch < kChannels; ++ch) {
-    const ChannelScale c = channel_scale(mode, ch);
-    s.scale[ch] = c.scale;
-    s.shift[ch] = c.shift;
-  }
-  s.reversed = channel_scale(mode, 0).source == 2;
-  return s;
 }
 
 // z[ch] = x[source] * scale - shift per pixel. The order of channels is a template parameter
 // because the compiler turns constant permutations into shuffles. `omp simd`: a pixel touches only
 // its own three floats and reads them before it writes, so z may be x.
 template <bool reversed>
-void normalise_range(const Scales& s, const float* x, float* z, int64_t begin, int64_t end) {
+void normalise_range(const PictureScale& s, const float* x, float* z, int64_t begin, int64_t end) {
   constexpr int first = reversed ? 2 : 0, last = 2 - first;
   const float scale0 = s.scale[0], scale1 = s.scale[1], scale2 = s.scale[2];
   const float shift0 = s.shift[0], shift1 = s.shift[1], shift2 = s.shift[2];
 #pragma omp simd
   for (int64_t i = begin; i < end; ++i) {
     const float a = x[3 * i + first], b = x[3 * i + 1], c = x[3 * i + last];
-    z[3 * i] = a * scale0 - shift0;
-    z[3 * i + 1] = b * scale1 - shift1;
-    z[3 * i + 2] = c * scale2 - shift2;
+    z[3 * i] = scale_pixel(a, scale0, shift0);
+    z[3 * i + 1] = scale_pixel(b, scale1, shift1);
+    z[3 * i + 2] = scale_pixel(c, scale2, shift2);
   }
 }
 
 // dx[source] = dz[ch] * scale per pixel.
 template <bool reversed>
-void backward_range(const Scales& s, const float* dz, float* dx, int64_t begin, int64_t end) {
+void backward_range(const PictureScale& s, const float* dz, float* dx, int64_t begin, int64_t end) {
   constexpr int first = reversed ? 2 : 0, last = 2 - first;
   const float scale0 = s.scale[0], scale1 = s.scale[1], scale2 = s.scale[2];
 #pragma omp simd
@@ -97,15 +103,37 @@ void backward_range(const Scales& s, const float* dz, float* dx, int64_t begin, 
   }
 }
 
+// The same to and from tensors with padded channels, which nobody needs fast on a CPU.
+void normalise_padded(const PictureScale& s, const Normalise& args, int64_t begin, int64_t end) {
+  for (int64_t i = begin; i < end; ++i) {
+    const float* pixel = args.x + kChannels * i;
+    float* z = args.z + args.channels * i;
+    for (int ch = 0; ch < kChannels; ++ch) {
+      z[ch] = scale_pixel(pixel[s.reversed ? 2 - ch : ch], s.scale[ch], s.shift[ch]);
+    }
+    for (int64_t ch = kChannels; ch < args.channels; ++ch) z[ch] = 0.0f;
+  }
+}
+
+void backward_padded(const PictureScale& s, const NormaliseBackward& args, int64_t begin,
+                     int64_t end) {
+  for (int64_t i = begin; i < end; ++i) {
+    for (int ch = 0; ch < kChannels; ++ch) {
+      args.dx[kChannels * i + (s.reversed ? 2 - ch : ch)] =
+          args.dz[args.channels * i + ch] * s.scale[ch];
+    }
+  }
+}
+
 }  // namespace
 
 void pixels_to_unit(const Exec& exec, const PixelsToUnit& args) {
   Tables tables;
   for (int ch = 0; ch < kChannels; ++ch) {
     tables[ch].source = ch;
-    for (int value = 0; value < 256; ++value) tables[ch].value[value] = to_unit(value);
+    for (int value = 0; value < 256; ++value) tables[ch].value[value] = unit_of_pixel(value);
   }
-  apply_tables(exec, args.shape, tables, args.x, args.flip, args.y);
+  apply_tables(exec, args.shape, tables, args.x, args.flip, {args.y, kChannels});
 }
 
 void normalise_pixels(const Exec& exec, const NormalisePixels& args) {
@@ -114,25 +142,29 @@ void normalise_pixels(const Exec& exec, const NormalisePixels& args) {
     const ChannelScale c = channel_scale(args.mode, ch);
     tables[ch].source = c.source;
     for (int value = 0; value < 256; ++value)
-      tables[ch].value[value] = to_unit(value) * c.scale - c.shift;
+      tables[ch].value[value] = scale_pixel(unit_of_pixel(value), c.scale, c.shift);
   }
-  apply_tables(exec, args.shape, tables, args.x, args.flip, args.z);
+  apply_tables(exec, args.shape, tables, args.x, args.flip, {args.z, args.channels});
 }
 
 void normalise(const Exec& exec, const Normalise& args) {
-  check(args.shape);
-  const Scales s = scales_of(args.mode);
+  check_pictures(args.shape, args.channels);
+  const PictureScale s = picture_scale(args.mode);
   const auto run = s.reversed ? normalise_range<true> : normalise_range<false>;
-  parallel_ranges(exec, args.shape.rows(), kPixelGrain,
-                  [&](int64_t begin, int64_t end) { run(s, args.x, args.z, begin, end); });
+  parallel_ranges(exec, args.shape.rows(), kPixelGrain, [&](int64_t begin, int64_t end) {
+    if (args.channels == kChannels) return run(s, args.x, args.z, begin, end);
+    normalise_padded(s, args, begin, end);
+  });
 }
 
 void normalise_backward(const Exec& exec, const NormaliseBackward& args) {
-  check(args.shape);
-  const Scales s = scales_of(args.mode);
+  check_pictures(args.shape, args.channels);
+  const PictureScale s = picture_scale(args.mode);
   const auto run = s.reversed ? backward_range<true> : backward_range<false>;
-  parallel_ranges(exec, args.shape.rows(), kPixelGrain,
-                  [&](int64_t begin, int64_t end) { run(s, args.dz, args.dx, begin, end); });
+  parallel_ranges(exec, args.shape.rows(), kPixelGrain, [&](int64_t begin, int64_t end) {
+    if (args.channels == kChannels) return run(s, args.dz, args.dx, begin, end);
+    backward_padded(s, args, begin, end);
+  });
 }
 
 }  // namespace verace::kernels::cpu

@@ -1,8 +1,6 @@
 // The attack's pixel operations on the CPU, in float32 and in Foolbox' order of operations.
 #include "kernels/perturb.h"
 
-#include <cmath>
-
 #include "kernels/check.h"
 #include "kernels/parallel.h"
 #include "kernels/scalar_math.h"
@@ -21,22 +19,18 @@ void fgsm_step(const Exec& exec, const FgsmStep& args) {
     const float epsilon = args.epsilon, low = args.low, high = args.high;
 #pragma omp simd
     for (int64_t i = begin; i < end; ++i) {
-      // In Foolbox' order: t - x is epsilon only up to the rounding of t.
-      const float t = x[i] + epsilon * sign_of(gradient[i]);
-      const float d = clip(t - x[i], -epsilon, epsilon);
-      adversarial[i] = clip(x[i] + d, low, high);
+      adversarial[i] = fgsm_pixel(x[i], gradient[i], epsilon, low, high);
     }
   });
 }
 
-// Ties go to the even number, as in NumPy's and PyTorch's round.
 void round_to_eight_bits(const Exec& exec, const RoundToEightBits& args) {
   VERACE_CHECK(args.count >= 0);
   parallel_ranges(exec, args.count, kElementGrain, [&](int64_t begin, int64_t end) {
     const float* x = args.x;
     float* y = args.y;
 #pragma omp simd
-    for (int64_t i = begin; i < end; ++i) y[i] = std::nearbyint(x[i] * 255.0f) / 255.0f;
+    for (int64_t i = begin; i < end; ++i) y[i] = round_to_level(x[i]);
   });
 }
 

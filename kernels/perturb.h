@@ -37,11 +37,18 @@ void fgsm_step(const Exec&, const FgsmStep&);
 void round_to_eight_bits(const Exec&, const RoundToEightBits&);
 }  // namespace reference
 
+namespace cuda {
+void fgsm_step(const Exec&, const FgsmStep&);
+void round_to_eight_bits(const Exec&, const RoundToEightBits&);
+}  // namespace cuda
+
 inline void fgsm_step(const Exec& exec, const FgsmStep& args) {
-  dispatch(exec, args, cpu::fgsm_step, reference::fgsm_step);
+  dispatch(exec, args, cpu::fgsm_step, reference::fgsm_step,
+           [](auto&... a) { cuda::fgsm_step(a...); });
 }
 inline void round_to_eight_bits(const Exec& exec, const RoundToEightBits& args) {
-  dispatch(exec, args, cpu::round_to_eight_bits, reference::round_to_eight_bits);
+  dispatch(exec, args, cpu::round_to_eight_bits, reference::round_to_eight_bits,
+           [](auto&... a) { cuda::round_to_eight_bits(a...); });
 }
 
 }  // namespace verace::kernels

@@ -6,6 +6,7 @@
 
 #include "kernels/check.h"
 #include "kernels/parallel.h"
+#include "kernels/pool_windows.h"
 
 namespace verace::kernels::cpu {
 namespace {
@@ -16,17 +17,6 @@ constexpr int64_t kAverageTile = 1024;  // channels whose sums are held at a tim
 void check(const PoolGeometry& g) {
   validate(g);
   VERACE_CHECK(g.r * g.s <= 255);
-}
-
-// Window rows or columns [begin, end) of output position `out` that lie inside the input.
-struct Taps {
-  int64_t start;  // input position of tap 0; may be negative
-  int64_t begin, end;
-};
-
-Taps taps(int64_t out, int64_t stride, int64_t pad, int64_t window, int64_t size) {
-  const int64_t start = out * stride - pad;
-  return {start, std::max<int64_t>(0, -start), std::min(window, size - start)};
 }
 
 // Moves best and winner on by kTaps neighbouring window elements, the first of which has number
@@ -40,9 +30,8 @@ void visit(const float* in, int64_t c, int32_t code, int64_t width, float* best,
 #pragma GCC unroll 3
     for (int t = 0; t < kTaps; ++t) {
       const float value = in[t * c + j];
-      // Larger, or the first NaN: a NaN beats every number and nothing beats it.
       const float beats = value <= old ? old : value;
-      const bool wins = value <= old ? false : old == old;
+      const bool wins = wins_over(value, old);
       won = wins ? code + t : won;
       old = wins ? beats : old;
     }
@@ -53,8 +42,8 @@ void visit(const float* in, int64_t c, int32_t code, int64_t width, float* best,
 
 // Maxima and winners of one window over `width` <= kTile channels from x (channel 0 of pixel (0, 0)
 // of the image).
-void window_maximum(const PoolGeometry& g, const float* x, const Taps& rows, const Taps& columns,
-                    int64_t width, float* best, int32_t* winner) {
+void window_maximum(const PoolGeometry& g, const float* x, const Taps<int64_t>& rows,
+                    const Taps<int64_t>& columns, int64_t width, float* best, int32_t* winner) {
   std::fill_n(best, width, -std::numeric_limits<float>::infinity());
   std::fill_n(winner, width, static_cast<int32_t>(rows.begin * g.s + columns.begin));
   for (int64_t r = rows.begin; r < rows.end; ++r) {
@@ -77,16 +66,6 @@ struct Covering {
   uint8_t code;
 };
 
-// Output positions whose windows contain input position `in`.
-struct Outputs {
-  int64_t begin, end;
-};
-
-Outputs outputs_over(int64_t in, int64_t stride, int64_t pad, int64_t window, int64_t count) {
-  const int64_t reach = in + pad - window;  // windows that start at or before this end before `in`
-  return {reach < 0 ? 0 : reach / stride + 1, std::min(count, (in + pad) / stride + 1)};
-}
-
 // dx = or += the gradient of one covering window where this pixel won it.
 template <bool kFork, bool kFirst>
 void gather(const MaxPoolBackward& args, const Covering& window, int64_t c, float* dx) {
@@ -108,9 +87,9 @@ template <bool kFork>
 void backward_row(const MaxPoolBackward& args, int64_t image, int64_t h) {
   const PoolGeometry& g = args.geometry;
   const int64_t c = g.x.c, p_count = g.p(), q_count = g.q();
-  const Outputs ps = outputs_over(h, g.stride_h, g.pad_h, g.r, p_count);
+  const Outputs<int64_t> ps = outputs_over(h, g.stride_h, g.pad_h, g.r, p_count);
   for (int64_t w = 0; w < g.x.w; ++w) {
-    const Outputs qs = outputs_over(w, g.stride_w, g.pad_w, g.s, q_count);
+    const Outputs<int64_t> qs = outputs_over(w, g.stride_w, g.pad_w, g.s, q_count);
     float* dx = args.dx + ((image * g.x.h + h) * g.x.w + w) * c;
     bool first = true;
     for (int64_t p = ps.begin; p < ps.end; ++p) {
@@ -135,11 +114,11 @@ void max_pool_forward(const Exec& exec, const MaxPoolForward& args) {
   const int64_t c = g.x.c, p_count = g.p(), q_count = g.q();
   parallel_for(exec, g.x.n * p_count, [&](int64_t row) {
     const int64_t image = row / p_count;
-    const Taps rows = taps(row % p_count, g.stride_h, g.pad_h, g.r, g.x.h);
+    const Taps<int64_t> rows = taps(row % p_count, g.stride_h, g.pad_h, g.r, g.x.h);
     alignas(64) float best[kTile];
     alignas(64) int32_t winner[kTile];
     for (int64_t q = 0; q < q_count; ++q) {
-      const Taps columns = taps(q, g.stride_w, g.pad_w, g.s, g.x.w);
+      const Taps<int64_t> columns = taps(q, g.stride_w, g.pad_w, g.s, g.x.w);
       const int64_t out = (row * q_count + q) * c;
       for (int64_t j0 = 0; j0 < c; j0 += kTile) {
         const int64_t width = std::min(kTile, c - j0);

@@ -39,8 +39,8 @@ struct AdamFactors {
 };
 
 // Factors of step t (the first step has t = 1).
-inline AdamFactors adam_factors(AdamEpsilon placement, double lr, double beta1, double beta2,
-                                double epsilon, long t) {
+VERACE_HOST_DEVICE inline AdamFactors adam_factors(AdamEpsilon placement, double lr, double beta1,
+                                                   double beta2, double epsilon, long t) {
   const double correction1 = 1.0 - std::pow(beta1, static_cast<double>(t));
   const double correction2 = 1.0 - std::pow(beta2, static_cast<double>(t));
   AdamFactors f{};
@@ -77,6 +77,20 @@ VERACE_HOST_DEVICE inline float clip(float x, float low, float high) {
   return x < low ? low : (x > high ? high : x);
 }
 
+// One step of FGSM on one pixel, in Foolbox' order: t - x is epsilon only up to the rounding of t.
+VERACE_HOST_DEVICE inline float fgsm_pixel(float x, float gradient, float epsilon, float low,
+                                           float high) {
+  const float t = x + epsilon * sign_of(gradient);
+  const float d = clip(t - x, -epsilon, epsilon);
+  return clip(x + d, low, high);
+}
+
+// The nearest of the 256 levels of an 8-bit channel, ties to even, as in NumPy's and PyTorch's
+// round.
+VERACE_HOST_DEVICE inline float round_to_level(float x) {
+  return std::nearbyint(x * 255.0f) / 255.0f;
+}
+
 // How pixels become network input (Keras' preprocess_input modes and the plain one; semantics.md
 // A.3). For channel ch of the network input: z = pixel[source] * scale - shift, pixel in [0, 1]
 // RGB, source = 2 - ch for BGR (kCaffe), else ch.
@@ -86,6 +100,15 @@ struct ChannelScale {
   int source;
   float scale, shift;
 };
+
+// An 8-bit pixel value in [0, 1].
+VERACE_HOST_DEVICE inline float unit_of_pixel(int value) {
+  return static_cast<float>(value) / 255.0f;
+}
+
+VERACE_HOST_DEVICE inline float scale_pixel(float unit, float scale, float shift) {
+  return unit * scale - shift;
+}
 
 VERACE_HOST_DEVICE inline ChannelScale channel_scale(PixelScale mode, int channel) {
   constexpr float kCaffeMean[3] = {103.939f, 116.779f, 123.68f};  // B, G, R

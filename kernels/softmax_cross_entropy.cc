@@ -7,80 +7,54 @@
 
 #include "kernels/check.h"
 #include "kernels/parallel.h"
+#include "kernels/softmax_math.h"
 
 namespace verace::kernels::cpu {
 namespace {
 
-// Keras' backend epsilon: the clipped form keeps p within [kClip, 1 - kClip].
-constexpr double kClip = 1e-7;
-
-// exp(x - largest), summed. `others` is the sum without the label's term, added up apart from it:
-// p[label] - 1 is then -others/total, which keeps its digits (and its sign, which FGSM needs) when
-// p[label] rounds to 1.
-struct RowSums {
-  double largest = 0.0, total = 0.0, others = 0.0;
-};
-
-RowSums row_sums(const float* x, int64_t classes, int64_t label) {
-  RowSums s;
-  s.largest = *std::max_element(x, x + classes);
+SoftmaxRow<double> sum_row(const float* x, int64_t classes, int64_t label) {
+  SoftmaxRow<double> row{};
+  row.largest = *std::max_element(x, x + classes);
   double label_term = 0.0;
   for (int64_t j = 0; j < classes; ++j) {
-    const double e = std::exp(x[j] - s.largest);
-    (j == label ? label_term : s.others) += e;
+    const double e = std::exp(x[j] - row.largest);
+    (j == label ? label_term : row.others) += e;
   }
-  s.total = s.others + label_term;
-  return s;
+  row.total = row.others + label_term;
+  if (label >= 0) row.label_logit = x[label];
+  return row;
 }
 
-// -ln of the label's probability. The softmax already divides by the sum, so the renormalisation
-// that the clipped form asks for changes nothing. A NaN passes through both forms.
-double row_loss(const RowSums& s, double label_logit, CrossEntropyForm form) {
-  if (form == CrossEntropyForm::kClippedProbability) {
-    const double p = std::exp(label_logit - s.largest) / s.total;
-    return -std::log(p < kClip ? kClip : (p > 1.0 - kClip ? 1.0 - kClip : p));
-  }
-  // log1p keeps the digits of a tiny loss: there the label's term is 1 and the others are far below
-  // it.
-  if (label_logit == s.largest) return std::log1p(s.others);
-  return s.largest - label_logit + std::log(s.total);
-}
-
-bool is_clipped(double p) { return p < kClip || p > 1.0 - kClip; }
-
-// dx[j] = factor * (p[j] - [j == label]); element j of x is read before dx[j] is written, so dx may
-// be x.
-void write_gradient(const RowSums& s, const float* x, int64_t classes, int64_t label, double factor,
-                    float* dx) {
+// Element j of x is read before dx[j] is written, so dx may be x.
+void write_gradient(const SoftmaxRow<double>& row, const float* x, int64_t classes, int64_t label,
+                    double factor, float* dx) {
   for (int64_t j = 0; j < classes; ++j) {
-    const double numerator = j == label ? -s.others : std::exp(x[j] - s.largest);
-    dx[j] = static_cast<float>(factor * (numerator / s.total));
+    const double term = std::exp(x[j] - row.largest);
+    dx[j] = static_cast<float>(factor * cross_entropy_slope(row, term, j == label));
   }
 }
 
 void process_row(const SoftmaxCrossEntropy& a, int64_t i) {
   const float* x = a.logits + i * a.classes;
   const int64_t label = a.labels ? a.labels[i] : -1;
-  const RowSums s = row_sums(x, a.classes, label);
+  const SoftmaxRow<double> row = sum_row(x, a.classes, label);
   if (a.probabilities) {
     float* p = a.probabilities + i * a.classes;
     for (int64_t j = 0; j < a.classes; ++j) {
-      p[j] = static_cast<float>(std::exp(x[j] - s.largest) / s.total);
+      p[j] = static_cast<float>(std::exp(x[j] - row.largest) / row.total);
     }
   }
   if (!a.labels) return;
   const double weight = a.class_weight ? a.class_weight[label] : 1.0;
-  const double label_logit = x[label];
-  if (a.loss) a.loss[i] = static_cast<float>(weight * row_loss(s, label_logit, a.form));
+  if (a.loss) a.loss[i] = static_cast<float>(weight * cross_entropy(row, a.form));
   if (!a.dlogits) return;
   const double share =
       a.reduction == CrossEntropyReduction::kMean ? 1.0 / static_cast<double>(a.n) : 1.0;
   float* dx = a.dlogits + i * a.classes;
-  if (a.form == CrossEntropyForm::kClippedProbability &&
-      is_clipped(std::exp(label_logit - s.largest) / s.total)) {
+  if (a.form == CrossEntropyForm::kClippedProbability && is_clipped(row)) {
     std::fill_n(dx, a.classes, 0.0f);
   } else {
-    write_gradient(s, x, a.classes, label, weight * share, dx);
+    write_gradient(row, x, a.classes, label, weight * share, dx);
   }
 }
 

@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "kernels/exec.h"
+#include "kernels/storage.h"
 
 namespace verace::kernels {
 
@@ -20,9 +21,14 @@ enum class CrossEntropyReduction { kMean, kSum };
 // loss)/d logits[i] = class_weight[t] * (p - onehot(t)) * (1/n for kMean, 1 for kSum). The mean
 // divides by n, not by the sum of weights (Keras' class_weight). Clipped form: the row's
 // gradient is 0 when its label's p is clipped.
-struct SoftmaxCrossEntropy {
+//
+// A label outside [0, classes) is an Error(kInternal) on the host devices. kCuda, which does not
+// wait for the device to look, makes that sample's loss and its row of dlogits NaN: training stops
+// at a loss that is not finite, and no memory outside the tensors is touched.
+template <typename T>
+struct SoftmaxCrossEntropyOf {
   int64_t n = 0, classes = 0;
-  const float* logits = nullptr;  // [n, classes]
+  const T* logits = nullptr;  // [n, classes]
   const int32_t* labels =
       nullptr;  // [n], each in [0, classes); nullptr: only probabilities are wanted
   const float* class_weight = nullptr;  // [classes] or nullptr (all 1)
@@ -30,8 +36,9 @@ struct SoftmaxCrossEntropy {
   CrossEntropyReduction reduction = CrossEntropyReduction::kMean;
   float* probabilities = nullptr;  // [n, classes], overwritten, not logits; nullptr: not wanted
   float* loss = nullptr;           // [n], overwritten; nullptr: not wanted
-  float* dlogits = nullptr;  // [n, classes], overwritten; nullptr: not wanted; may alias logits
+  T* dlogits = nullptr;  // [n, classes], overwritten; nullptr: not wanted; may alias logits
 };
+using SoftmaxCrossEntropy = SoftmaxCrossEntropyOf<float>;
 
 namespace cpu {
 void softmax_cross_entropy(const Exec&, const SoftmaxCrossEntropy&);
@@ -40,9 +47,15 @@ namespace reference {
 void softmax_cross_entropy(const Exec&, const SoftmaxCrossEntropy&);
 }
 
-// Throws Error(kInternal) on a label outside [0, classes).
-inline void softmax_cross_entropy(const Exec& exec, const SoftmaxCrossEntropy& args) {
-  dispatch(exec, args, cpu::softmax_cross_entropy, reference::softmax_cross_entropy);
+namespace cuda {
+template <typename T>
+void softmax_cross_entropy(const Exec&, const SoftmaxCrossEntropyOf<T>&);
+}
+
+template <typename T = float>
+void softmax_cross_entropy(const Exec& exec, const SoftmaxCrossEntropyOf<T>& args) {
+  dispatch(exec, args, cpu::softmax_cross_entropy, reference::softmax_cross_entropy,
+           [](auto&... a) { cuda::softmax_cross_entropy(a...); });
 }
 
 }  // namespace verace::kernels

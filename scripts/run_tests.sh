@@ -166,7 +166,62 @@ why_no_cuda() {
   fi
 }
 
-compile_cuda() { build cuda && part_passed=1; }
+# why_no_headers: prints why the CUDA kernels cannot be emulated here; fails when they can be.
+why_no_headers() {
+  local folder
+  for folder in /usr/local/cuda/include /usr/local/include /usr/include build/cuda_headers/include; do
+    [ -f "$folder/cuda_fp16.h" ] && return 1
+  done
+  echo "NVIDIA's headers are not installed (./run setup --cuda-headers gets them)"
+}
+
+test_emulated() { # PRESET CTEST ARGS...
+  local preset=$1
+  shift
+  rm -f "build/$preset/kernels.log" # which kernels have run; compile_cuda reads it
+  build "$preset" && VERACE_SIMT_LOG=$PWD/build/$preset/kernels.log run_ctest "$preset" "$@"
+}
+
+# emulated_parts REASON CTEST ARGS...: the CUDA kernels on the CPU, fast and under the two kinds of
+# checkers; all skipped when there is a REASON.
+emulated_parts() {
+  local reason=$1 preset
+  shift
+  if [ -z "$reason" ] && reason=$(why_no_headers); then
+    scripts/setup.sh --cuda-headers
+    reason=$(why_no_headers)
+    if [ -n "$reason" ] && [ "${VERACE_REQUIRE_EMULATED:-0}" = 1 ]; then
+      part_passed=0 part_failed=1 part_skipped=0
+      fail_lines+=("FAILED emulated: $reason, and VERACE_REQUIRE_EMULATED=1")
+      record emulated FAILED 0
+      return 1
+    fi
+  fi
+  for preset in emulated emulated-asan emulated-check; do
+    if [ -n "$reason" ]; then
+      skip_part "${preset/-/ }" "$reason"
+    else
+      part "${preset/-/ }" 15 test_emulated "$preset" "$@"
+    fi
+  done
+}
+
+# compile_cuda CTEST ARGS...: compiles and writes build/cuda/device_code.md, the table of kernels;
+# fails on spilled registers and, where the emulated parts have run all tests, on a kernel that has
+# not run in each of them.
+compile_cuda() {
+  local ran=(--ran build/emulated{,-asan,-check}/kernels.log) log
+  build cuda || return
+  part_passed=1
+  if ! command -v python3 >/dev/null; then
+    add_skip device_code "python3 is not installed"
+    return 0
+  fi
+  for log in "${ran[@]:1}"; do [ -s "$log" ] || ran=(); done
+  (($# > 0)) && ran=() # only some tests have run
+  ((${#ran[@]} == 0)) && add_skip "every kernel has run" "not all emulated tests have run"
+  limited python3 scripts/device_code_report.py build/cuda "${ran[@]}" && part_passed=2
+}
 
 minutes() { printf '%d.%d' $(($1 / 60)) $(($1 % 60 / 6)); }
 
@@ -190,17 +245,18 @@ summarise() {
 }
 
 command_test() {
-  local quick=0 asan_only=0 argument reason
+  local quick=0 asan_only=0 emulated_only=0 argument reason
   local -a rest=()
   for argument in "$@"; do
     case $argument in
       --quick) quick=1 ;;
       --asan-only) asan_only=1 ;;
+      --emulated-only) emulated_only=1 ;;
       *) rest+=("$argument") ;;
     esac
   done
-  if ((quick && asan_only)); then
-    say "--quick and --asan-only exclude each other"
+  if ((quick + asan_only + emulated_only > 1)); then
+    say "--quick, --asan-only and --emulated-only exclude each other"
     return 2
   fi
   [ -n "${VERACE_TEST_MINUTES:-}" ] && total_end=$((SECONDS + VERACE_TEST_MINUTES * 60))
@@ -209,6 +265,13 @@ command_test() {
   if ! part setup 20 scripts/setup.sh; then
     summarise
     return 2
+  fi
+  if ((emulated_only)); then
+    reason=--emulated-only
+    for argument in style release minimal asan "cuda compile"; do skip_part "$argument" "$reason"; done
+    emulated_parts "" "${rest[@]}"
+    summarise
+    return
   fi
   if ((asan_only)); then
     reason=--asan-only
@@ -224,6 +287,7 @@ command_test() {
   if ((quick)); then
     reason=--quick
     for argument in minimal asan "cuda compile"; do skip_part "$argument" "$reason"; done
+    emulated_parts "$reason"
     summarise
     return
   fi
@@ -234,11 +298,16 @@ command_test() {
     skip_part "asan tests" "the asan build failed"
   fi
   if ((asan_only)); then
+    emulated_parts --asan-only
+  else
+    emulated_parts "" "${rest[@]}"
+  fi
+  if ((asan_only)); then
     skip_part "cuda compile" --asan-only
   elif reason=$(why_no_cuda); then
     skip_part "cuda compile" "$reason"
   else
-    part "cuda compile" 30 compile_cuda
+    part "cuda compile" 30 compile_cuda "${rest[@]}"
   fi
   summarise
 }

@@ -2,6 +2,7 @@
 # Installs the distribution's packages that Verace needs and checks the versions of the tools.
 #
 #   scripts/setup.sh [--dev] [--oracles]   install what is missing (Debian 12, Ubuntu 24.04, newer)
+#   scripts/setup.sh --cuda-headers        NVIDIA's headers, 3 MB of wheels, into build/cuda_headers
 #   scripts/setup.sh --list                print the package names and stop
 #   scripts/setup.sh --print-compiler      print the C++ compiler to use (g++ 12 or newer)
 #
@@ -131,6 +132,52 @@ install_missing() {
   ((${#missing[@]} == 0)) || install_packages "${missing[@]}" || exit 1
 }
 
+unpack_cuda_headers() { # FOLDER_OF_WHEELS TARGET
+  local work=$1 target=$2 wheel
+  for wheel in "$work"/*.whl; do
+    python3 -m zipfile -e "$wheel" "$work/unpacked" || return 1
+  done
+  rm -rf "$target/include" "$target/licences" "$target/wheels.txt"
+  # Of the C++ library only what the CUDA headers themselves include.
+  rm -rf "$work"/unpacked/nvidia/cu13/include/cccl
+  mv "$work/unpacked/nvidia/cu13/include" "$target/include" && mkdir "$target/licences" || return 1
+  for wheel in "$work"/unpacked/*.dist-info; do
+    cp -r "$wheel/licenses" "$target/licences/$(basename "$wheel" .dist-info)" || return 1
+  done
+  [ -f "$target/include/cuda_fp16.h" ] && [ -f "$target/include/cuda_runtime_api.h" ]
+}
+
+# cuda_headers: what the emulated presets compile against where no CUDA toolkit is installed. The
+# wheels and their hashes stand in cuda_headers.txt; they are NVIDIA's, under NVIDIA's licence (beside
+# the headers), so they are downloaded, never part of this repository.
+cuda_headers() {
+  local root target work
+  root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+  target=$root/build/cuda_headers
+  if cmp -s "$root/scripts/cuda_headers.txt" "$target/wheels.txt"; then
+    say "NVIDIA's headers are in $target"
+    return 0
+  fi
+  python3 -m pip --version >/dev/null 2>&1 || install_packages python3-pip || return 1
+  mkdir -p "$target"
+  work=$(mktemp -d "$target/download.XXXXXX") || return 1
+  # The same files on every machine: headers do not depend on the processor.
+  if ! python3 -m pip -q download --no-deps --require-hashes --only-binary=:all: \
+    --platform manylinux2014_x86_64 -r "$root/scripts/cuda_headers.txt" -d "$work"; then
+    rm -rf "$work"
+    say "downloading NVIDIA's headers failed"
+    return 1
+  fi
+  if ! unpack_cuda_headers "$work" "$target"; then
+    rm -rf "$work"
+    say "unpacking NVIDIA's headers failed: is the disc full?"
+    return 1
+  fi
+  rm -rf "$work"
+  cp "$root/scripts/cuda_headers.txt" "$target/wheels.txt" # last: it says that all is there
+  say "NVIDIA's headers are in $target"
+}
+
 check_versions() {
   local package
   for package in g++-13 g++-12; do
@@ -150,18 +197,19 @@ check_versions() {
 
 main() {
   local -a wanted=("${PACKAGES[@]}")
-  local argument entry list=
+  local argument entry list='' headers=''
   for argument in "$@"; do
     case $argument in
       --dev) wanted+=("${DEV_PACKAGES[@]}") ;;
       --oracles) wanted+=("${ORACLE_PACKAGES[@]}") ;;
+      --cuda-headers) headers=1 ;;
       --list) list=1 ;;
       --print-compiler)
         compiler && exit 0
         exit 2
         ;;
       *)
-        say "unknown argument '$argument' (there are --dev, --oracles, --list, --print-compiler)"
+        say "unknown argument '$argument' (there are --dev, --oracles, --cuda-headers, --list, --print-compiler)"
         exit 2
         ;;
     esac
@@ -178,6 +226,7 @@ main() {
   install_missing "${wanted[@]}"
   check_versions
   say "all packages are there ($(compiler), $(cmake --version | head -n 1))"
+  if [ -n "$headers" ]; then cuda_headers || exit 1; fi
 }
 
 main "$@"

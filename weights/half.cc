@@ -1,6 +1,7 @@
 // Loops over the 16-bit conversions; written so that the compiler vectorises them.
 #include "weights/half.h"
 
+#include <bit>
 #include <cstring>
 
 #include "kernels/check.h"

@@ -27,6 +27,13 @@ void add(const Exec&, const Add& args) {
   }
 }
 
+void bias_add(const Exec&, const BiasAdd& args) {
+  VERACE_CHECK(args.rows >= 0 && args.c > 0 && args.slope >= 0.0f && args.slope <= 1.0f);
+  for (int64_t i = 0; i < args.rows * args.c; ++i) {
+    args.y[i] = leaky_relu(args.x[i] + args.bias[i % args.c], args.slope);
+  }
+}
+
 void bias_gradient(const Exec&, const BiasGradient& args) {
   VERACE_CHECK(args.rows > 0 && args.c > 0);
   if (args.mode == GradMode::kSkip) return;

@@ -1,6 +1,7 @@
 // Batch normalisation, plainly: one channel after the other, in double.
 #include "kernels/batch_norm.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "kernels/check.h"
@@ -24,9 +25,15 @@ void move(float& running, double batch, double momentum) {
 // Gradient at the output before it enters the normalisation.
 double dz_at(const BatchNormBackward& args, int64_t i) {
   if (args.y != nullptr && !(args.y[i] > 0.0f)) return 0.0;
+  if (args.mask != nullptr && (args.mask[i / 32] >> (i % 32) & 1u) == 0u) return 0.0;
   double dz = static_cast<double>(args.dy[i]);
   if (args.dy2 != nullptr) dz += static_cast<double>(args.dy2[i]);
   return dz;
+}
+
+// gamma * xhat + beta of one element.
+double normalised(double x, double mean, double inv_std, double gamma, double beta) {
+  return gamma * ((x - mean) * inv_std) + beta;
 }
 
 void write(GradMode mode, double value, float* gradient, int64_t j) {
@@ -71,15 +78,22 @@ void inverse_std(const Exec&, const InverseStd& args) {
 
 void batch_norm_apply(const Exec&, const BatchNormApply& args) {
   VERACE_CHECK(args.rows > 0 && args.c > 0);
+  VERACE_CHECK(args.mask == nullptr || args.relu);
+  check_shortcut(args);
+  if (args.mask != nullptr) std::fill_n(args.mask, mask_words(args.rows * args.c), 0u);
   for (int64_t row = 0; row < args.rows; ++row) {
     for (int64_t j = 0; j < args.c; ++j) {
       const int64_t i = row * args.c + j;
-      const double xhat = (static_cast<double>(args.x[i]) - static_cast<double>(args.mean[j])) *
-                          static_cast<double>(args.inv_std[j]);
-      double z = static_cast<double>(args.gamma[j]) * xhat + static_cast<double>(args.beta[j]);
-      if (args.shortcut != nullptr) z += static_cast<double>(args.shortcut[i]);
+      double z = normalised(args.x[i], args.mean[j], args.inv_std[j], args.gamma[j], args.beta[j]);
+      if (args.shortcut_mean != nullptr) {
+        z += normalised(args.shortcut[i], args.shortcut_mean[j], args.shortcut_inv_std[j],
+                        args.shortcut_gamma[j], args.shortcut_beta[j]);
+      } else if (args.shortcut != nullptr) {
+        z += static_cast<double>(args.shortcut[i]);
+      }
       if (args.relu && z <= 0.0) z = 0.0;
       args.y[i] = static_cast<float>(z);
+      if (args.mask != nullptr && args.y[i] > 0.0f) args.mask[i / 32] |= 1u << (i % 32);
     }
   }
 }
@@ -87,6 +101,7 @@ void batch_norm_apply(const Exec&, const BatchNormApply& args) {
 void batch_norm_backward(const Exec&, const BatchNormBackward& args) {
   VERACE_CHECK(args.rows > 0 && args.c > 0);
   VERACE_CHECK(args.dx == nullptr || args.dx != args.dshortcut);
+  VERACE_CHECK(args.y == nullptr || args.mask == nullptr, "the mask is given twice");
   const double n = static_cast<double>(args.rows);
   for (int64_t j = 0; j < args.c; ++j) {
     const double mean = static_cast<double>(args.mean[j]);

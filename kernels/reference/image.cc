@@ -1,8 +1,6 @@
 // Pictures to network input and back, pixel by pixel.
 #include "kernels/image.h"
 
-#include "kernels/check.h"
-
 namespace verace::kernels::reference {
 namespace {
 
@@ -16,7 +14,7 @@ float unit_pixel(const Nhwc& shape, const uint8_t* x, const uint8_t* flip, int64
 }  // namespace
 
 void pixels_to_unit(const Exec&, const PixelsToUnit& args) {
-  VERACE_CHECK(args.shape.c == 3);
+  check_pictures(args.shape);
   float* y = args.y;
   for (int64_t n = 0; n < args.shape.n; ++n)
     for (int64_t h = 0; h < args.shape.h; ++h)
@@ -26,33 +24,37 @@ void pixels_to_unit(const Exec&, const PixelsToUnit& args) {
 }
 
 void normalise_pixels(const Exec&, const NormalisePixels& args) {
-  VERACE_CHECK(args.shape.c == 3);
+  check_pictures(args.shape, args.channels);
   float* z = args.z;
   for (int64_t n = 0; n < args.shape.n; ++n)
     for (int64_t h = 0; h < args.shape.h; ++h)
-      for (int64_t w = 0; w < args.shape.w; ++w)
+      for (int64_t w = 0; w < args.shape.w; ++w) {
         for (int ch = 0; ch < 3; ++ch) {
           const ChannelScale c = channel_scale(args.mode, ch);
           *z++ = unit_pixel(args.shape, args.x, args.flip, n, h, w, c.source) * c.scale - c.shift;
         }
+        for (int64_t ch = 3; ch < args.channels; ++ch) *z++ = 0.0f;
+      }
 }
 
 void normalise(const Exec&, const Normalise& args) {
-  VERACE_CHECK(args.shape.c == 3);
+  check_pictures(args.shape, args.channels);
   for (int64_t i = 0; i < args.shape.rows(); ++i) {
     // A copy of the pixel, because z may be x and the channels may change places.
     const float pixel[3] = {args.x[3 * i], args.x[3 * i + 1], args.x[3 * i + 2]};
     for (int ch = 0; ch < 3; ++ch) {
       const ChannelScale c = channel_scale(args.mode, ch);
-      args.z[3 * i + ch] = pixel[c.source] * c.scale - c.shift;
+      args.z[args.channels * i + ch] = pixel[c.source] * c.scale - c.shift;
     }
+    for (int64_t ch = 3; ch < args.channels; ++ch) args.z[args.channels * i + ch] = 0.0f;
   }
 }
 
 void normalise_backward(const Exec&, const NormaliseBackward& args) {
-  VERACE_CHECK(args.shape.c == 3);
+  check_pictures(args.shape, args.channels);
   for (int64_t i = 0; i < args.shape.rows(); ++i) {
-    const float gradient[3] = {args.dz[3 * i], args.dz[3 * i + 1], args.dz[3 * i + 2]};
+    const float* dz = args.dz + args.channels * i;
+    const float gradient[3] = {dz[0], dz[1], dz[2]};
     for (int ch = 0; ch < 3; ++ch) {
       const ChannelScale c = channel_scale(args.mode, ch);
       args.dx[3 * i + c.source] = gradient[ch] * c.scale;

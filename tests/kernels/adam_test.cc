@@ -14,6 +14,7 @@
 #include "tests/support/faults.h"
 #include "tests/support/guarded.h"
 #include "tests/support/random.h"
+#include "tests/support/stored.h"
 #include "tests/support/tolerances.h"
 
 namespace verace::test {
@@ -38,6 +39,10 @@ void correct(const Exec& exec, std::span<const AdamTensor> tensors, const Step& 
   kernels::adam_step(exec,
                      {tensors, adam_factors(s.placement, s.lr, s.beta1, s.beta2, s.epsilon, s.t)});
 }
+
+#if VERACE_EMULATED
+uint64_t kernels_launched() { return simt::emulator::counters().launches; }
+#endif
 
 // Betas that float holds exactly: the oracle then answers the very question the kernel was asked.
 constexpr double kBeta1 = 0.9f, kBeta2 = 0.999f;
@@ -180,8 +185,8 @@ TEST_CASE("adam_factors: the first step by hand") {
 TEST_CASE("the first step moves by the learning rate against the gradient's sign") {
   for_each_device([](const Exec& exec) {
     for (const auto placement : {AdamEpsilon::kKeras, AdamEpsilon::kPyTorch}) {
-      std::vector<float> w{1.0f, 1.0f, 1.0f}, m(3), v(3);
-      const std::vector<float> g{5.0f, -0.25f, 0.0f};
+      Guarded<float> w(3, 1.0f), m(3), v(3);
+      const Guarded<float> g(std::vector<float>{5.0f, -0.25f, 0.0f});
       const AdamTensor tensor{w.data(), g.data(), m.data(), v.data(), 3};
       kernels::adam_step(exec, {{&tensor, 1}, adam_factors(placement, 0.1, 0.9, 0.999, 1e-8, 1)});
       CHECK(w[0] == doctest::Approx(0.9).epsilon(1e-5));
@@ -237,6 +242,7 @@ std::vector<float> state_after(const Exec& exec, bool one_call, bool unaligned) 
     if (one_call) correct(exec, views, s);
     for (size_t k = 0; !one_call && k < views.size(); ++k) correct(exec, {&views[k], 1}, s);
   }
+  wait_for_device();
   std::vector<float> all;
   for (const AdamTensor& view : views) {
     for (const float* part : {view.w, view.m, view.v}) {
@@ -257,6 +263,16 @@ TEST_CASE("adam_step: threads, the division into calls and alignment change no b
   expect_ok("unaligned", compare_bits(state_after(cpu(2), true, true), want));
 }
 
+TEST_CASE("adam_step on CUDA: the schedule, the division into calls and alignment change no bit") {
+  for_each_cuda_device([](const Exec& exec) {
+    const std::vector<float> want = state_after(exec, true, false);
+    expect_ok("one call per tensor", compare_bits(state_after(exec, false, false), want));
+    expect_ok("unaligned", compare_bits(state_after(exec, true, true), want));
+    expect_ok("schedules",
+              always_same_bits(exec, [](const Exec& e) { return state_after(e, true, false); }));
+  });
+}
+
 TEST_CASE("adam_step: nothing to do is fine, empty tensors between others too") {
   for_each_device([](const Exec& exec) {
     kernels::adam_step(exec, {{}, adam_factors(AdamEpsilon::kKeras, kRate, 0.9, 0.999, 1e-7, 1)});
@@ -273,13 +289,138 @@ TEST_CASE("adam_step: nothing to do is fine, empty tensors between others too") 
 
 TEST_CASE("adam_step: gradients whose square underflows still give a finite step") {
   for_each_device([](const Exec& exec) {
-    std::vector<float> w{1.0f, 1.0f}, m(2), v(2);
-    const std::vector<float> g{1e-30f, -1e-40f};
+    Guarded<float> w(2, 1.0f), m(2), v(2);
+    const Guarded<float> g(std::vector<float>{1e-30f, -1e-40f});
     const AdamTensor tensor{w.data(), g.data(), m.data(), v.data(), 2};
     for (int t = 1; t <= 3; ++t) {
       correct(exec, {&tensor, 1}, {AdamEpsilon::kKeras, kRate, kBeta1, kBeta2, 1e-7, t});
     }
-    CHECK(w == std::vector<float>{1.0f, 1.0f});
+    CHECK(w.copy() == std::vector<float>{1.0f, 1.0f});
+  });
+}
+
+// One tensor with a gradient of type G, scaled by 512, and a copy of type C, through three steps.
+template <typename G, typename C>
+Comparison check_storage(const Exec& exec, int64_t count, int64_t shift) {
+  constexpr float kScale = 512.0f;
+  Tensor tensor(count, 3);
+  Oracle oracle(widen(tensor.w.span()), AdamEpsilon::kPyTorch, kRate, 1e-8);
+  Shifted<C> copy(count, std::numeric_limits<float>::quiet_NaN(), shift);
+  const Guarded<float> scale(1, kScale);
+  for (int t = 1; t <= 3; ++t) {
+    std::vector<float> scaled = uniform(count, static_cast<uint64_t>(700 + t), -30.0f, 30.0f);
+    scaled = rounded<G>(scaled);
+    const Shifted<G> g(scaled, shift);
+    std::vector<double> gradient(scaled.begin(), scaled.end());
+    for (double& value : gradient) value /= kScale;
+    oracle.step(gradient);
+    AdamTensor view = tensor.view();
+    view.g = g.data();
+    view.copy = copy.data();
+    AdamStep step{{&view, 1}, adam_factors(AdamEpsilon::kPyTorch, kRate, kBeta1, kBeta2, 1e-8, t)};
+    step.gradient_scale = scale.data();
+    kernels::adam_step(exec, step);
+    if (!g.intact() || !copy.intact()) return detail::failed("wrote outside a tensor");
+    const Comparison state = compare_state(tensor, oracle, 30.0f / kScale);
+    if (!state) return state;
+    const std::vector<float> w = tensor.w.copy();
+    const Comparison copied = compare_bits(copy.floats(), rounded<C>(w));
+    if (!copied) return copied;
+  }
+  return {true, "", 0.0};
+}
+
+TEST_CASE("adam_step: gradients and copies of every storage type, unscaled, with tails") {
+  for_each_device([](const Exec& exec) {
+    for (const int64_t count : {1, 7, 8, 9, 31, 33, 1000, 4095, 4096, 4097}) {
+      for (const int64_t shift : {0, 1}) {
+        using kernels::BFloat16;
+        using kernels::Half;
+        INFO("count ", count, ", shift ", shift);
+        expect_ok("fp16", check_storage<Half, Half>(exec, count, shift));
+        expect_ok("bf16", check_storage<BFloat16, BFloat16>(exec, count, shift));
+        expect_ok("mixed", check_storage<float, Half>(exec, count, shift));
+        expect_ok("fp32 copy", check_storage<Half, float>(exec, count, shift));
+      }
+    }
+  });
+}
+
+TEST_CASE("adam_step: a set skip flag changes nothing, a cleared one everything") {
+  for_each_device([](const Exec& exec) {
+    for (const uint32_t flag : {0u, 1u, 7u}) {
+      Tensor tensor(5000, 1);
+      std::fill_n(tensor.g.data(), 5000, 1.0f);
+      Guarded<kernels::Half> copy(5000, kernels::Half{0x1234});
+      const std::vector<float> before = tensor.w.copy();
+      const Guarded<uint32_t> skip(1, flag);
+      AdamTensor view = tensor.view();
+      view.copy = copy.data();
+      AdamStep step{{&view, 1}, adam_factors(AdamEpsilon::kPyTorch, kRate, 0.9, 0.999, 1e-8, 1)};
+      step.skip = skip.data();
+      kernels::adam_step(exec, step);
+      const bool same = compare_bits(tensor.w, before).ok;
+      CHECK(same == (flag != 0));
+      CHECK((tensor.m[4999] == 0.0f) == (flag != 0));
+      CHECK((tensor.v[0] == 0.0f) == (flag != 0));
+      CHECK((copy[77] == kernels::Half{0x1234}) == (flag != 0));
+    }
+  });
+}
+
+TEST_CASE("adam_advance: factors and steps live on the device; a skipped step does not count") {
+  for_each_device([](const Exec& exec) {
+    for (const auto placement : {AdamEpsilon::kKeras, AdamEpsilon::kPyTorch}) {
+      Tensor live(300, 1), told(300, 1);
+      Guarded<AdamFactors> factors(1);
+      Guarded<int64_t> steps(1, 0);
+      Guarded<uint32_t> skip(1, 0u);
+      const AdamTensor live_view = live.view(), told_view = told.view();
+      long taken = 0;
+      for (int t = 1; t <= 9; ++t) {
+        skip[0] = t % 3 == 2 ? 1 : 0;
+        const std::vector<float> g = uniform(300, static_cast<uint64_t>(t));
+        std::copy(g.begin(), g.end(), live.g.data());
+        std::copy(g.begin(), g.end(), told.g.data());
+        kernels::adam_advance(exec, {placement, kRate, kBeta1, kBeta2, 1e-8, skip.data(),
+                                     steps.data(), factors.data()});
+        AdamStep step{{&live_view, 1}};
+        step.live_factors = factors.data();
+        step.skip = skip.data();
+        kernels::adam_step(exec, step);
+        if (skip[0] == 0) {
+          correct(exec, {&told_view, 1}, {placement, kRate, kBeta1, kBeta2, 1e-8, ++taken});
+        }
+        CHECK(steps[0] == taken);
+      }
+      CHECK(factors.intact());
+      CHECK(steps.intact());
+      const std::span<const float> got = live.w.span(), want = told.w.span();
+      expect_ok("same way", compare(got, want, tolerance(OpClass::kOptimiser, 1, kSteps * kRate)));
+    }
+  });
+}
+
+// ResNet-50 has 161 parameter tensors; the table of one launch holds 512.
+TEST_CASE("adam_step: many tensors, also more than one launch takes") {
+  for_each_device([](const Exec& exec) {
+    for (const int64_t count : {161, 512, 513}) {
+      Guarded<float> w(count, 1.0f), m(count), v(count);
+      const Guarded<float> g(uniform(count, 5, 0.5f, 1.0f));
+      std::vector<AdamTensor> views;
+      for (int64_t i = 0; i < count; ++i) {
+        views.push_back({w.data() + i, g.data() + i, m.data() + i, v.data() + i, 1});
+      }
+#if VERACE_EMULATED
+      const uint64_t before = kernels_launched();
+#endif
+      correct(exec, views, {AdamEpsilon::kPyTorch, 0.25, kBeta1, kBeta2, 1e-8, 1});
+#if VERACE_EMULATED
+      const bool is_cuda = exec.device == kernels::DeviceKind::kCuda;
+      CHECK(kernels_launched() - before == (is_cuda ? (count <= 512 ? 1 : 2) : 0));
+#endif
+      for (int64_t i = 0; i < count; ++i) CHECK(w[i] == doctest::Approx(0.75).epsilon(1e-6));
+    }
   });
 }
 
@@ -296,9 +437,10 @@ Operation with_factors(const std::function<void(AdamFactors&, const Step&)>& cha
 Operation with_gradient(const std::function<float(float)>& change) {
   return [change](const Exec& exec, std::span<const AdamTensor> tensors, const Step& s) {
     for (AdamTensor tensor : tensors) {
-      std::vector<float> g(tensor.g, tensor.g + tensor.count);
+      const float* from = tensor.g.as<float>();
+      std::vector<float> g(from, from + tensor.count);
       for (float& value : g) value = change(value);
-      tensor.g = g.data();
+      tensor.g = static_cast<const float*>(g.data());
       correct(exec, {&tensor, 1}, s);
     }
   };
@@ -352,13 +494,13 @@ TEST_CASE("adam_step: planted faults are caught") {
         correct(e, {&tensor, 1}, s);
       }
     });
-    caught("overlapping pieces",
-           [](const Exec& e, std::span<const AdamTensor> tensors, const Step& s) {
-             correct(e, tensors, s);
-             const AdamTensor& t = tensors[3];
-             const AdamTensor again{t.w + 16384, t.g + 16384, t.m + 16384, t.v + 16384, 1};
-             correct(e, {&again, 1}, s);
-           });
+    caught("overlapping pieces", [](const Exec& e, std::span<const AdamTensor> tensors,
+                                    const Step& s) {
+      correct(e, tensors, s);
+      const AdamTensor& t = tensors[3];
+      const AdamTensor again{t.w + 16384, t.g.as<float>() + 16384, t.m + 16384, t.v + 16384, 1};
+      correct(e, {&again, 1}, s);
+    });
     caught("moments not kept",
            [](const Exec& e, std::span<const AdamTensor> tensors, const Step& s) {
              for (const AdamTensor& t : tensors) {

@@ -144,7 +144,7 @@ std::string describe(const ConvGeometry& g) {
 // Calls body(exec, geometry, seed) for every device and geometry.
 template <typename Body>
 void for_each_case(Body&& body) {
-  for_each_device([&](const Exec& exec) {
+  for_each_host_device([&](const Exec& exec) {
     uint64_t seed = 100;
     for (const ConvGeometry& g : geometries()) {
       INFO(describe(g));
@@ -300,7 +300,7 @@ TEST_CASE("gradients agree with central differences of a random loss") {
   const std::vector<ConvGeometry> small = {geometry({2, 5, 4, 3}, 4, 3, 3, 1, 1, 1, 1),
                                            geometry({1, 7, 6, 2}, 3, 3, 2, 2, 1, 1, 0),
                                            geometry({1, 6, 5, 4}, 5, 1, 1, 2, 2, 0, 0)};
-  for_each_device([&](const Exec& exec) {
+  for_each_host_device([&](const Exec& exec) {
     for (const ConvGeometry& g : small) {
       INFO(describe(g));
       const Case c = make_case(g, false, 7);
@@ -326,7 +326,7 @@ TEST_CASE("gradients agree with central differences of a random loss") {
 }
 
 TEST_CASE("one plan serves changing buffers") {
-  for_each_device([](const Exec& exec) {
+  for_each_host_device([](const Exec& exec) {
     const ConvGeometry g = geometry({1, 7, 5, 5}, 6, 3, 3, 1, 1, 1, 1);
     const auto plan = plan_conv_forward(exec, g, {});
     for (uint64_t seed : {1u, 2u, 3u}) {
@@ -347,7 +347,7 @@ TEST_CASE("one plan serves changing buffers") {
 }
 
 TEST_CASE("broken promises are refused") {
-  for_each_device([](const Exec& exec) {
+  for_each_host_device([](const Exec& exec) {
     const ConvGeometry g = geometry({1, 4, 4, 3}, 2, 3, 3, 1, 1, 1, 1);
     ConvGeometry impossible = g;
     impossible.r = 9;

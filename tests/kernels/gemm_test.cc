@@ -98,7 +98,7 @@ Comparison check(const Exec& exec, const Case& c, const Op& op) {
 TEST_CASE("agrees with the oracle for every transposition, bias and accumulation") {
   const std::vector<std::array<int64_t, 3>> sizes = {
       {1, 1, 1}, {3, 5, 7}, {1, 10, 300}, {16, 64, 33}, {129, 17, 64}, {31, 2, 65}, {2, 200, 1}};
-  for_each_device([&](const Exec& exec) {
+  for_each_host_device([&](const Exec& exec) {
     for (const auto& [m, n, k] : sizes) {
       for (int flags = 0; flags < 12; ++flags) {  // bias and accumulate exclude each other
         for (const bool integers : {false, true}) {
@@ -114,7 +114,7 @@ TEST_CASE("agrees with the oracle for every transposition, bias and accumulation
 }
 
 TEST_CASE("an empty inner dimension leaves the bias, what stood there, or zeros") {
-  for_each_device([](const Exec& exec) {
+  for_each_host_device([](const Exec& exec) {
     Case c = make_case(3, 4, 0, 8, true);
     c.a = c.b = {0.0f};
     expect_ok("bias", check(exec, c, run));
@@ -128,7 +128,7 @@ TEST_CASE("an empty inner dimension leaves the bias, what stood there, or zeros"
 }
 
 TEST_CASE("broken promises are refused, empty results are not") {
-  for_each_device([](const Exec& exec) {
+  for_each_host_device([](const Exec& exec) {
     CHECK_THROWS_AS(gemm(exec, {.m = -1, .n = 1, .k = 1}), Error);
     float value = 1.0f;
     Gemm both{.m = 1, .n = 1, .k = 1, .a = &value, .b = &value, .bias = &value, .c = &value};

@@ -177,7 +177,7 @@ Comparison check_conv(const Exec& exec, const Golden& g) {
   REQUIRE(geometry.y() == g.nhwc("y"));
   const double size = largest(x.span()), filter = largest(w.span()), slope = largest(dy.span());
 
-  const auto forward = kernels::plan_conv_forward(exec, geometry, {bias, false, false});
+  const auto forward = kernels::plan_conv_forward(on_host(exec), geometry, {bias, false, false});
   Guarded<float> packed(forward->packed_count());
   Guarded<std::byte> scratch(forward->scratch_bytes());
   Guarded<float> y(geometry.y().count(), kNan);
@@ -185,7 +185,7 @@ Comparison check_conv(const Exec& exec, const Golden& g) {
   forward->run({x.data(), packed.data(), b.data(), nullptr, y.data(), scratch.data()});
   verdict.add("y", y, g["y"], tolerance(OpClass::kConvolution, geometry.fan_in(), size * filter));
 
-  const auto backward = kernels::plan_conv_backward_data(exec, geometry);
+  const auto backward = kernels::plan_conv_backward_data(on_host(exec), geometry);
   Guarded<float> packed_back(backward->packed_count());
   Guarded<std::byte> scratch_back(backward->scratch_bytes());
   Guarded<float> dx(geometry.x.count(), kNan);
@@ -198,7 +198,7 @@ Comparison check_conv(const Exec& exec, const Golden& g) {
       tolerance(OpClass::kConvolution, geometry.r * geometry.s * geometry.k, slope * filter),
       unseen);
 
-  const auto filter_plan = kernels::plan_conv_backward_filter(exec, geometry);
+  const auto filter_plan = kernels::plan_conv_backward_filter(on_host(exec), geometry);
   Guarded<std::byte> scratch_filter(filter_plan->scratch_bytes());
   Guarded<float> dw(geometry.filter_count(), kNan);
   filter_plan->run({x.data(), dy.data(), dw.data(), GradMode::kOverwrite, scratch_filter.data()});
@@ -206,7 +206,9 @@ Comparison check_conv(const Exec& exec, const Golden& g) {
   verdict.add("dw", dw, g["dw_ohwi"], tolerance(OpClass::kConvolution, rows, slope * size));
   if (bias) {
     Guarded<float> db(geometry.k, kNan);
-    kernels::bias_gradient(exec, {rows, geometry.k, dy.data(), db.data(), GradMode::kOverwrite});
+    Guarded<double> partial(kernels::bias_gradient_scratch(rows, geometry.k));
+    kernels::bias_gradient(
+        exec, {rows, geometry.k, dy.data(), db.data(), GradMode::kOverwrite, partial.data()});
     verdict.add("db", db, g["db"], tolerance(OpClass::kReduction, rows, slope));
   }
   for (const auto* s : {&scratch, &scratch_back, &scratch_filter}) {
@@ -262,6 +264,8 @@ Comparison check_batch_norm(const Exec& exec, const Golden& g) {
                                                      : kernels::RunningVariance::kBiased;
   statistics.mean = mean.data(), statistics.inv_std = inv_std.data();
   statistics.running_mean = running_mean.data(), statistics.running_var = running_var.data();
+  Guarded<float> partial(kernels::batch_norm_statistics_scratch(s.rows(), s.c));
+  statistics.scratch = partial.data();
   kernels::batch_norm_statistics(exec, statistics);
   const double size = largest(x.span());
   const auto bound = [&](double m) { return tolerance(OpClass::kNormalisation, s.rows(), m); };
@@ -413,10 +417,15 @@ Comparison check_dense(const Exec& exec, const Golden& g) {
   const Guarded<float> x(g["x"]), w(g["w"]), b(g["b"]), dy(g["dy"]);
   Guarded<float> y(n * outputs, kNan), dx(n * inputs, kNan);
   Guarded<float> dw(outputs * inputs, kNan), db(outputs, kNan);
-  kernels::gemm(exec, {n, outputs, inputs, false, true, x.data(), w.data(), b.data(), y.data()});
-  kernels::gemm(exec, {n, inputs, outputs, false, false, dy.data(), w.data(), nullptr, dx.data()});
-  kernels::gemm(exec, {outputs, inputs, n, true, false, dy.data(), x.data(), nullptr, dw.data()});
-  kernels::bias_gradient(exec, {n, outputs, dy.data(), db.data(), GradMode::kOverwrite});
+  kernels::gemm(on_host(exec),
+                {n, outputs, inputs, false, true, x.data(), w.data(), b.data(), y.data()});
+  kernels::gemm(on_host(exec),
+                {n, inputs, outputs, false, false, dy.data(), w.data(), nullptr, dx.data()});
+  kernels::gemm(on_host(exec),
+                {outputs, inputs, n, true, false, dy.data(), x.data(), nullptr, dw.data()});
+  Guarded<double> partial(kernels::bias_gradient_scratch(n, outputs));
+  kernels::bias_gradient(exec,
+                         {n, outputs, dy.data(), db.data(), GradMode::kOverwrite, partial.data()});
   const double size = largest(x.span()), weight = largest(w.span()), slope = largest(dy.span());
   const auto bound = [](int64_t length, double magnitude) {
     return tolerance(OpClass::kMatrixProduct, length, magnitude);
@@ -458,8 +467,9 @@ Comparison check_cross_entropy(const Exec& exec, const Golden& g) {
   verdict.add("probabilities", probabilities, g["probabilities"], bound, zeros);
   verdict.add("losses", losses, g["losses"], bound, zeros);
   verdict.add("dx", dx, g["dx"], bound, zeros);
-  double total = 0.0;
-  kernels::sum(exec, {n, losses.data(), &total});
+  Guarded<double> sum(1), scratch(kernels::kReductionScratch);
+  kernels::sum(exec, {n, losses.data(), sum.data(), scratch.data()});
+  const double total = sum[0];
   const Guarded<float> loss(
       std::vector<float>{static_cast<float>(mean ? total / static_cast<double>(n) : total)});
   verdict.add("loss", loss, g["loss"], bound);
@@ -536,7 +546,7 @@ TEST_CASE("goldens: every operation of the file is checked here or known to be c
 
 TEST_CASE("goldens: the FGSM step on Foolbox' gradient gives Foolbox' pictures, all bits equal") {
   const weights::SafetensorsFile file(std::string(VERACE_GOLDENS) + "/foolbox_fgsm.safetensors");
-  const std::vector<float> x = file.read_f32("input"), gradient = file.read_f32("gradient");
+  const Guarded<float> x(file.read_f32("input")), gradient(file.read_f32("gradient"));
   const auto count = static_cast<int64_t>(x.size());
   for_each_device([&](const Exec& exec) {
     const auto attack = [&](float epsilon, float high) {

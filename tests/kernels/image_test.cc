@@ -18,6 +18,7 @@
 #include "tests/support/gradient_check.h"
 #include "tests/support/guarded.h"
 #include "tests/support/random.h"
+#include "tests/support/stored.h"
 #include "tests/support/tolerances.h"
 
 namespace verace::test {
@@ -107,45 +108,109 @@ using NormaliseOperation = std::function<void(const Exec&, const Normalise&)>;
 using PixelOperation = std::function<void(const Exec&, const NormalisePixels&)>;
 using BackwardOperation = std::function<void(const Exec&, const NormaliseBackward&)>;
 
+// A guarded tensor of bytes that starts `shift` bytes behind an aligned address.
+class ShiftedBytes {
+ public:
+  ShiftedBytes(const std::vector<uint8_t>& values, int64_t shift)
+      : shift_(shift), all_(static_cast<int64_t>(values.size()) + shift) {
+    std::copy(values.begin(), values.end(), all_.data() + shift);
+  }
+  const uint8_t* data() const { return all_.data() + shift_; }
+  bool holds(const std::vector<uint8_t>& values) const {
+    return all_.intact() && std::equal(values.begin(), values.end(), data());
+  }
+
+ private:
+  int64_t shift_;
+  Guarded<uint8_t> all_;
+};
+
 // The checks that the operations and every planted fault go through.
-Comparison check_unit(const UnitOperation& op, const Exec& exec, const Nhwc& shape, bool flipped) {
+Comparison check_unit(const UnitOperation& op, const Exec& exec, const Nhwc& shape, bool flipped,
+                      int64_t shift = 0) {
   const std::vector<uint8_t> input = pixels(shape),
                              flip = flipped ? flips(shape) : std::vector<uint8_t>{};
-  const Guarded<uint8_t> x(input), f(flip);
-  Guarded<float> y(shape.count(), kNan);
+  const ShiftedBytes x(input, shift);
+  const Guarded<uint8_t> f(flip);
+  Shifted<float> y(shape.count(), kNan, shift);
   op(exec, {shape, x.data(), flipped ? f.data() : nullptr, y.data()});
-  if (!y.intact() || !compare_bits(x, input)) return detail::failed("wrote outside its output");
+  if (!y.intact() || !x.holds(input)) return detail::failed("wrote outside its output");
   // The quotient must be the rounded one.
-  return compare_bits(y, narrow(unit_oracle(shape, input, flip)));
+  return compare_bits(y.floats(), narrow(unit_oracle(shape, input, flip)));
 }
 
+// How the network's side of a picture lies in memory.
+struct Layout {
+  int64_t channels = 3;  // those behind the third are padding
+  int64_t shift = 0;     // elements that the tensors lie behind an aligned address
+};
+
+// Only the channels that mean something; fails on a padding that is not zero.
+template <typename T>
+Comparison without_padding(const Shifted<T>& z, const Layout& layout, std::vector<float>& out) {
+  const std::vector<float> all = z.floats();
+  for (size_t i = 0; i < all.size(); ++i) {
+    const bool padding = static_cast<int64_t>(i) % layout.channels >= 3;
+    if (!padding) out.push_back(all[i]);
+    if (padding && !(all[i] == 0.0f)) return detail::failed("the padding is not zero");
+  }
+  return {true, "", 0.0};
+}
+
+template <typename T>
+using NormaliseOf = std::function<void(const Exec&, const kernels::NormaliseOf<T>&)>;
+template <typename T>
+using PixelsOf = std::function<void(const Exec&, const kernels::NormalisePixelsOf<T>&)>;
+template <typename T>
+using BackwardOf = std::function<void(const Exec&, const kernels::NormaliseBackwardOf<T>&)>;
+
+template <typename T>
+Comparison check_normalise_as(const NormaliseOf<T>& op, const Exec& exec, const Nhwc& shape,
+                              PixelScale mode, const Layout& layout) {
+  const std::vector<float> input = uniform(shape.count(), 42, 0.0f, 1.0f);
+  const Shifted<float> x(input, layout.shift);
+  Shifted<T> z(shape.rows() * layout.channels, kNan, layout.shift);
+  op(exec, {shape, x.data(), mode, z.data(), layout.channels});
+  if (!z.intact() || !compare_bits(x.floats(), input)) {
+    return detail::failed("wrote outside its output");
+  }
+  std::vector<float> got;
+  const Comparison padding = without_padding(z, layout, got);
+  if (!padding) return padding;
+  return compare(got, normalise_oracle(mode, widen(input)),
+                 stored_as<T>(tolerance(OpClass::kElementwise, 1, magnitude(mode))));
+}
 Comparison check_normalise(const NormaliseOperation& op, const Exec& exec, const Nhwc& shape,
                            PixelScale mode) {
-  const std::vector<float> input = uniform(shape.count(), 42, 0.0f, 1.0f);
-  const Guarded<float> x(input);
-  Guarded<float> z(shape.count(), kNan);
-  op(exec, {shape, x.data(), mode, z.data()});
-  if (!z.intact() || !compare_bits(x, input)) return detail::failed("wrote outside its output");
-  return compare(z.span(), normalise_oracle(mode, widen(input)),
-                 tolerance(OpClass::kElementwise, 1, magnitude(mode)));
+  return check_normalise_as<float>(op, exec, shape, mode, {});
 }
 
-Comparison check_pixels(const PixelOperation& op, const Exec& exec, const Nhwc& shape,
-                        PixelScale mode, bool flipped) {
+template <typename T>
+Comparison check_pixels_as(const PixelsOf<T>& op, const Exec& exec, const Nhwc& shape,
+                           PixelScale mode, bool flipped, const Layout& layout) {
   const std::vector<uint8_t> input = pixels(shape),
                              flip = flipped ? flips(shape) : std::vector<uint8_t>{};
-  const Guarded<uint8_t> x(input), f(flip);
-  Guarded<float> z(shape.count(), kNan);
-  op(exec, {shape, x.data(), flipped ? f.data() : nullptr, mode, z.data()});
-  if (!z.intact() || !compare_bits(x, input)) return detail::failed("wrote outside its output");
-  return compare(z.span(), normalise_oracle(mode, unit_oracle(shape, input, flip)),
-                 tolerance(OpClass::kElementwise, 1, magnitude(mode)));
+  const ShiftedBytes x(input, layout.shift);
+  const Guarded<uint8_t> f(flip);
+  Shifted<T> z(shape.rows() * layout.channels, kNan, layout.shift);
+  op(exec, {shape, x.data(), flipped ? f.data() : nullptr, mode, z.data(), layout.channels});
+  if (!z.intact() || !x.holds(input)) return detail::failed("wrote outside its output");
+  std::vector<float> got;
+  const Comparison padding = without_padding(z, layout, got);
+  if (!padding) return padding;
+  return compare(got, normalise_oracle(mode, unit_oracle(shape, input, flip)),
+                 stored_as<T>(tolerance(OpClass::kElementwise, 1, magnitude(mode))));
+}
+Comparison check_pixels(const PixelOperation& op, const Exec& exec, const Nhwc& shape,
+                        PixelScale mode, bool flipped) {
+  return check_pixels_as<float>(op, exec, shape, mode, flipped, {});
 }
 
-// dx by transposing the normalisation: its effect on unit vectors.
-Comparison check_backward(const BackwardOperation& op, const Exec& exec, const Nhwc& shape,
-                          PixelScale mode) {
-  const std::vector<float> input = uniform(shape.count(), 43);
+// dx by transposing the normalisation: its effect on unit vectors. The padding holds NaN.
+template <typename T>
+Comparison check_backward_as(const BackwardOf<T>& op, const Exec& exec, const Nhwc& shape,
+                             PixelScale mode, const Layout& layout) {
+  const std::vector<float> input = rounded<T>(uniform(shape.count(), 43));
   std::vector<double> want;
   const std::array<double, 3> zero = normalised(mode, {0, 0, 0});
   for (size_t i = 0; i < input.size(); i += 3) {
@@ -158,11 +223,18 @@ Comparison check_backward(const BackwardOperation& op, const Exec& exec, const N
       want.push_back(slope);
     }
   }
-  const Guarded<float> dz(input);
-  Guarded<float> dx(shape.count(), kNan);
-  op(exec, {shape, dz.data(), mode, dx.data()});
-  if (!dx.intact() || !compare_bits(dz, input)) return detail::failed("wrote outside its output");
+  const auto channels = static_cast<size_t>(layout.channels);
+  std::vector<float> padded(static_cast<size_t>(shape.rows()) * channels, kNan);
+  for (size_t i = 0; i < input.size(); ++i) padded[i / 3 * channels + i % 3] = input[i];
+  const Shifted<T> dz(padded, layout.shift);
+  Shifted<float> dx(shape.count(), kNan, layout.shift);
+  op(exec, {shape, dz.data(), mode, dx.data(), layout.channels});
+  if (!dx.intact() || !dz.intact()) return detail::failed("wrote outside its output");
   return compare(dx.span(), want, tolerance(OpClass::kElementwise, 1, 0.0));
+}
+Comparison check_backward(const BackwardOperation& op, const Exec& exec, const Nhwc& shape,
+                          PixelScale mode) {
+  return check_backward_as<float>(op, exec, shape, mode, {});
 }
 
 TEST_CASE("image operations agree with their oracles in all modes and shapes") {
@@ -174,24 +246,85 @@ TEST_CASE("image operations agree with their oracles in all modes and shapes") {
       }
       for (const PixelScale mode : kModes) {
         INFO("mode ", name(mode));
-        expect_ok("normalise", check_normalise(kernels::normalise, exec, shape, mode));
+        expect_ok("normalise", check_normalise(kernels::normalise<>, exec, shape, mode));
         for (const bool flipped : {false, true}) {
           expect_ok("normalise_pixels",
-                    check_pixels(kernels::normalise_pixels, exec, shape, mode, flipped));
+                    check_pixels(kernels::normalise_pixels<>, exec, shape, mode, flipped));
         }
         expect_ok("normalise_backward",
-                  check_backward(kernels::normalise_backward, exec, shape, mode));
+                  check_backward(kernels::normalise_backward<>, exec, shape, mode));
       }
     }
   });
 }
 
+TEST_CASE("padded channels, 16-bit storage and unaligned tensors") {
+  // Widths that four divides and others; fewer pixels than a thread takes, and more than a block.
+  const std::vector<Nhwc> shapes{{1, 1, 1, 3},  {1, 2, 7, 3},  {2, 3, 8, 3},
+                                 {3, 9, 33, 3}, {2, 5, 36, 3}, {1, 1, 1029, 3}};
+  for_each_device_and_storage([&]<typename T>(const Exec& exec, T) {
+    for (const Nhwc& shape : shapes) {
+      for (const Layout layout :
+           {Layout{3, 0}, Layout{3, 1}, Layout{4, 0}, Layout{4, 1}, Layout{8, 0}, Layout{8, 1}}) {
+        for (const PixelScale mode : kModes) {
+          INFO("shape ", shape.n, " ", shape.h, " ", shape.w, ", mode ", name(mode), ", channels ",
+               layout.channels, ", shift ", layout.shift);
+          expect_ok("normalise",
+                    check_normalise_as<T>(kernels::normalise<T>, exec, shape, mode, layout));
+          for (const bool flipped : {false, true}) {
+            expect_ok("pixels", check_pixels_as<T>(kernels::normalise_pixels<T>, exec, shape, mode,
+                                                   flipped, layout));
+          }
+          expect_ok("backward", check_backward_as<T>(kernels::normalise_backward<T>, exec, shape,
+                                                     mode, layout));
+        }
+        expect_ok("unit", check_unit(kernels::pixels_to_unit, exec, shape, true, layout.shift));
+      }
+    }
+  });
+}
+
+TEST_CASE("padded channels: planted faults are caught") {
+  const Exec exec = kernels::make_exec(kernels::DeviceKind::kCpu, 1);
+  const Nhwc shape{2, 3, 5, 3};
+  const Layout layout{4, 0};
+  const auto caught = [&](const char* fault, const NormaliseOf<float>& op) {
+    expect_caught(fault, check_normalise_as<float>(op, exec, shape, PixelScale::kTorch, layout));
+  };
+  caught("padding left as it was", [](const Exec& e, const Normalise& a) {
+    const std::vector<float> before(a.z, a.z + a.shape.rows() * 4);
+    kernels::normalise(e, a);
+    for (size_t i = 3; i < before.size(); i += 4) a.z[i] = before[i];
+  });
+  caught("one padding not zero", [](const Exec& e, const Normalise& a) {
+    kernels::normalise(e, a);
+    a.z[7] = 1e-30f;
+  });
+  caught("not padded", [](const Exec& e, Normalise a) {
+    a.channels = 3;
+    kernels::normalise(e, a);
+  });
+  const auto reads_padding = [](const Exec& e, const NormaliseBackward& a) {
+    kernels::normalise_backward(e, a);
+    a.dx[5] += a.dz[7];
+  };
+  expect_caught("padding read",
+                check_backward_as<float>(reads_padding, exec, shape, PixelScale::kTorch, layout));
+  for_each_device([&](const Exec& e) {
+    const Nhwc none{1, 1, 1, 3};
+    CHECK_THROWS_AS(kernels::normalise(e, {none, nullptr, PixelScale::kTf, nullptr, 5}), Error);
+    CHECK_THROWS_AS(kernels::normalise_backward(e, {none, nullptr, PixelScale::kTf, nullptr, 2}),
+                    Error);
+  });
+}
+
 std::vector<float> input_of(const Exec& exec, const Nhwc& shape, const std::vector<uint8_t>& x,
                             const std::vector<uint8_t>& flip, PixelScale mode) {
-  std::vector<float> z(x.size(), kNan);
+  const Guarded<uint8_t> from(x), mirrored(flip);
+  Guarded<float> z(shape.count(), kNan);
   kernels::normalise_pixels(
-      exec, {shape, x.data(), flip.empty() ? nullptr : flip.data(), mode, z.data()});
-  return z;
+      exec, {shape, from.data(), flip.empty() ? nullptr : mirrored.data(), mode, z.data()});
+  return z.copy();
 }
 
 TEST_CASE("the four modes: an orange pixel by hand") {
@@ -213,12 +346,12 @@ TEST_CASE("flip mirrors left and right, keeps rows and the order of channels") {
   for_each_device([](const Exec& exec) {
     // Two images of 2 x 2; a pixel is (10 * place, +1, +2).
     const Nhwc shape{2, 2, 2, 3};
-    const std::vector<uint8_t> x{10, 11, 12, 20, 21, 22, 30, 31, 32, 40, 41, 42,
-                                 50, 51, 52, 60, 61, 62, 70, 71, 72, 80, 81, 82};
+    const Guarded<uint8_t> x(std::vector<uint8_t>{10, 11, 12, 20, 21, 22, 30, 31, 32, 40, 41, 42,
+                                                  50, 51, 52, 60, 61, 62, 70, 71, 72, 80, 81, 82});
     const std::vector<uint8_t> want{10, 11, 12, 20, 21, 22, 30, 31, 32, 40, 41, 42,
                                     60, 61, 62, 50, 51, 52, 80, 81, 82, 70, 71, 72};
-    std::vector<float> y(24);
-    const std::vector<uint8_t> flip{0, 1};
+    Guarded<float> y(24);
+    const Guarded<uint8_t> flip(std::vector<uint8_t>{0, 1});
     kernels::pixels_to_unit(exec, {shape, x.data(), flip.data(), y.data()});
     for (size_t i = 0; i < 24; ++i) CHECK(y[i] == static_cast<float>(want[i]) / 255.0f);
   });
@@ -233,8 +366,9 @@ TEST_CASE("normalise_pixels equals normalise of pixels_to_unit in every bit, for
   for_each_device([&](const Exec& exec) {
     for (const PixelScale mode : kModes) {
       INFO("mode ", name(mode));
-      std::vector<float> unit(x.size()), two_steps(x.size());
-      kernels::pixels_to_unit(exec, {shape, x.data(), flip.data(), unit.data()});
+      const Guarded<uint8_t> from(x), mirrored(flip);
+      Guarded<float> unit(shape.count()), two_steps(shape.count());
+      kernels::pixels_to_unit(exec, {shape, from.data(), mirrored.data(), unit.data()});
       kernels::normalise(exec, {shape, unit.data(), mode, two_steps.data()});
       const std::vector<float> one_step = input_of(exec, shape, x, flip, mode);
       expect_ok("one pass", compare_bits(one_step, two_steps));
@@ -252,12 +386,12 @@ TEST_CASE("normalise and its gradient work in place; threads change nothing") {
     kernels::normalise(one, {shape, x.data(), mode, z.data()});
     kernels::normalise_backward(one, {shape, x.data(), mode, dx.data()});
     for_each_device([&](const Exec& exec) {
-      std::vector<float> copy = x;
+      Guarded<float> copy(x);
       kernels::normalise(exec, {shape, copy.data(), mode, copy.data()});
       expect_ok("normalise", compare_bits(copy, z));
-      copy = x;
-      kernels::normalise_backward(exec, {shape, copy.data(), mode, copy.data()});
-      expect_ok("normalise_backward", compare_bits(copy, dx));
+      Guarded<float> gradient(x);
+      kernels::normalise_backward(exec, {shape, gradient.data(), mode, gradient.data()});
+      expect_ok("normalise_backward", compare_bits(gradient, dx));
     });
   }
 }
@@ -273,8 +407,10 @@ TEST_CASE("normalise_backward: finite differences of the float formula's double 
       return sum;
     };
     for_each_device([&](const Exec& exec) {
-      std::vector<float> dx(18);
-      kernels::normalise_backward(exec, {shape, weights.data(), mode, dx.data()});
+      const Guarded<float> dz(weights);
+      Guarded<float> gradient(18);
+      kernels::normalise_backward(exec, {shape, dz.data(), mode, gradient.data()});
+      const std::vector<float> dx = gradient.copy();
       GradientOptions options;
       options.tolerance = tolerance(OpClass::kFiniteDifference, 1, 1.0);
       expect_ok("gradient", check_gradient(f, widen(x), dx, options));

@@ -15,6 +15,7 @@
 #include "tests/support/faults.h"
 #include "tests/support/guarded.h"
 #include "tests/support/random.h"
+#include "tests/support/stored.h"
 #include "tests/support/tolerances.h"
 
 namespace verace::test {
@@ -69,24 +70,29 @@ Input make_input(const Case& c) {
 }
 
 // The one check that the operation and every planted fault go through.
-Comparison check_fgsm(const FgsmOperation& op, const Exec& exec, const Case& c) {
+Comparison check_fgsm(const FgsmOperation& op, const Exec& exec, const Case& c, int64_t shift = 0) {
   const Input in = make_input(c);
   std::vector<float> want;
   for (size_t i = 0; i < in.x.size(); ++i) {
     want.push_back(fgsm_oracle(in.x[i], in.gradient[i], c));
   }
-  const Guarded<float> x(in.x), gradient(in.gradient);
-  Guarded<float> adversarial(c.count, kNan);
+  const Shifted<float> x(in.x, shift), gradient(in.gradient, shift);
+  Shifted<float> adversarial(c.count, kNan, shift);
   op(exec, {c.count, x.data(), gradient.data(), c.epsilon, c.low, c.high, adversarial.data()});
   if (!adversarial.intact()) return detail::failed("wrote outside its output");
-  if (!compare_bits(x, in.x) || !compare_bits(gradient, in.gradient)) {
+  if (!compare_bits(x.floats(), in.x) || !compare_bits(gradient.floats(), in.gradient)) {
     return detail::failed("changed its input");
   }
-  return compare_bits(adversarial, want);
+  return compare_bits(adversarial.floats(), want);
 }
 
 const std::vector<Case> kCases{{1},
+                               {3},
+                               {4},
+                               {5},
                                {7},
+                               {1023},
+                               {1025},
                                {16},
                                {1000},
                                {16384},
@@ -106,16 +112,18 @@ TEST_CASE("fgsm_step equals Foolbox' float32 formula in every bit") {
     for (const Case& c : kCases) {
       INFO("count ", c.count, ", epsilon ", c.epsilon, ", bounds ", c.low, " ", c.high);
       expect_ok("fgsm_step", check_fgsm(kernels::fgsm_step, exec, c));
+      expect_ok("unaligned", check_fgsm(kernels::fgsm_step, exec, c, 1));
     }
   });
 }
 
 std::vector<float> fgsm(const Exec& exec, const std::vector<float>& x, const std::vector<float>& g,
                         float epsilon) {
-  std::vector<float> result(x.size(), kNan);
-  kernels::fgsm_step(exec, {static_cast<int64_t>(x.size()), x.data(), g.data(), epsilon, 0.0f, 1.0f,
-                            result.data()});
-  return result;
+  const Guarded<float> pixels(x), gradient(g);
+  Guarded<float> result(static_cast<int64_t>(x.size()), kNan);
+  kernels::fgsm_step(exec, {static_cast<int64_t>(x.size()), pixels.data(), gradient.data(), epsilon,
+                            0.0f, 1.0f, result.data()});
+  return result.copy();
 }
 
 TEST_CASE(
@@ -163,13 +171,12 @@ TEST_CASE("fgsm_step may overwrite the picture or the gradient; threads change n
   const std::vector<float> want = fgsm(one, in.x, in.gradient, 0.01f);
   for_each_device([&](const Exec& exec) {
     expect_ok("device", compare_bits(fgsm(exec, in.x, in.gradient, 0.01f), want));
-    Input copy = in;
-    kernels::fgsm_step(
-        exec, {40000, copy.x.data(), in.gradient.data(), 0.01f, 0.0f, 1.0f, copy.x.data()});
-    expect_ok("over the picture", compare_bits(copy.x, want));
-    kernels::fgsm_step(
-        exec, {40000, in.x.data(), copy.gradient.data(), 0.01f, 0.0f, 1.0f, copy.gradient.data()});
-    expect_ok("over the gradient", compare_bits(copy.gradient, want));
+    Guarded<float> x(in.x), g(in.gradient);
+    kernels::fgsm_step(exec, {40000, x.data(), g.data(), 0.01f, 0.0f, 1.0f, x.data()});
+    expect_ok("over the picture", compare_bits(x, want));
+    const Guarded<float> again(in.x);
+    kernels::fgsm_step(exec, {40000, again.data(), g.data(), 0.01f, 0.0f, 1.0f, g.data()});
+    expect_ok("over the gradient", compare_bits(g, want));
   });
 }
 
@@ -259,7 +266,8 @@ float round_oracle(float x) {
   return result;
 }
 
-Comparison check_round(const RoundOperation& op, const Exec& exec, int64_t count) {
+Comparison check_round(const RoundOperation& op, const Exec& exec, int64_t count,
+                       int64_t shift = 0) {
   std::vector<float> input = uniform(count, 31, 0.0f, 1.0f);
   // All levels, and what lies half-way between them.
   for (size_t i = 0; i < std::min<size_t>(input.size(), 256); ++i) {
@@ -270,26 +278,27 @@ Comparison check_round(const RoundOperation& op, const Exec& exec, int64_t count
   }
   std::vector<float> want;
   for (const float x : input) want.push_back(round_oracle(x));
-  const Guarded<float> x(input);
-  Guarded<float> y(count, kNan);
+  const Shifted<float> x(input, shift);
+  Shifted<float> y(count, kNan, shift);
   op(exec, {count, x.data(), y.data()});
   if (!y.intact()) return detail::failed("wrote outside its output");
-  return compare_bits(y, want);
+  return compare_bits(y.floats(), want);
 }
 
 TEST_CASE("round_to_eight_bits gives the nearest of 256 levels, in every bit") {
   for_each_device([](const Exec& exec) {
     for (const int64_t count : {1, 7, 255, 1000, 16385, 50001}) {
       expect_ok("round_to_eight_bits", check_round(kernels::round_to_eight_bits, exec, count));
+      expect_ok("unaligned", check_round(kernels::round_to_eight_bits, exec, count, 1));
     }
-    const std::vector<float> x{0.0f, 1.0f, 0.5f, 0.001f, 0.002f, 0.999f};
-    std::vector<float> y(6);
+    const Guarded<float> x(std::vector<float>{0.0f, 1.0f, 0.5f, 0.001f, 0.002f, 0.999f});
+    Guarded<float> y(6);
     kernels::round_to_eight_bits(exec, {6, x.data(), y.data()});
     // 0.5 * 255 = 127.5 is a tie: 128 is even.
-    CHECK(y == std::vector<float>{0.0f, 1.0f, 128.0f / 255.0f, 0.0f, 1.0f / 255.0f, 1.0f});
-    std::vector<float> again = y;
-    kernels::round_to_eight_bits(exec, {6, again.data(), again.data()});
-    CHECK(again == y);  // a second time and in place: nothing changes
+    const std::vector<float> want{0.0f, 1.0f, 128.0f / 255.0f, 0.0f, 1.0f / 255.0f, 1.0f};
+    CHECK(y.copy() == want);
+    kernels::round_to_eight_bits(exec, {6, y.data(), y.data()});
+    CHECK(y.copy() == want);  // a second time and in place: nothing changes
   });
 }
 

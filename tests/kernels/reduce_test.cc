@@ -15,12 +15,14 @@
 #include "tests/support/faults.h"
 #include "tests/support/guarded.h"
 #include "tests/support/random.h"
+#include "tests/support/stored.h"
 #include "tests/support/tolerances.h"
 
 namespace verace::kernels {
 namespace {
 
 using test::Guarded;
+using test::Shifted;
 using test::Verdict;
 using Floats = std::vector<float>;
 
@@ -38,17 +40,17 @@ test::Tolerance double_sum(int64_t count) {
 
 using SumOp = std::function<void(const Exec&, const Sum&)>;
 
-Verdict check_sum(const SumOp& op, const Exec& exec, int64_t count) {
+Verdict check_sum(const SumOp& op, const Exec& exec, int64_t count, int64_t shift = 0) {
   const Floats in = test::uniform(count, 1, -0.5f, 1.0f);
-  Guarded<float> x(in);
-  Guarded<double> result(1, std::nan(""));
-  op(exec, {count, x.data(), result.data()});
+  const Shifted<float> x(in, shift);
+  Guarded<double> result(1, std::nan("")), scratch(kReductionScratch, std::nan(""));
+  op(exec, {count, x.data(), result.data(), scratch.data()});
   long double want = 0;
   for (const float v : in) want += v;
   Verdict v;
   v.require("sum", test::compare(result.span(), std::vector<double>{static_cast<double>(want)},
                                  double_sum(count)));
-  v.require("canaries", x.intact() && result.intact());
+  v.require("canaries", x.intact() && result.intact() && scratch.intact());
   return v;
 }
 
@@ -56,23 +58,24 @@ TEST_CASE("sum") {
   test::for_each_device([](const Exec& exec) {
     for (const int64_t count : kCounts) {
       test::expect_ok(std::to_string(count), check_sum(sum, exec, count));
+      test::expect_ok("unaligned", check_sum(sum, exec, count, 1));
     }
-    double result = 1.0;
-    sum(exec, {0, nullptr, &result});
-    CHECK(result == 0.0);
+    Guarded<double> result(1, 1.0), scratch(kReductionScratch);
+    sum(exec, {0, nullptr, result.data(), scratch.data()});
+    CHECK(result[0] == 0.0);
   });
 }
 
 TEST_CASE("sum accumulates in double") {
   test::for_each_device([](const Exec& exec) {
-    Floats x(100000, 1e-4f);
+    Guarded<float> x(100000, 1e-4f);
     x[0] = 1e6f;
-    double result = 0.0;
-    sum(exec, {100000, x.data(), &result});
-    CHECK(result == doctest::Approx(1e6 + 99999 * static_cast<double>(1e-4f)).epsilon(1e-11));
+    Guarded<double> result(1), scratch(kReductionScratch);
+    sum(exec, {100000, x.data(), result.data(), scratch.data()});
+    CHECK(result[0] == doctest::Approx(1e6 + 99999 * static_cast<double>(1e-4f)).epsilon(1e-11));
     x[77] = kNan;
-    sum(exec, {100000, x.data(), &result});
-    CHECK(std::isnan(result));
+    sum(exec, {100000, x.data(), result.data(), scratch.data()});
+    CHECK(std::isnan(result[0]));
   });
 }
 
@@ -96,11 +99,11 @@ TEST_CASE("planted faults in the sum are caught") {
 
 using ErrorOp = std::function<void(const Exec&, const MeanSquaredError&)>;
 
-Verdict check_error(const ErrorOp& op, const Exec& exec, int64_t count) {
+Verdict check_error(const ErrorOp& op, const Exec& exec, int64_t count, int64_t shift = 0) {
   const Floats in = test::uniform(count, 2), in2 = test::uniform(count, 3);
-  Guarded<float> a(in), b(in2);
-  Guarded<double> result(1, std::nan(""));
-  op(exec, {count, a.data(), b.data(), result.data()});
+  const Shifted<float> a(in, shift), b(in2, shift);
+  Guarded<double> result(1, std::nan("")), scratch(kReductionScratch, std::nan(""));
+  op(exec, {count, a.data(), b.data(), result.data(), scratch.data()});
   long double want = 0;
   for (size_t i = 0; i < in.size(); ++i) {
     const float d = in[i] - in2[i];  // the contract: the difference in float
@@ -110,7 +113,7 @@ Verdict check_error(const ErrorOp& op, const Exec& exec, int64_t count) {
   Verdict v;
   v.require("error", test::compare(result.span(), std::vector<double>{static_cast<double>(want)},
                                    double_sum(count)));
-  v.require("canaries", a.intact() && b.intact() && result.intact());
+  v.require("canaries", a.intact() && b.intact() && result.intact() && scratch.intact());
   return v;
 }
 
@@ -118,9 +121,11 @@ TEST_CASE("mean squared error") {
   test::for_each_device([](const Exec& exec) {
     for (const int64_t count : kCounts) {
       test::expect_ok(std::to_string(count), check_error(mean_squared_error, exec, count));
+      test::expect_ok("unaligned", check_error(mean_squared_error, exec, count, 1));
     }
-    double result = 1.0;
-    CHECK_THROWS_AS(mean_squared_error(exec, {0, nullptr, nullptr, &result}), Error);
+    Guarded<double> result(1, 1.0), scratch(kReductionScratch);
+    CHECK_THROWS_AS(mean_squared_error(exec, {0, nullptr, nullptr, result.data(), scratch.data()}),
+                    Error);
   });
 }
 
@@ -150,34 +155,61 @@ TEST_CASE("planted faults in the mean squared error are caught") {
   });
 }
 
+template <typename T>
+int64_t count_of(const Exec& exec, const Shifted<T>& x) {
+  Guarded<int64_t> result(1, -1), scratch(kReductionScratch, -1);
+  count_non_finite<T>(exec, {x.size(), x.data(), result.data(), scratch.data()});
+  CHECK(x.intact());
+  CHECK(result.intact());
+  CHECK(scratch.intact());
+  return result[0];
+}
+
+template <typename T>
+void check_count(const Exec& exec, int64_t count, int64_t shift) {
+  const float inf = std::numeric_limits<float>::infinity();
+  Floats values = test::uniform(count, 4, -6e4f, 6e4f);
+  CHECK(count_of(exec, Shifted<T>(values, shift)) == 0);
+  int64_t planted = 0;
+  for (size_t i = 0; i < values.size(); i += 5) {
+    const float bad[] = {kNan, inf, -inf, -kNan};
+    values[i] = bad[i / 5 % 4];
+    ++planted;
+  }
+  CHECK(count_of(exec, Shifted<T>(values, shift)) == planted);
+  values.assign(values.size(), 0.0f);
+  values.back() = kNan;
+  CHECK(count_of(exec, Shifted<T>(values, shift)) == 1);
+}
+
 TEST_CASE("count_non_finite sees every NaN and infinity at every place") {
-  test::for_each_device([](const Exec& exec) {
-    const float inf = std::numeric_limits<float>::infinity();
+  test::for_each_device_and_storage([]<typename T>(const Exec& exec, T) {
     for (const int64_t count : kCounts) {
-      Floats x = test::uniform(count, 4, -1e30f, 1e30f);
-      int64_t result = -1;
-      count_non_finite(exec, {count, x.data(), &result});
-      CHECK(result == 0);
-      int64_t planted = 0;
-      for (size_t i = 0; i < x.size(); i += 5) {
-        const float bad[] = {kNan, inf, -inf, -kNan};
-        x[i] = bad[i / 5 % 4];
-        ++planted;
-      }
-      count_non_finite(exec, {count, x.data(), &result});
-      CHECK(result == planted);
-      x.assign(x.size(), 0.0f);
-      x.back() = kNan;
-      count_non_finite(exec, {count, x.data(), &result});
-      CHECK(result == 1);
+      check_count<T>(exec, count, 0);
+      check_count<T>(exec, count, 1);
     }
+    CHECK(count_of(exec, Shifted<T>(Floats{}, 0)) == 0);
+  });
+  test::for_each_device([](const Exec& exec) {
     const Floats extremes = {std::numeric_limits<float>::max(), -std::numeric_limits<float>::max(),
                              std::numeric_limits<float>::denorm_min(), -0.0f};
-    int64_t result = -1;
-    count_non_finite(exec, {4, extremes.data(), &result});
-    CHECK(result == 0);
-    count_non_finite(exec, {0, nullptr, &result});
-    CHECK(result == 0);
+    CHECK(count_of(exec, Shifted<float>(extremes, 0)) == 0);
+  });
+}
+
+TEST_CASE("the sums' bits depend neither on the schedule nor on the alignment") {
+  test::for_each_cuda_device([](const Exec& exec) {
+    const auto produce = [](int64_t shift) {
+      return [shift](const Exec& e) {
+        const Shifted<float> a(test::uniform(50021, 5), shift), b(test::uniform(50021, 6), shift);
+        Guarded<double> results(2), scratch(kReductionScratch);
+        sum(e, {50021, a.data(), results.data(), scratch.data()});
+        mean_squared_error(e, {50021, a.data(), b.data(), results.data() + 1, scratch.data()});
+        return results.copy();
+      };
+    };
+    test::expect_ok("schedules", test::always_same_bits(exec, produce(0)));
+    test::expect_ok("alignment", test::compare_bits(produce(1)(exec), produce(0)(exec)));
   });
 }
 

@@ -18,6 +18,7 @@
 #include "tests/support/gradient_check.h"
 #include "tests/support/guarded.h"
 #include "tests/support/random.h"
+#include "tests/support/stored.h"
 #include "tests/support/tolerances.h"
 
 namespace verace::test {
@@ -27,7 +28,9 @@ using kernels::CrossEntropyForm;
 using kernels::CrossEntropyReduction;
 using kernels::Exec;
 using kernels::SoftmaxCrossEntropy;
-using Operation = std::function<void(const Exec&, const SoftmaxCrossEntropy&)>;
+template <typename T>
+using OperationOf = std::function<void(const Exec&, const kernels::SoftmaxCrossEntropyOf<T>&)>;
+using Operation = OperationOf<float>;
 
 constexpr auto kLogits = CrossEntropyForm::kLogits;
 constexpr auto kClipped = CrossEntropyForm::kClippedProbability;
@@ -42,6 +45,7 @@ struct Case {
   CrossEntropyForm form = kLogits;
   CrossEntropyReduction reduction = kMean;
   double zero_share = 0.0;  // of the gradient: rows that are clipped or saturated
+  int64_t shift = 0;        // elements that the tensors lie behind an aligned address
 };
 
 struct Input {
@@ -64,20 +68,18 @@ struct Output {
   std::vector<double> probabilities, loss, dlogits;
 };
 
-// Written apart from the kernels: p[j] = 1 / sum over k of exp(x[k] - x[j]), which needs no maximum
-// (an overflow means p = 0), everything in long double.
+// Written apart from the kernels: exponentials as they are, in long double, which holds them up to
+// logits of 1e4 and thus needs no maximum.
 Output oracle(const Case& c, const Input& in) {
   Output out;
   for (int64_t i = 0; i < c.n; ++i) {
     const float* x = &in.logits[static_cast<size_t>(i * c.classes)];
     const int32_t t = in.labels[static_cast<size_t>(i)];
+    long double total = 0;
+    for (int64_t k = 0; k < c.classes; ++k) total += std::exp(static_cast<long double>(x[k]));
     std::vector<long double> p;
     for (int64_t j = 0; j < c.classes; ++j) {
-      long double denominator = 0;
-      for (int64_t k = 0; k < c.classes; ++k) {
-        denominator += std::exp(static_cast<long double>(x[k]) - x[j]);
-      }
-      p.push_back(1 / denominator);
+      p.push_back(std::exp(static_cast<long double>(x[j])) / total);
     }
     long double odds_against = 0;  // (1 - p[t]) / p[t]
     for (int64_t k = 0; k < c.classes; ++k) {
@@ -102,19 +104,23 @@ Output oracle(const Case& c, const Input& in) {
 }
 
 // The one check that the operation and every planted fault go through.
-Comparison check(const Operation& op, const Exec& exec, const Case& c) {
-  const Input in = make_input(c);
+template <typename T>
+Comparison check_storage(const OperationOf<T>& op, const Exec& exec, const Case& c) {
+  Input in = make_input(c);
+  in.logits = rounded<T>(in.logits);
   const Output want = oracle(c, in);
-  const Guarded<float> logits(in.logits), weight(in.class_weight);
+  const Shifted<T> logits(in.logits, c.shift);
+  const Guarded<float> weight(in.class_weight);
   const Guarded<int32_t> labels(in.labels);
-  Guarded<float> probabilities(c.n * c.classes, kNan), loss(c.n, kNan);
-  Guarded<float> dlogits(c.n * c.classes, kNan);
+  Shifted<float> probabilities(c.n * c.classes, kNan, c.shift);
+  Guarded<float> loss(c.n, kNan);
+  Shifted<T> dlogits(c.n * c.classes, kNan, c.shift);
   op(exec, {c.n, c.classes, logits.data(), labels.data(), c.weighted ? weight.data() : nullptr,
             c.form, c.reduction, probabilities.data(), loss.data(), dlogits.data()});
   if (!probabilities.intact() || !loss.intact() || !dlogits.intact()) {
     return detail::failed("wrote outside its output");
   }
-  if (!compare_bits(logits, in.logits) || !compare_bits(labels, in.labels)) {
+  if (!compare_bits(logits.floats(), in.logits) || !compare_bits(labels, in.labels)) {
     return detail::failed("changed its input");
   }
   const double largest = c.weighted ? 4.0 : 1.0;
@@ -124,8 +130,14 @@ Comparison check(const Operation& op, const Exec& exec, const Case& c) {
   gradient.absolute *= largest * share;  // the terms that cancel are at most this large
   Comparison result = compare(probabilities.span(), want.probabilities, t, c.zero_share);
   if (result) result = compare(loss.span(), want.loss, t, c.zero_share);
-  if (result) result = compare(dlogits.span(), want.dlogits, gradient, c.zero_share);
+  if (result) {
+    result = compare(dlogits.floats(), want.dlogits, stored_as<T>(gradient), c.zero_share);
+  }
   return result;
+}
+
+Comparison check(const Operation& op, const Exec& exec, const Case& c) {
+  return check_storage<float>(op, exec, c);
 }
 
 std::vector<Case> cases() {
@@ -144,7 +156,6 @@ std::vector<Case> cases() {
   }
   // The report's losses are in the hundreds; nothing may overflow far beyond that either.
   result.push_back({64, 2, 300.0f, false, kLogits, kMean, 0.5});
-  // (Differences up to 1e4: the most that the oracle's long double exponential can hold.)
   result.push_back({64, 10, 5e3f, true, kLogits, kSum, 0.9});
   result.push_back({64, 2, 1e4f, false, kClipped, kMean, 1.0});
   return result;
@@ -152,10 +163,58 @@ std::vector<Case> cases() {
 
 TEST_CASE("softmax cross-entropy agrees with the oracle in both forms and reductions") {
   for_each_device([](const Exec& exec) {
-    for (const Case& c : cases()) {
+    for (Case c : cases()) {
+      // Emulated threads are slow; row 16384 would show nothing new.
+      const bool slow = kernels::cuda_is_emulated && exec.device == kernels::DeviceKind::kCuda;
+      if (slow) c.n = std::min<int64_t>(c.n, 131);
       INFO("n ", c.n, ", classes ", c.classes, ", range ", c.range, ", weighted ", c.weighted,
            ", clipped ", c.form == kClipped, ", sum ", c.reduction == kSum);
-      expect_ok("softmax_cross_entropy", check(kernels::softmax_cross_entropy, exec, c));
+      expect_ok("softmax_cross_entropy", check(kernels::softmax_cross_entropy<>, exec, c));
+    }
+  });
+}
+
+TEST_CASE("softmax cross-entropy in every storage type, for a warp and for a block per row") {
+  for_each_device_and_storage([]<typename T>(const Exec& exec, T) {
+    for (const auto& [n, classes] : std::vector<std::pair<int64_t, int64_t>>{
+             {9, 2}, {33, 31}, {5, 33}, {3, 256}, {11, 257}, {2, 1000}, {1, 1003}, {1, 3000}}) {
+      for (const int64_t shift : {0, 1}) {
+        for (const auto form : {kLogits, kClipped}) {
+          INFO("n ", n, ", classes ", classes, ", shift ", shift, ", clipped ", form == kClipped);
+          const Case c{n, classes, 4.0f, true, form, kMean, 0.0, shift};
+          expect_ok("softmax", check_storage<T>(kernels::softmax_cross_entropy<T>, exec, c));
+        }
+      }
+    }
+  });
+}
+
+TEST_CASE("a single class is certain") {
+  for_each_device([](const Exec& exec) {
+    const Guarded<float> logits(std::vector<float>{-3.0f, 50.0f});
+    const Guarded<int32_t> labels(2, 0);
+    Guarded<float> p(2, kNan), loss(2, kNan), dx(2, kNan);
+    kernels::softmax_cross_entropy(exec, {2, 1, logits.data(), labels.data(), nullptr, kLogits,
+                                          kMean, p.data(), loss.data(), dx.data()});
+    CHECK(p.copy() == std::vector<float>{1.0f, 1.0f});
+    CHECK(loss.copy() == std::vector<float>{0.0f, 0.0f});
+    CHECK(dx.copy() == std::vector<float>{0.0f, 0.0f});
+  });
+}
+
+TEST_CASE("softmax cross-entropy on CUDA: no bit depends on the schedule") {
+  for_each_cuda_device([](const Exec& exec) {
+    for (const int64_t classes : {3, 1000}) {
+      expect_ok("bits", always_same_bits(exec, [classes](const Exec& e) {
+                  const Input in = make_input({5, classes, 6.0f});
+                  const Guarded<float> logits(in.logits);
+                  const Guarded<int32_t> labels(in.labels);
+                  Guarded<float> dx(5 * classes);
+                  kernels::softmax_cross_entropy(
+                      e, {5, classes, logits.data(), labels.data(), nullptr, kLogits, kMean,
+                          nullptr, nullptr, dx.data()});
+                  return dx.copy();
+                }));
     }
   });
 }
@@ -166,11 +225,13 @@ struct Row {
   float loss = 0.0f;
 };
 Row run_row(const Exec& exec, std::vector<float> x, int32_t label, CrossEntropyForm form) {
-  Row row{std::vector<float>(x.size()), std::vector<float>(x.size())};
-  kernels::softmax_cross_entropy(
-      exec, {1, static_cast<int64_t>(x.size()), x.data(), &label, nullptr, form, kSum,
-             row.probabilities.data(), &row.loss, row.dlogits.data()});
-  return row;
+  const auto classes = static_cast<int64_t>(x.size());
+  const Guarded<float> logits(x);
+  const Guarded<int32_t> labels(1, label);
+  Guarded<float> p(classes), dx(classes), loss(1);
+  kernels::softmax_cross_entropy(exec, {1, classes, logits.data(), labels.data(), nullptr, form,
+                                        kSum, p.data(), loss.data(), dx.data()});
+  return {p.copy(), dx.copy(), loss[0]};
 }
 
 TEST_CASE("softmax cross-entropy: values computed by hand") {
@@ -239,10 +300,13 @@ TEST_CASE("softmax cross-entropy: finite differences in both forms") {
         return reduction == kMean ? total / 6.0 : total;
       };
       for_each_device([&](const Exec& exec) {
-        std::vector<float> dlogits(30);
+        const Guarded<float> logits(in.logits), weight(in.class_weight);
+        const Guarded<int32_t> labels(in.labels);
+        Guarded<float> gradient(30);
         kernels::softmax_cross_entropy(
-            exec, {n, classes, in.logits.data(), in.labels.data(), in.class_weight.data(), form,
-                   reduction, nullptr, nullptr, dlogits.data()});
+            exec, {n, classes, logits.data(), labels.data(), weight.data(), form, reduction,
+                   nullptr, nullptr, gradient.data()});
+        std::vector<float> dlogits = gradient.copy();
         GradientOptions options;
         options.tolerance = tolerance(OpClass::kFiniteDifference, classes, 1.0);
         expect_ok("gradient", check_gradient(f, widen(in.logits), dlogits, options));
@@ -258,13 +322,14 @@ TEST_CASE("the gradient may overwrite the logits; unwanted outputs may be missin
   for_each_device([](const Exec& exec) {
     const Case c{300, 5, 6.0f, true};
     const Input in = make_input(c);
-    std::vector<float> probabilities(1500), loss(300), dlogits(1500);
-    SoftmaxCrossEntropy args{
-        300,     5,     in.logits.data(),     in.labels.data(), in.class_weight.data(),
-        kLogits, kMean, probabilities.data(), loss.data(),      dlogits.data()};
+    const Guarded<float> logits(in.logits), weight(in.class_weight);
+    const Guarded<int32_t> labels(in.labels);
+    Guarded<float> probabilities(1500), loss(300), dlogits(1500);
+    SoftmaxCrossEntropy args{300,     5,     logits.data(),        labels.data(), weight.data(),
+                             kLogits, kMean, probabilities.data(), loss.data(),   dlogits.data()};
     kernels::softmax_cross_entropy(exec, args);
 
-    std::vector<float> in_place = in.logits, probabilities2(1500), loss2(300), dlogits2(1500);
+    Guarded<float> in_place(in.logits), probabilities2(1500), loss2(300), dlogits2(1500);
     SoftmaxCrossEntropy aliased = args;
     aliased.logits = aliased.dlogits = in_place.data();
     aliased.probabilities = probabilities2.data();
@@ -274,7 +339,7 @@ TEST_CASE("the gradient may overwrite the logits; unwanted outputs may be missin
     expect_ok("in place", compare_bits(probabilities2, probabilities));
     expect_ok("in place", compare_bits(loss2, loss));
 
-    std::fill(loss2.begin(), loss2.end(), kNan);
+    std::fill_n(loss2.data(), 300, kNan);
     SoftmaxCrossEntropy only = args;
     only.probabilities = nullptr, only.dlogits = nullptr, only.loss = loss2.data();
     kernels::softmax_cross_entropy(exec, only);
@@ -283,12 +348,12 @@ TEST_CASE("the gradient may overwrite the logits; unwanted outputs may be missin
     kernels::softmax_cross_entropy(exec, only);
     expect_ok("only the gradient", compare_bits(dlogits2, dlogits));
     only.dlogits = nullptr, only.labels = nullptr, only.class_weight = nullptr;
-    std::fill(probabilities2.begin(), probabilities2.end(), kNan);
+    std::fill_n(probabilities2.data(), 1500, kNan);
     only.probabilities = probabilities2.data();
     kernels::softmax_cross_entropy(exec, only);
     // Without a label the sum has one order of terms more than with it: last bits may differ.
-    expect_ok("only probabilities",
-              compare(probabilities2, probabilities, tolerance(OpClass::kElementwise, 1, 0.0)));
+    expect_ok("only probabilities", compare(probabilities2.copy(), probabilities.copy(),
+                                            tolerance(OpClass::kElementwise, 1, 0.0)));
   });
 }
 
@@ -314,8 +379,36 @@ TEST_CASE("softmax cross-entropy does not depend on the number of threads") {
   }
 }
 
-TEST_CASE("a label outside the classes and a loss without labels are refused; empty is nothing") {
-  for_each_device([](const Exec& exec) {
+// Classes for a warp and for a block per row.
+TEST_CASE("CUDA answers a label outside the classes with NaN in its row, and in no other") {
+  for_each_cuda_device([](const Exec& exec) {
+    for (const auto form : {kLogits, kClipped}) {
+      for (const int64_t classes : {3, 300}) {
+        for (const int32_t bad : {-1, static_cast<int32_t>(classes), 1000000, -1000000}) {
+          const Guarded<float> logits(uniform(2 * classes, 5)), weight(classes, 1.0f);
+          const Guarded<int32_t> labels(std::vector<int32_t>{bad, 1});
+          Guarded<float> p(2 * classes), loss(2), dx(2 * classes);
+          kernels::softmax_cross_entropy(
+              exec, {2, classes, logits.data(), labels.data(), weight.data(), form, kMean, p.data(),
+                     loss.data(), dx.data()});
+          CHECK(std::isnan(loss[0]));
+          CHECK(std::isfinite(loss[1]));
+          for (int64_t j = 0; j < classes; ++j) {
+            CHECK(std::isfinite(p[j]));  // probabilities need no label
+            CHECK(std::isnan(dx[j]));
+            CHECK(std::isfinite(dx[classes + j]));
+          }
+          CHECK(p.intact());
+          CHECK(loss.intact());
+          CHECK(dx.intact());
+        }
+      }
+    }
+  });
+}
+
+TEST_CASE("a label outside the classes is refused on the host") {
+  for_each_host_device([](const Exec& exec) {
     const std::vector<float> logits(6, 0.0f);
     std::vector<float> loss(2, 7.0f);
     for (const int32_t bad : {-1, 3, 1000000}) {
@@ -331,6 +424,13 @@ TEST_CASE("a label outside the classes and a loss without labels are refused; em
       CHECK(internal);
       CHECK(loss == std::vector<float>{7.0f, 7.0f});
     }
+  });
+}
+
+TEST_CASE("a loss without labels is refused; empty is nothing") {
+  for_each_device([](const Exec& exec) {
+    const Guarded<float> logits(6, 0.0f);
+    Guarded<float> loss(2, 7.0f);
     SoftmaxCrossEntropy args{2, 3, logits.data(), nullptr};
     args.loss = loss.data();
     CHECK_THROWS_AS(kernels::softmax_cross_entropy(exec, args), Error);
@@ -342,10 +442,10 @@ TEST_CASE("a NaN logit makes its own row NaN, in both forms, and no other row") 
   for_each_device([](const Exec& exec) {
     for (const auto form : {kLogits, kClipped}) {
       for (size_t at = 0; at < 3; ++at) {
-        std::vector<float> logits{1.0f, 2.0f, 3.0f, 1.0f, 2.0f, 3.0f};
-        logits[at] = kNan;
-        const std::vector<int32_t> labels{1, 1};
-        std::vector<float> p(6), loss(2), dx(6);
+        Guarded<float> logits(std::vector<float>{1.0f, 2.0f, 3.0f, 1.0f, 2.0f, 3.0f});
+        logits[static_cast<int64_t>(at)] = kNan;
+        const Guarded<int32_t> labels(2, 1);
+        Guarded<float> p(6), loss(2), dx(6);
         kernels::softmax_cross_entropy(exec, {2, 3, logits.data(), labels.data(), nullptr, form,
                                               kSum, p.data(), loss.data(), dx.data()});
         CHECK(std::isnan(loss[0]));

@@ -11,6 +11,8 @@
 #include <string>
 #include <type_traits>
 
+#include "kernels/storage.h"
+
 namespace verace::test {
 
 // An element passes when |got - want| <= absolute + relative * |want|. `reason` says why this much
@@ -48,6 +50,13 @@ struct Verdict {
 };
 
 namespace detail {
+
+// Any element as a number, for messages.
+template <typename T>
+double number(const T& value) {
+  if constexpr (std::is_arithmetic_v<T>) return static_cast<double>(value);
+  if constexpr (!std::is_arithmetic_v<T>) return static_cast<double>(kernels::to_float(value));
+}
 
 inline Comparison failed(const std::string& message) {
   return {false, message, std::numeric_limits<double>::infinity()};
@@ -150,7 +159,7 @@ Comparison compare_bits(std::span<const T> got, std::span<const T> want) {
   }
   if (failures == 0) return {true, "all bits equal", 0.0};
   text << failures << " of " << want.size() << " differ in bits; first at " << first << ": got "
-       << static_cast<double>(got[first]) << ", want " << static_cast<double>(want[first]);
+       << detail::number(got[first]) << ", want " << detail::number(want[first]);
   return detail::failed(text.str());
 }
 

@@ -10,37 +10,130 @@
 #include <vector>
 
 #include "kernels/exec.h"
+#include "kernels/storage.h"
+#include "tests/support/compare.h"
+#include "tests/support/device_memory.h"
+
+#if VERACE_EMULATED
+#include "kernels/simt/emulator/options.h"
+#endif
 
 namespace verace::test {
 
-// The devices that tests run on: the CPU with one and with two threads, and the reference.
+// The devices that tests run on: the CPU with one and with two threads, the reference, and CUDA
+// where it can run. VERACE_TEST_DEVICES=cuda leaves out the others (scripts/mutate_kernels.py).
 inline std::vector<kernels::Exec> devices() {
-  return {{kernels::DeviceKind::kCpu, 1},
-          {kernels::DeviceKind::kCpu, 2},
-          {kernels::DeviceKind::kReference, 1}};
+  std::vector<kernels::Exec> all;
+  const char* wanted = std::getenv("VERACE_TEST_DEVICES");
+  if (wanted == nullptr || std::string(wanted) != "cuda") {
+    all = {{kernels::DeviceKind::kCpu, 1},
+           {kernels::DeviceKind::kCpu, 2},
+           {kernels::DeviceKind::kReference, 1}};
+  }
+  if (cuda_is_present()) all.push_back({kernels::DeviceKind::kCuda, 1});
+  return all;
 }
 
 // Prints once per process that the CUDA cases did not run; VERACE_REQUIRE_CUDA=1 makes that a
 // failure.
 inline void note_skipped_devices() {
   static bool told = false;
-  if (told || kernels::have_cuda) return;
+  if (told || cuda_is_present()) return;
   told = true;
-  std::printf("SKIPPED cuda: this build has no CUDA operations\n");
+  const std::string reason =
+      kernels::have_cuda ? "no CUDA device was found" : "this build has no CUDA operations";
+  std::printf("SKIPPED cuda: %s\n", reason.c_str());
   const char* required = std::getenv("VERACE_REQUIRE_CUDA");
   const bool cuda_missing = required != nullptr && std::string(required) == "1";
-  CHECK_FALSE_MESSAGE(cuda_missing, "VERACE_REQUIRE_CUDA=1, but this build has no CUDA operations");
+  CHECK_FALSE_MESSAGE(cuda_missing, "VERACE_REQUIRE_CUDA=1, but ", reason);
 }
 
-// Calls body(exec) for each device; a failing check inside names the device.
+// Calls body() under each of the emulator's five schedules, which must make no difference, or under
+// the one that VERACE_SIMT_SCHEDULE names; once on all other devices.
 template <typename Body>
-void for_each_device(Body&& body) {
+void for_each_schedule([[maybe_unused]] const kernels::Exec& exec, Body&& body) {
+#if VERACE_EMULATED
+  if (exec.device == kernels::DeviceKind::kCuda && std::getenv("VERACE_SIMT_SCHEDULE") == nullptr) {
+    namespace emulator = simt::emulator;
+    const emulator::Schedule before = emulator::current_schedule();
+    for (const emulator::Schedule& schedule : emulator::schedules()) {
+      INFO("schedule ", std::string(schedule.name));
+      emulator::use_schedule(schedule);
+      body();
+      wait_for_device();
+    }
+    emulator::use_schedule(before);
+    return;
+  }
+#endif
+  body();
+  wait_for_device();
+}
+
+// Calls body(exec) for each of `all` under each schedule; a failing check inside names both.
+template <typename Body>
+void for_each_device_of(const std::vector<kernels::Exec>& all, Body&& body) {
   note_skipped_devices();
-  for (const kernels::Exec& device : devices()) {
+  for (const kernels::Exec& device : all) {
     const kernels::Exec exec = kernels::make_exec(device.device, device.threads);
     INFO("device ", std::string(kernels::to_string(exec.device)), ", threads ", exec.threads);
-    body(exec);
+    for_each_schedule(exec, [&] { body(exec); });
   }
+}
+
+// Calls body(exec) for each device.
+template <typename Body>
+void for_each_device(Body&& body) {
+  for_each_device_of(devices(), body);
+}
+
+// Where a test lets the rest of its work run, for which CUDA has no implementation: on the CPU.
+// Guarded memory serves both.
+inline kernels::Exec on_host(const kernels::Exec& exec) {
+  return exec.device == kernels::DeviceKind::kCuda ? kernels::Exec{} : exec;
+}
+
+// Calls body(exec) for the CPU and the reference: for operations that have no CUDA implementation.
+template <typename Body>
+void for_each_host_device(Body&& body) {
+  std::vector<kernels::Exec> all = devices();
+  std::erase_if(
+      all, [](const kernels::Exec& exec) { return exec.device == kernels::DeviceKind::kCuda; });
+  for_each_device_of(all, body);
+}
+
+// Calls body(exec, T{}) for each device and each storage type T that it has: fp32 everywhere, fp16
+// and bf16 on CUDA.
+template <typename Body>
+void for_each_device_and_storage(Body&& body) {
+  for_each_device([&](const kernels::Exec& exec) {
+    body(exec, float{});
+    if constexpr (kernels::have_cuda) {
+      if (exec.device != kernels::DeviceKind::kCuda) return;
+      body(exec, kernels::Half{});
+      body(exec, kernels::BFloat16{});
+    }
+  });
+}
+
+// Calls body(exec) for CUDA where it can run: for 16-bit storage, which only CUDA has.
+template <typename Body>
+void for_each_cuda_device(Body&& body) {
+  std::vector<kernels::Exec> all;
+  if (cuda_is_present()) all.push_back({kernels::DeviceKind::kCuda, 1});
+  for_each_device_of(all, body);
+}
+
+// produce(exec), a container of numbers, must hold the same bits whatever the schedule, and in
+// every run.
+template <typename Produce>
+Comparison always_same_bits(const kernels::Exec& exec, const Produce& produce) {
+  const auto want = produce(exec);
+  Comparison result = compare_bits(produce(exec), want);
+  for_each_schedule(exec, [&] {
+    if (result) result = compare_bits(produce(exec), want);
+  });
+  return result;
 }
 
 }  // namespace verace::test

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstdint>
 
+#include "kernels/storage.h"
 #include "tests/support/compare.h"
 
 namespace verace::test {
@@ -65,6 +66,22 @@ inline Tolerance tolerance(OpClass op, int64_t accumulation_length, double magni
               "forward and backward through every layer; ReLU masks near zero may flip"};
   }
   return {0.0, 0.0, "unknown class: nothing is allowed"};
+}
+
+// What `arithmetic` becomes when the result is rounded to the storage type T in the end: half a
+// unit in its last place more, and half of its smallest number where it falls below the normal
+// ones. Inputs count as exact: oracles start from the rounded ones.
+template <class T>
+Tolerance stored_as(const Tolerance& arithmetic) {
+  if constexpr (std::is_same_v<T, kernels::Half>) {
+    return {arithmetic.absolute + 0x1p-25, arithmetic.relative + 0x1p-11,
+            arithmetic.reason + "; rounded to fp16"};
+  }
+  if constexpr (std::is_same_v<T, kernels::BFloat16>) {
+    return {arithmetic.absolute, arithmetic.relative + 0x1p-8,
+            arithmetic.reason + "; rounded to bf16"};
+  }
+  return arithmetic;
 }
 
 }  // namespace verace::test

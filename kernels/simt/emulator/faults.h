@@ -1,0 +1,26 @@
+// The fault injector of the runtime stand-in: lets runtime calls fail on purpose.
+#pragma once
+
+#include <driver_types.h>
+
+#include <cstdint>
+#include <string>
+
+namespace verace::simt::emulator {
+
+// From now on every n-th runtime call (launches included) fails; 0: none. Counting starts anew.
+// Calls that release something do so and then report the error. VERACE_SIMT_FAIL_EVERY=N in the
+// environment sets it from the start.
+void fail_every(uint64_t n);
+
+struct Faults {
+  uint64_t calls;     // since fail_every()
+  uint64_t injected;  // of which failed on purpose
+  std::string last;   // name of the last call that did
+};
+const Faults& faults();
+
+// Counts a call; returns the error that it has to report, cudaSuccess if it may go on.
+cudaError_t injected_fault(const char* call, cudaError_t error = cudaErrorUnknown);
+
+}  // namespace verace::simt::emulator

@@ -1,0 +1,62 @@
+// Which implementation of an operation runs, and what is refused instead of falling back.
+#include "kernels/exec.h"
+
+#include <doctest/doctest.h>
+
+#include <string>
+
+#include "kernels/activation.h"
+#include "kernels/gemm.h"
+#include "tests/support/devices.h"
+#include "tests/support/guarded.h"
+
+namespace verace::kernels {
+namespace {
+
+using test::Guarded;
+
+TEST_CASE("devices have names") {
+  CHECK(std::string(to_string(DeviceKind::kCpu)) == "cpu");
+  CHECK(std::string(to_string(DeviceKind::kReference)) == "reference");
+  CHECK(std::string(to_string(DeviceKind::kCuda)) ==
+        (cuda_is_emulated ? "cuda (emulated)" : "cuda"));
+  CHECK((have_cuda || !cuda_is_emulated));
+}
+
+TEST_CASE("make_exec: all processors unless told otherwise") {
+  CHECK(make_exec(DeviceKind::kCpu).threads >= 1);
+  CHECK(make_exec(DeviceKind::kReference, 3).threads == 3);
+  CHECK(make_exec(DeviceKind::kReference, 3).device == DeviceKind::kReference);
+  CHECK(make_exec(DeviceKind::kCpu, 2).stream == nullptr);
+  CHECK_THROWS_AS(make_exec(DeviceKind::kCpu, -1), Error);
+}
+
+TEST_CASE("dispatch calls the implementation of the device and no other") {
+  static std::string called;
+  struct Args {};
+  const auto run = [](DeviceKind device) {
+    called.clear();
+    const auto cpu = +[](const Exec&, const Args&) { called += "cpu"; };
+    const auto reference = +[](const Exec&, const Args&) { called += "reference"; };
+    dispatch(Exec{device}, Args{}, cpu, reference, [](auto&...) { called += "cuda"; });
+    return called;
+  };
+  CHECK(run(DeviceKind::kCpu) == "cpu");
+  CHECK(run(DeviceKind::kReference) == "reference");
+  if constexpr (have_cuda) CHECK(run(DeviceKind::kCuda) == "cuda");
+  if constexpr (!have_cuda) CHECK_THROWS_AS(run(DeviceKind::kCuda), Error);
+}
+
+TEST_CASE("no silent fall-back: 16-bit storage on the host, operations that CUDA lacks") {
+  Guarded<Half> x(4);
+  test::for_each_host_device([&](const Exec& exec) {
+    CHECK_THROWS_AS(leaky_relu_forward<Half>(exec, {4, x.data(), 0.0f, x.data()}), Error);
+  });
+  Guarded<float> a(1, 2.0f), c(1);
+  CHECK_THROWS_AS(
+      gemm(Exec{DeviceKind::kCuda}, {1, 1, 1, false, false, a.data(), a.data(), nullptr, c.data()}),
+      Error);
+}
+
+}  // namespace
+}  // namespace verace::kernels

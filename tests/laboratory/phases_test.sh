@@ -1,0 +1,58 @@
+#!/usr/bin/env bash
+# `./run gpu` without a GPU, and a rehearsal of its phases with the laboratory that is built here.
+#
+#   phases_test.sh REPOSITORY LABORATORY FOLDER
+set -uo pipefail
+
+repository=$1 laboratory=$2 folder=$3
+failures=0
+rm -rf "$folder" && mkdir -p "$folder/tests" || exit 1
+
+# expect WHAT RC PATTERN COMMAND...
+expect() {
+  local what=$1 wanted=$2 pattern=$3 rc
+  shift 3
+  "$@" >"$folder/out" 2>&1
+  rc=$?
+  if ((rc != wanted)) || ! grep -qE "$pattern" "$folder/out"; then
+    echo "FAILED $what: exit code $rc, wanted $wanted and a line like '$pattern'; it printed"
+    tail -n 15 "$folder/out"
+    failures=$((failures + 1))
+  fi
+}
+
+run=$repository/run phases=$repository/scripts/gpu_phases.sh
+expect "no GPU" 3 '^run: no GPU: ' env CUDA_VISIBLE_DEVICES= "$run" gpu --phase check
+[ "$(wc -l <"$folder/out")" = 1 ] || { echo "FAILED: more than one line" && failures=1; }
+expect "a later phase" 2 "'plans' belongs to a later version" "$run" gpu --phase plans
+expect "no phase" 2 'Usage: ./run gpu' "$run" gpu
+expect "no laboratory" 2 'is missing' "$phases" check --laboratory /nowhere
+
+CUDA_VISIBLE_DEVICES='' "$laboratory" device >"$folder/device"
+case $? in
+  3) # a real build and no device
+    expect "the program finds no device" 3 '^gpu: no CUDA device: ' \
+      env CUDA_VISIBLE_DEVICES= "$phases" check --laboratory "$laboratory" --results "$folder/none"
+    ;;
+  0) # the emulated device: both phases, with three tests that pass, fail and hang
+    printf '#!/bin/sh\necho "[doctest] test cases: 2 | 2 passed | 0 failed"\n' >"$folder/tests/kernels_good_test"
+    printf '#!/bin/sh\necho "x.cc:1: ERROR: CHECK( a \\"b\\" )"; exit 1\n' >"$folder/tests/kernels_bad_test"
+    printf '#!/bin/sh\nexit 124\n' >"$folder/tests/kernels_hanging_test"
+    chmod +x "$folder"/tests/*
+    expect "check" 1 'steps, 1 failed, 1 unfinished' "$phases" check --tests "$folder/tests" \
+      --laboratory "$laboratory" --emulated "$laboratory" --results "$folder/check" --commit here
+    for pattern in '"kernels_good_test", "result": "ok"' '"kernels_bad_test", "result": "FAILED"' \
+      '"kernels_hanging_test", "result": "unfinished"' '"device against emulated", "result": "ok"' \
+      '"kernels at shapes with tails", "result": "ok"' '"result": "failed"' '"commit": "here"'; do
+      grep -qF "$pattern" "$folder/check/check.json" ||
+        { echo "FAILED check.json lacks $pattern" && failures=$((failures + 1)); }
+    done
+    if command -v python3 >/dev/null; then
+      expect "valid JSON" 0 '' python3 -m json.tool "$folder/check/check.json"
+    fi
+    ;;
+  *) echo "FAILED: $(cat "$folder/device")" && failures=$((failures + 1)) ;;
+esac
+
+((failures == 0)) && echo "phases: all as expected"
+exit $((failures > 0))

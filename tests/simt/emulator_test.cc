@@ -1,0 +1,163 @@
+// The emulator: schedules, the device API, what is left after an error, the log of kernels.
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <numeric>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "kernels/check.h"
+#include "kernels/simt/emulator/kernel_log.h"
+#include "kernels/simt/emulator/options.h"
+#include "tests/simt/device_buffer.h"
+#include "tests/simt/emulator_kernels.h"
+
+namespace verace::test {
+namespace emulator = simt::emulator;
+namespace {
+
+// Calls body(schedule) with each schedule in force; the first is in force afterwards.
+template <class Body>
+void for_each_schedule(Body&& body) {
+  for (const auto& schedule : emulator::schedules()) {
+    emulator::use_schedule(schedule);
+    INFO("schedule ", std::string(schedule.name));
+    body(schedule);
+  }
+  emulator::use_schedule(emulator::schedules()[0]);
+}
+
+std::vector<unsigned> order_of(unsigned blocks, unsigned threads) {
+  const DeviceBuffer<unsigned> tickets(std::vector<unsigned>{0}), order(blocks * threads);
+  emulator::options().os_threads = 1;
+  run_order(tickets.data(), order.data(), blocks, threads);
+  emulator::options().os_threads = 0;
+  return order.copy();
+}
+
+TEST_CASE("a correct kernel gives the same bits under every schedule") {
+  std::vector<float> x(1000);
+  for (size_t i = 0; i < x.size(); ++i) x[i] = 0.1f * static_cast<float>(i % 37);
+  std::set<float> sums;
+  for_each_schedule([&](const auto&) {
+    const DeviceBuffer<float> from(x), to(1);
+    block_sum(from.data(), to.data(), 1000);
+    sums.insert(to.copy()[0]);
+  });
+  CHECK(sums.size() == 1);
+  CHECK(*sums.begin() == doctest::Approx(std::accumulate(x.begin(), x.end(), 0.0)));
+}
+
+TEST_CASE("the five schedules are five orders") {
+  std::set<std::vector<unsigned>> orders;
+  for_each_schedule([&](const auto&) {
+    const auto order = order_of(4, 96);
+    std::vector<unsigned> sorted = order;
+    std::sort(sorted.begin(), sorted.end());
+    for (unsigned i = 0; i < sorted.size(); ++i) REQUIRE(sorted[i] == i);  // each thread once
+    orders.insert(order);
+  });
+  CHECK(orders.size() == 5);
+}
+
+TEST_CASE("forward and reverse are what they say") {
+  const unsigned n = 4 * 96;
+  std::vector<unsigned> up(n);
+  std::iota(up.begin(), up.end(), 0u);
+  CHECK(order_of(4, 96) == up);
+  emulator::use_schedule(emulator::schedules()[1]);
+  const std::vector<unsigned> down(up.rbegin(), up.rend());
+  CHECK(order_of(4, 96) == down);
+  emulator::use_schedule(emulator::schedules()[0]);
+}
+
+TEST_CASE("a warp runs as far as it goes before the next, except under scatter") {
+  for_each_schedule([&](const emulator::Schedule& schedule) {
+    const DeviceBuffer<unsigned> tickets(std::vector<unsigned>{0}), order(128);
+    run_order_after_shuffle(tickets.data(), order.data(), 128);
+    const std::vector<unsigned> got = order.copy();
+    bool greedy = true;
+    for (size_t warp = 0; warp < 4; ++warp) {
+      const auto first = got.begin() + static_cast<std::ptrdiff_t>(32 * warp);
+      const auto [low, high] = std::minmax_element(first, first + 32);
+      greedy = greedy && *high - *low == 31;
+    }
+    CHECK(greedy == (schedule.order != emulator::Order::kScatter));
+  });
+}
+
+TEST_CASE("the device API computes what CUDA's guide says") {
+  for_each_schedule([](const auto&) {
+    const DeviceBuffer<float> results(std::vector<float>(32 * kApiResults * 2, 0.0f));
+    const int count = device_api(results.data());
+    REQUIRE(count > 40);
+    REQUIRE(count <= static_cast<int>(kApiResults));
+    const std::vector<float> all = results.copy();
+    for (size_t lane = 0; lane < 32; ++lane) {
+      for (size_t i = 0; i < static_cast<size_t>(count); ++i) {
+        const float* pair = all.data() + (lane * kApiResults + i) * 2;
+        INFO("lane ", lane, ", result ", i);
+        CHECK(pair[0] == pair[1]);
+      }
+    }
+  });
+}
+
+TEST_CASE("after a kernel was stopped the device goes on") {
+  const DeviceBuffer<float> x(std::vector<float>(64, 1.0f)), sum(1);
+  for (int round = 0; round < 3; ++round) {
+    CHECK_THROWS_AS(stop(x.data()), const Error&);
+    block_sum(x.data(), sum.data(), 64);
+    CHECK(sum.copy()[0] == 64.0f);
+  }
+  CHECK(cudaGetLastError() == cudaSuccess);
+}
+
+TEST_CASE("a stopped kernel's error names launch, block, thread and both barriers") {
+  const DeviceBuffer<float> x(std::vector<float>(64, 1.0f));
+  std::string message;
+  try {
+    stop(x.data());
+  } catch (const Error& error) {
+    message = error.what();
+  }
+  INFO(message);
+  CHECK(message.find("emulator_kernels.cu:") != std::string::npos);
+  CHECK(message.find("block (0,0,0): thread (32,0,0): divergent barrier") != std::string::npos);
+  CHECK(message.find("thread 0 at") != std::string::npos);
+}
+
+TEST_CASE("a kernel without barriers costs two switches per block") {
+  const emulator::Counters before = emulator::counters();
+  order_of(10, 256);
+  const emulator::Counters& after = emulator::counters();
+  CHECK(after.launches - before.launches == 1);
+  CHECK(after.blocks - before.blocks == 10);
+  CHECK(after.threads - before.threads == 2560);
+  CHECK(after.switches - before.switches == 20);
+}
+
+TEST_CASE("the log names each kernel with build and schedule") {
+  const std::string file = std::string(VERACE_PLANTED) + ".log";
+  std::remove(file.c_str());
+  const std::string command = "VERACE_SIMT_LOG='" + file + "' '" + VERACE_PLANTED +
+                              "' 'ok: barriers in a tree sum' > /dev/null";
+  REQUIRE(std::system(command.c_str()) == 0);
+  std::ifstream in(file);
+  std::vector<std::string> lines;
+  for (std::string line; std::getline(in, line);) lines.push_back(line);
+  REQUIRE(lines.size() == 5);
+  const std::string name = "void verace::test::tree_sum_kernel<true>(float const*, float*)";
+  for (size_t i = 0; i < 5; ++i) {
+    const std::string schedule = emulator::schedules()[i].name;
+    CHECK(lines[i] == std::string(emulator::build_kind()) + "\t" + schedule + "\t" + name);
+  }
+  std::remove(file.c_str());
+}
+
+}  // namespace
+}  // namespace verace::test

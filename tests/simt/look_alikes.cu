@@ -1,0 +1,115 @@
+// Correct kernels that look like the planted bugs: no detector may say a word.
+#include "tests/simt/planted_kernels.h"
+
+namespace verace::test {
+namespace {
+
+__global__ void narrow_neighbours_kernel(const float* x, __nv_bfloat16* y) {
+  y[threadIdx.x] = __float2bfloat16_rn(x[threadIdx.x]);
+}
+
+__global__ void half_warp_kernel(const float* x, float* y) {
+  float value = x[threadIdx.x];
+  if (threadIdx.x % 32 < 16) value = __shfl_xor_sync(0xffffu, value, 8);
+  y[threadIdx.x] = value;
+}
+
+// Whole warps without a row return; nobody waits for them.
+__global__ void warp_returns_kernel(const float* x, float* y, int rows) {
+  const int row = static_cast<int>(threadIdx.x / 32);
+  if (row >= rows) return;
+  float value = x[threadIdx.x];
+  for (int offset = 16; offset > 0; offset /= 2) {
+    value = fmaxf(value, __shfl_xor_sync(kAllLanes, value, offset));
+  }
+  y[threadIdx.x] = value;
+}
+
+__global__ void count_kernel(const float* x, int* counter, float* y) {
+  if (x[threadIdx.x] > 0.0f) atomicAdd(counter, 1);
+  y[threadIdx.x] = x[threadIdx.x];
+}
+
+__global__ void table_kernel(const float* x, float* y) {
+  constexpr float kTable[4] = {1.0f, 2.0f, 3.0f, 4.0f};
+  float local[4];
+  for (unsigned i = 0; i < 4; ++i) local[i] = x[threadIdx.x] * kTable[(threadIdx.x + i) % 4];
+  y[threadIdx.x] = local[threadIdx.x % 4];
+}
+
+constexpr PlantedCase kCases[] = {
+    {"ok: barrier between write and read", [] { return run_reverse(reverse_kernel<true>); }},
+    {"ok: barrier between read and next write",
+     [] { return run_deviation(deviation_kernel<true>); }},
+    {"ok: barriers in a tree sum", [] { return run_tree_sum(tree_sum_kernel<true>); }},
+    {"ok: __syncwarp", [] { return run_swap(swap_neighbours_kernel<InStep::kSyncwarp>); }},
+    {"ok: last block with a fence", [] { return run_last_block(last_block_kernel<true>); }},
+    {"ok: float4 with a tail", [] { return run_copy_fours(copy_fours_kernel<true>); }},
+    {"ok: neighbouring halves of a word by two threads",
+     [] {
+       const std::vector<float> x = numbers(256);
+       const DeviceBuffer<float> from(x);
+       const DeviceBuffer<__nv_bfloat16> to(256);
+       simt::launch(narrow_neighbours_kernel, {1, 256}, from.data(), to.data());
+       std::vector<float> got, want;
+       for (const __nv_bfloat16 v : to.copy()) got.push_back(__bfloat162float(v));
+       for (const float v : x) want.push_back(__bfloat162float(__float2bfloat16_rn(v)));
+       return Outcome{got, want};
+     }},
+    {"ok: shuffle of half a warp, with its mask",
+     [] {
+       const std::vector<float> x = numbers(64);
+       std::vector<float> want = x;
+       for (size_t i = 0; i < 64; ++i) want[i] = i % 32 < 16 ? x[i ^ 8] : x[i];
+       const DeviceBuffer<float> from(x), to(64);
+       simt::launch(half_warp_kernel, {1, 64}, from.data(), to.data());
+       return Outcome{to.copy(), want};
+     }},
+    {"ok: whole warps return early",
+     [] {
+       const std::vector<float> x = numbers(128);
+       const DeviceBuffer<float> from(x), to(x);
+       simt::launch(warp_returns_kernel, {1, 128}, from.data(), to.data(), 3);
+       std::vector<float> want = x;
+       for (size_t row = 0; row < 3; ++row) {
+         const auto first = x.begin() + static_cast<std::ptrdiff_t>(row * 32);
+         const float most = *std::max_element(first, first + 32);
+         std::fill_n(want.begin() + static_cast<std::ptrdiff_t>(row * 32), 32, most);
+       }
+       return Outcome{to.copy(), want};
+     }},
+    {"ok: atomic counter",
+     [] {
+       const std::vector<float> x = numbers(64);
+       const DeviceBuffer<float> from(x), to(64);
+       const DeviceBuffer<int> counter(std::vector<int>{0});
+       simt::launch(count_kernel, {1, 64}, from.data(), counter.data(), to.data());
+       std::vector<float> got = to.copy(), want = x;
+       got.push_back(static_cast<float>(counter.copy()[0]));
+       want.push_back(64.0f);
+       return Outcome{got, want};
+     }},
+    {"ok: constant table and local array",
+     [] {
+       const std::vector<float> x = numbers(64);
+       const DeviceBuffer<float> from(x), to(64);
+       simt::launch(table_kernel, {1, 64}, from.data(), to.data());
+       std::vector<float> want(64);
+       for (size_t i = 0; i < 64; ++i) want[i] = x[i] * static_cast<float>(2 * i % 4 + 1);
+       return Outcome{to.copy(), want};
+     }},
+    {"ok: dynamic shared memory, 64 KiB, allowed",
+     [] {
+       const std::vector<float> x = numbers(256);
+       const DeviceBuffer<float> from(x), to(256);
+       simt::allow_dynamic_shared(reverse_dynamic_kernel, 65536);
+       simt::launch(reverse_dynamic_kernel, {1, 256, 65536}, from.data(), to.data());
+       return Outcome{to.copy(), reversed(x)};
+     }},
+};
+
+}  // namespace
+
+std::span<const PlantedCase> look_alikes() { return kCases; }
+
+}  // namespace verace::test
