@@ -197,7 +197,7 @@ class Generator:
             end = matching(self.code, match.end() - 1)
             if end > 0:
                 self.add("condition", match.end(), end, f"!({self.text[match.end():end]})")
-        for match in re.finditer(r"([\w\])]+(?: [<>=!]=? [\w\[\].()]+)?) \? ", self.code):
+        for match in re.finditer(r"([\w\])]+(?: (?:[<>]=?|[=!]=) [\w\[\].()]+)?) \? ", self.code):
             self.add("condition", match.start(1), match.end(1), f"!({match[1]})")
 
     def arguments(self):
@@ -218,7 +218,7 @@ class Generator:
                 self.add("arguments swapped", a, d, swapped)
 
     def launches(self):
-        """Grids and blocks of launches: halved, one more, turned."""
+        """Grids and blocks of launches: halved, turned. (Larger grids are harmless where guards work.)"""
         for match in re.finditer(r",\s0,\s+exec\.stream\}", self.code):
             start = self.opening_brace(match.start())
             if start < 0:
@@ -228,8 +228,6 @@ class Generator:
                 text = self.text[a:b]
                 self.add(f"{what} halved", a, b, f"simt_halved({text})")
                 self.add(f"{what} turned", a, b, f"simt_turned({text})")
-                if what == "grid":
-                    self.add("grid plus one", a, b, f"simt_one_more({text})")
 
     def opening_brace(self, position):
         depth = 0
@@ -250,7 +248,6 @@ PRELUDE = """\
   return d.y > 1 ? dim3(d.x, d.y / 2, d.z) : dim3(d.x > 1 ? d.x / 2 : 1, d.y, d.z);
 }
 [[maybe_unused]] static dim3 simt_turned(dim3 d) { return {d.y, d.x, d.z}; }
-[[maybe_unused]] static dim3 simt_one_more(dim3 d) { return {d.x + 1, d.y, d.z}; }
 """
 
 
@@ -304,7 +301,7 @@ SELF_TEST = {
     "template void add(const Exec&, const AddOf<float>&);\n": set(),
     "  VERACE_CHECK(a.count >= 0);\n": set(),
     "  simt::launch(k, {blocks, kThreads, 0, exec.stream}, n);\n":
-        {"simt_halved(blocks)", "simt_turned(blocks)", "simt_one_more(blocks)", "simt_halved(kThreads)",
+        {"simt_halved(blocks)", "simt_turned(blocks)", "simt_halved(kThreads)",
          "simt_turned(kThreads)", "{blocks, kThreads, 0, exec.stream}, k", "1", ";"},
 }
 
