@@ -114,7 +114,7 @@ step() {
 
 run_test() { # PROGRAM: leaves its log and "RC SECONDS"
   local log=$results/logs/${1##*/} start=$SECONDS
-  VERACE_REQUIRE_CUDA=1 OMP_WAIT_POLICY=passive OMP_NUM_THREADS=2 \
+  VERACE_REQUIRE_CUDA=1 VERACE_TEST_DEVICES=cuda OMP_WAIT_POLICY=passive OMP_NUM_THREADS=2 \
     timeout -k 5 "$(left 180)" "$1" >"$log.log" 2>&1
   echo "$? $((SECONDS - start))" >"$log.rc"
 }
