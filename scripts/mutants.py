@@ -24,8 +24,8 @@ import cpp_scan  # noqa: E402
 
 ROOT = Path(__file__).resolve().parent.parent
 WANTED = 380  # in all; a tenth does not compile
-# [start, end) of the file's text becomes `new`.
-Mutant = namedtuple("Mutant", "id file line operator start end old new")
+# [start, end) of the file's text becomes `new`. same: nothing changes, it is never chosen.
+Mutant = namedtuple("Mutant", "id file line operator start end old new same")
 
 BINARY = {"<": ["<="], "<=": ["<"], ">": [">="], ">=": [">"], "==": ["!="], "!=": ["=="],
           "&&": ["||"], "||": ["&&"], "+": ["-"], "-": ["+"], "*": ["+"], "/": ["*"], "%": ["/"],
@@ -113,15 +113,15 @@ class Generator:
         code = re.sub(r"\bVERACE_CHECK\([^;]*;", blank, code)
         return re.sub(r"__launch_bounds__\([^)]*\)", blank, code)
 
-    def add(self, operator, start, end, new):
+    def add(self, operator, start, end, new, same=False):
         old = self.text[start:end]
         if new == old:
             return
         line = self.text.count("\n", 0, start) + 1
         key = f"{self.name}|{operator}|{self.line_at(start)}|{self.column(start)}|{old}|{new}"
-        same = sum(1 for m in self.found if m.id.startswith(hashlib.sha1(key.encode()).hexdigest()[:8]))
-        identity = hashlib.sha1(key.encode()).hexdigest()[:8] + (f".{same}" if same else "")
-        self.found.append(Mutant(identity, self.name, line, operator, start, end, old, new))
+        twins = sum(1 for m in self.found if m.id.startswith(hashlib.sha1(key.encode()).hexdigest()[:8]))
+        identity = hashlib.sha1(key.encode()).hexdigest()[:8] + (f".{twins}" if twins else "")
+        self.found.append(Mutant(identity, self.name, line, operator, start, end, old, new, same))
 
     def line_at(self, offset):
         begin = self.text.rfind("\n", 0, offset) + 1
@@ -215,7 +215,7 @@ class Generator:
             (a, b), (c, d) = parts[0], parts[1]
             if b > a and d > c and "[&]" not in self.code[a:d]:
                 swapped = self.text[c:d] + self.text[b:c] + self.text[a:b]
-                self.add("arguments swapped", a, d, swapped)
+                self.add("arguments swapped", a, d, swapped, same="is_vector_aligned" in match[0])
 
     def launches(self):
         """Grids and blocks of launches: halved, turned. (Larger grids are harmless where guards work.)"""
@@ -286,7 +286,7 @@ def choose(per_file, wanted=WANTED):
             picked.append(best)
             of_line[best.line] = of_line.get(best.line, 0) + 1
             of_operator[best.operator] = of_operator.get(best.operator, 0) + 1
-        chosen += picked
+        chosen += [m for m in picked if not m.same]
     random.Random("verace").shuffle(chosen)
     return chosen
 
