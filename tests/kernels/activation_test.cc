@@ -35,7 +35,7 @@ constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
 
 // Tails of vectors, of the CPU's pieces (kElementGrain = 16384) and of CUDA's blocks (2048).
 std::vector<int64_t> counts(const Exec& exec) {
-  std::vector<int64_t> all = {1, 2, 7, 8, 9, 15, 16, 17, 63, 1000, 2047, 2049};
+  std::vector<int64_t> all = {1, 2, 7, 8, 9, 15, 16, 17, 63, 1000, 2047, 2049, 7001};
   if (!test::is_slow(exec)) all.insert(all.end(), {16384, 16385, 40001});
   return all;
 }
