@@ -122,8 +122,10 @@ inline dim3 chunk_block(const RowChunks& chunks) {
 // and step is a multiple of the packs of a row.
 struct PackWalk {
   static constexpr unsigned kThreads = 256;
-  static constexpr int64_t kPacksPerThread = 4;     // a thread's parameters serve at least so many
-  static constexpr int64_t kMostBlocks = 132 * 32;  // many waves: a short last one costs little
+  static constexpr int64_t kPacksPerThread = 4;  // a thread's parameters serve at least so many
+  // Many waves: a short last one costs little. Few blocks where they are emulated
+  // (vector_access.h).
+  static constexpr int64_t kMostBlocks = SIMT_EMULATED ? 2 : 132 * 32;
 
   unsigned blocks;
   size_t step;

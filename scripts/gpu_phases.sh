@@ -50,6 +50,7 @@ table=$results/$phase.txt
 part_end=$((SECONDS + minutes * 60))
 started=$(date -u +%Y-%m-%dT%H:%M:%SZ)
 steps=() failures=0 unfinished=0
+export OMP_WAIT_POLICY=passive # spinning threads take minutes where processors are few
 
 left() { # SECONDS_WANTED: what of it the phase still has; at least 1
   local rest=$((part_end - SECONDS))
@@ -114,7 +115,7 @@ step() {
 
 run_test() { # PROGRAM: leaves its log and "RC SECONDS"
   local log=$results/logs/${1##*/} start=$SECONDS
-  VERACE_REQUIRE_CUDA=1 OMP_WAIT_POLICY=passive OMP_NUM_THREADS=2 \
+  VERACE_REQUIRE_CUDA=1 VERACE_TEST_DEVICES=cuda OMP_NUM_THREADS=2 \
     timeout -k 5 "$(left 180)" "$1" >"$log.log" 2>&1
   echo "$? $((SECONDS - start))" >"$log.rc"
 }

@@ -14,7 +14,7 @@ def read_equivalents(file):
     if not file.exists():
         return []
     lines = [line.strip() for line in file.read_text().splitlines() if not line.startswith("#")]
-    paragraphs = [p.split("\n") for p in "\n".join(lines).split("\n\n") if p.strip()]
+    paragraphs = [p.strip().split("\n") for p in "\n".join(lines).split("\n\n") if p.strip()]
     for p in paragraphs:
         if len(p) != 4:
             raise SystemExit(f"{file.name}: file, line, changed line, reason, not: {p}")

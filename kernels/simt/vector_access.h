@@ -177,7 +177,7 @@ inline constexpr unsigned kElementThreads = 256;
 // More blocks than these do not help; the loops of the kernels go round. Four waves of full
 // occupancy on the largest Hopper (132 multiprocessors); few where they are emulated, so that the
 // loops of small tests go round as well.
-inline constexpr int64_t kMostBlocks = SIMT_EMULATED ? 8 : 132 * 8 * 4;
+inline constexpr int64_t kMostBlocks = SIMT_EMULATED ? 3 : 132 * 8 * 4;
 
 // Blocks for `items` pieces of work at `per_block` each: at least 1, and no more than `most`.
 inline unsigned blocks_for(int64_t items, int64_t per_block, int64_t most = kMostBlocks) {

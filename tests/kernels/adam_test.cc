@@ -162,6 +162,7 @@ TEST_CASE("adam_step follows the oracle for twelve steps with both places of eps
       INFO("keras ", placement == AdamEpsilon::kKeras);
       expect_ok("adam_step", check(correct, exec, placement));
       for (const int64_t count : {1, 7, 15, 16, 17, 16383, 16384, 16385, 32769}) {
+        if (is_slow(exec) && count > 16383) continue;
         expect_ok("one tensor", check(correct, exec, placement, {count}));
       }
     }

@@ -139,13 +139,15 @@ TEST_CASE("planted faults in global average pooling are caught") {
                                              a.dx[i] *= 24.0f;
                                          },
                                          exec, shape));
-  test::expect_caught("images swapped with pixels",
-                      check_average_backward<float>(
-                          [](const Exec& e, GlobalAveragePoolBackward a) {
-                            std::swap(a.shape.n, a.shape.h);
-                            global_average_pool_backward(e, a);
-                          },
-                          exec, shape));
+  if (test::may_overrun) {
+    test::expect_caught("images swapped with pixels",
+                        check_average_backward<float>(
+                            [](const Exec& e, GlobalAveragePoolBackward a) {
+                              std::swap(a.shape.n, a.shape.h);
+                              global_average_pool_backward(e, a);
+                            },
+                            exec, shape));
+  }
 }
 
 TEST_CASE("no bit depends on the number of threads") {

@@ -146,7 +146,7 @@ TEST_CASE("apply agrees with the oracle with and without shortcut, ReLU, mask an
 }
 
 TEST_CASE("apply of large shapes") {
-  test::for_each_device([](const Exec& exec) {
+  for_each_device_once([](const Exec& exec) {
     for (const Shape& shape : kShapes) {
       const ApplyCase k{shape, Shortcut::kNormalised, true, true};
       test::expect_ok(k.text(), check_apply<float>(run_apply<float>, exec, k));
@@ -286,9 +286,11 @@ TEST_CASE("planted faults in apply are caught") {
   caught("gamma and beta swapped", [](BatchNormApply& a) { std::swap(a.gamma, a.beta); });
   caught("mean ignored", [](BatchNormApply& a) { a.mean = a.beta; });
   caught("last row left out", [](BatchNormApply& a) { --a.rows; });
-  caught("one row too many", [](BatchNormApply& a) {
-    a.y += a.c;  // the last row lands in the canary
-  });
+  if (test::may_overrun) {
+    caught("one row too many", [](BatchNormApply& a) {
+      a.y += a.c;  // the last row lands in the canary
+    });
+  }
   caught_in(Shortcut::kNormalised, "shortcut not normalised", [](BatchNormApply& a) {
     a.shortcut_mean = a.shortcut_inv_std = a.shortcut_gamma = a.shortcut_beta = nullptr;
   });
@@ -313,7 +315,10 @@ TEST_CASE("planted faults in apply are caught") {
     for (int i = 0; i < 32; ++i) turned |= (a.mask[0] >> i & 1u) << (31 - i);
     a.mask[0] = turned;
   });
-  after("one word too many", [](const BatchNormApply& a) { a.mask[mask_words(a.rows * a.c)] = 0; });
+  if (test::may_overrun) {
+    after("one word too many",
+          [](const BatchNormApply& a) { a.mask[mask_words(a.rows * a.c)] = 0; });
+  }
 }
 
 }  // namespace

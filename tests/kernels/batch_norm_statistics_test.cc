@@ -130,7 +130,7 @@ constexpr RunningVariance kConventions[] = {RunningVariance::kUnbiased, RunningV
                                             RunningVariance::kKeras2};
 
 TEST_CASE("statistics agree with the oracle in all conventions") {
-  test::for_each_device([](const Exec& exec) {
+  for_each_device_once([](const Exec& exec) {
     for (const Shape& shape : kShapes) {
       test::expect_ok(name(shape),
                       check_statistics<float>(run_statistics<float>, exec, {shape, false}));
@@ -157,10 +157,10 @@ TEST_CASE("statistics of all storage types, aligned or not") {
 }
 
 TEST_CASE("statistics where each thread has many rows") {
-  if (!test::cuda_is_present()) return;
-  const StatisticsCase k{kManyRows};
-  test::expect_ok(name(k.shape),
-                  check_statistics<Half>(run_statistics<Half>, make_exec(DeviceKind::kCuda), k));
+  test::for_each_cuda_device([](const Exec& exec) {
+    const StatisticsCase k{kManyRows};
+    test::expect_ok(name(k.shape), check_statistics<Half>(run_statistics<Half>, exec, k));
+  });
 }
 
 TEST_CASE("statistics: alignment changes no bit") {
@@ -309,7 +309,9 @@ TEST_CASE("planted faults in the statistics are caught") {
   caught("running statistics not moved",
          changed([](auto& a) { a.running_mean = a.running_var = nullptr; }));
   caught("last row left out", changed([](auto& a) { --a.rows; }));
-  caught("mean written one channel too far", changed([](auto& a) { a.mean += 1; }));
+  if (test::may_overrun) {
+    caught("mean written one channel too far", changed([](auto& a) { a.mean += 1; }));
+  }
   caught("unbiased variance normalises", [](const Exec& e, const BatchNormStatistics& a) {
     batch_norm_statistics(e, a);
     const float shrink = std::sqrt(static_cast<float>(a.rows - 1) / static_cast<float>(a.rows));

@@ -173,6 +173,8 @@ TEST_CASE("update_loss_scale follows the rule and clears the flag") {
   test::for_each_device([](const Exec& exec) {
     LossScaleRule rule;
     rule.interval = 4;
+    rule.smallest = 30000.0f;  // both bounds are met
+    rule.largest = 40000.0f;
     LossScaleState want;
     Guarded<LossScaleState> state(1, want);
     Guarded<uint32_t> flag(1, 0u);

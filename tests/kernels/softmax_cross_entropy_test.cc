@@ -165,8 +165,7 @@ TEST_CASE("softmax cross-entropy agrees with the oracle in both forms and reduct
   for_each_device([](const Exec& exec) {
     for (Case c : cases()) {
       // Emulated threads are slow; row 16384 would show nothing new.
-      const bool slow = kernels::cuda_is_emulated && exec.device == kernels::DeviceKind::kCuda;
-      if (slow) c.n = std::min<int64_t>(c.n, 131);
+      if (is_slow(exec)) c.n = std::min<int64_t>(c.n, 67);
       INFO("n ", c.n, ", classes ", c.classes, ", range ", c.range, ", weighted ", c.weighted,
            ", clipped ", c.form == kClipped, ", sum ", c.reduction == kSum);
       expect_ok("softmax_cross_entropy", check(kernels::softmax_cross_entropy<>, exec, c));

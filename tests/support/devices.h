@@ -87,6 +87,12 @@ void for_each_device(Body&& body) {
   for_each_device_of(devices(), body);
 }
 
+// True on the emulated device, which takes a hundred times as long as the CPU, five times over:
+// tests leave out large shapes there that show nothing new.
+inline bool is_slow(const kernels::Exec& exec) {
+  return kernels::cuda_is_emulated && exec.device == kernels::DeviceKind::kCuda;
+}
+
 // Where a test lets the rest of its work run, for which CUDA has no implementation: on the CPU.
 // Guarded memory serves both.
 inline kernels::Exec on_host(const kernels::Exec& exec) {

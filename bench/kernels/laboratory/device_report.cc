@@ -46,7 +46,9 @@ DeviceReport device_report() {
   int count = 0;
   const cudaError_t status = cudaGetDeviceCount(&count);
   if (status != cudaSuccess || count == 0) {
-    r.why = status != cudaSuccess ? cudaGetErrorString(status) : "no device";
+    cudaDriverGetVersion(&r.driver);
+    r.why = status != cudaSuccess ? cudaGetErrorString(status) : "the driver shows none";
+    if (r.driver == 0) r.why = "NVIDIA's driver is not installed";
     return r;
   }
   cudaDeviceProp properties{};

@@ -172,6 +172,7 @@ void write_outputs(const Problems& problems, const std::string& file) {
     problem->release();
   }
   if (!out.flush()) fail_input("cannot write " + file);
+  std::printf("outputs of %zu problems written\n", problems.size());
 }
 
 bool compare_outputs(const std::string& got_file, const std::string& want_file,
