@@ -178,6 +178,8 @@ why_no_headers() {
 test_emulated() { # PRESET CTEST ARGS...
   local preset=$1
   shift
+  [ "$preset" = emulated-asan ] &&
+    add_skip "laboratory [$preset]" "too slow under the sanitizers; the other emulated parts run it"
   rm -f "build/$preset/kernels.log" # which kernels have run; compile_cuda reads it
   build "$preset" && VERACE_SIMT_LOG=$PWD/build/$preset/kernels.log run_ctest "$preset" "$@"
 }

@@ -21,7 +21,7 @@ void declare_device(Flags& flags, DeviceFlags& device) {
 
 kernels::DeviceKind choose_device(const std::string& device, bool quiet) {
   if (device == "cuda") {
-    fail_input("--device cuda: this build has no CUDA operations: use --device cpu");
+    fail_input("--device cuda: this version runs networks on the CPU only: use --device cpu");
   }
   if (device == "reference") return kernels::DeviceKind::kReference;
   if (device != "auto" && device != "cpu") {
@@ -29,7 +29,7 @@ kernels::DeviceKind choose_device(const std::string& device, bool quiet) {
         text::format("--device: '{}' is not known: use auto, cpu, reference or cuda", device));
   }
   if (device == "auto" && !quiet) {
-    text::print(stderr, "device: cpu (auto: this build has no CUDA operations)\n");
+    text::print(stderr, "device: cpu (auto: this version runs networks on the CPU only)\n");
   }
   return kernels::DeviceKind::kCpu;
 }

@@ -77,9 +77,11 @@ DeviceInfo cuda_device() {
                                                      dlclose);
   const char* found = driver ? "the driver library libcuda is installed"
                              : "the driver library libcuda is not installed";
-  return {"cuda", kernels::have_cuda && driver,
+  // The operations alone: a network's step does not run on CUDA yet.
+  return {"cuda", false,
           text::format("{}; {}",
-                       kernels::have_cuda ? "compiled in" : "this build has no CUDA operations",
+                       kernels::have_cuda ? "the kernels are compiled in, networks do not use them"
+                                          : "this build has no CUDA operations",
                        found)};
 }
 

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <cstdio>
+#include <cstdlib>
 #include <fstream>
 #include <limits>
 #include <string>
@@ -193,12 +194,21 @@ TEST_CASE("check_gradient refuses a function that does not depend on its argumen
                                                     std::vector<double>(5, 0.0), options));
 }
 
-TEST_CASE("for_each_device visits the CPU with one and two threads and the reference") {
+TEST_CASE("for_each_device visits the devices of the build, the emulated one under each schedule") {
   std::vector<std::string> seen;
   for_each_device([&](const kernels::Exec& exec) {
     seen.push_back(kernels::to_string(exec.device) + std::to_string(exec.threads));
   });
-  CHECK(seen == std::vector<std::string>{"cpu1", "cpu2", "reference1"});
+  std::vector<std::string> expected;
+  const char* only = std::getenv("VERACE_TEST_DEVICES");
+  if (only == nullptr || std::string(only) != "cuda") expected = {"cpu1", "cpu2", "reference1"};
+  if (kernels::cuda_is_emulated) {
+    const size_t schedules = std::getenv("VERACE_SIMT_SCHEDULE") == nullptr ? 5 : 1;
+    expected.insert(expected.end(), schedules, "cuda (emulated)1");
+  } else if (cuda_is_present()) {
+    expected.push_back("cuda1");
+  }
+  CHECK(seen == expected);
 }
 
 std::string npy_bytes(const std::string& descr, const std::string& order, size_t floats) {
