@@ -157,7 +157,9 @@ class Generator:
 
     def words(self):
         for match in re.finditer(r"(?<![\w:.])(?:" + "|".join(map(re.escape, WORDS)) + r")(?!\w)", self.code):
-            self.add("word", match.start(), match.end(), WORDS[match[0]])
+            # Single numbers instead of whole vectors are right everywhere, only slower.
+            slower = match[0] == "true" and self.code[match.start() - 1] == "<"
+            self.add("word", match.start(), match.end(), WORDS[match[0]], same=slower)
 
     def lines(self):
         """Statements of one line are removed: barriers, stores, guards."""
