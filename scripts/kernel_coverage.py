@@ -96,7 +96,7 @@ def main():
     workshop.work.mkdir(parents=True, exist_ok=True)
     if not workshop.source.exists():
         workshop.prepare()
-    workshop.open(["fast"], measure=False)
+    workshop.open(["fast"])
     folder = workshop.work / "coverage"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
