@@ -55,10 +55,13 @@ class Workshop:
         self.source = work / "source"
         self.lock, self.measuring, self.precompiled = threading.Lock(), threading.Lock(), set()
 
-    def prepare(self):
+    def is_ready(self, builds):
+        return self.source.exists() and all((self.work / b / "kernels/libverace_kernels.a").exists() for b in builds)
+
+    def prepare(self, builds):
         """Builds the libraries and the tests; copies the sources that mutants are made of."""
-        for build, preset in BUILDS.items():
-            folder = self.work / build
+        for build in builds:
+            preset, folder = BUILDS[build], self.work / build
             flags = "-DCMAKE_CXX_FLAGS_RELWITHDEBINFO=-O1"  # debug information would double the time
             self.demand(f"cmake --preset {preset} -B {folder} {flags}", ROOT)
             # The tests' own objects are those of the fast build; the kernels' are each build's.
@@ -302,14 +305,15 @@ def main():
     work = arguments.work.resolve()
     work.mkdir(parents=True, exist_ok=True)
     workshop = Workshop(work, arguments.jobs, arguments.prefix)
-    if arguments.prepare or not workshop.source.exists():
-        workshop.prepare()
+    builds = arguments.builds.split(",")
+    if arguments.prepare or not workshop.is_ready({"fast", *builds}):
+        workshop.prepare(list(BUILDS))
         if arguments.prepare:
             return 0
     run = Run(work, workshop.source)
     if not arguments.report:
-        workshop.open(arguments.builds.split(","))
-        run.go(workshop, arguments.builds.split(","), arguments.again, arguments.seconds)
+        workshop.open(builds)
+        run.go(workshop, builds, arguments.again, arguments.seconds)
     return mutation_report.report(run, arguments.markdown)
 
 
