@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 
 #include <cstdint>
+#include <cstdlib>
 #include <cstdio>
 #include <fstream>
 #include <limits>
@@ -193,12 +194,20 @@ TEST_CASE("check_gradient refuses a function that does not depend on its argumen
                                                     std::vector<double>(5, 0.0), options));
 }
 
-TEST_CASE("for_each_device visits the CPU with one and two threads and the reference") {
+TEST_CASE("for_each_device visits the devices of the build, the emulated one under each schedule") {
   std::vector<std::string> seen;
   for_each_device([&](const kernels::Exec& exec) {
     seen.push_back(kernels::to_string(exec.device) + std::to_string(exec.threads));
   });
-  CHECK(seen == std::vector<std::string>{"cpu1", "cpu2", "reference1"});
+  std::vector<std::string> expected;
+  const char* only = std::getenv("VERACE_TEST_DEVICES");
+  if (only == nullptr || std::string(only) != "cuda") expected = {"cpu1", "cpu2", "reference1"};
+  if (kernels::cuda_is_emulated) {
+    expected.insert(expected.end(), 5, "cuda (emulated)1");
+  } else if (cuda_is_present()) {
+    expected.push_back("cuda1");
+  }
+  CHECK(seen == expected);
 }
 
 std::string npy_bytes(const std::string& descr, const std::string& order, size_t floats) {
