@@ -86,7 +86,8 @@ def report(run, markdown):
     ways = Counter(r["how"].split(":")[0] for r in s["killed"])
     lines += ["", "What killed them: " + ", ".join(f"{k} {n}" for k, n in ways.most_common()) + "."]
     lines += ["", "## Survivors", ""]
-    lines += [entry(r) for r in sorted(s["survivors"], key=place)] or ["None."]
+    none = "None of those that all three builds have seen." if s["waiting"] else "None."
+    lines += [entry(r) for r in sorted(s["survivors"], key=place)] or [none]
     if s["waiting"]:
         lines += ["", "Survived the fast build only, so far:", ""] + [entry(r) for r in sorted(s["waiting"], key=place)]
     problems = [f"listed as equivalent, but killed: {r['file']}:{r['line']}: {r['after']}" for r in s["refuted"]]
