@@ -3,7 +3,7 @@
 
     scripts/kernel_coverage.py [--work build/mutants] [--markdown FILE]
 
-Uses the build of scripts/mutate_kernels.py (made when it is not there): each .cu file is compiled
+Uses the fast build of scripts/mutate_kernels.py (made when it is not there): each .cu file is compiled
 anew with --coverage at -O0, linked in front of the library and run by every test that reaches it, on
 CUDA (emulated) only. Exit code 1 when fewer than 95 % of the lines of the .cu files were executed.
 """
@@ -94,9 +94,9 @@ def main():
     arguments = parser.parse_args()
     workshop = Workshop(arguments.work.resolve(), arguments.jobs, arguments.prefix)
     workshop.work.mkdir(parents=True, exist_ok=True)
-    if not workshop.source.exists():
-        workshop.prepare()
-    workshop.open(["fast"], measure=False)
+    if not workshop.is_ready(["fast"]):
+        workshop.prepare(["fast"])
+    workshop.open(["fast"])
     folder = workshop.work / "coverage"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()

@@ -96,9 +96,11 @@ def split_arguments(code, start, end):
 class Generator:
     """All mutants of one file."""
 
-    def __init__(self, name, text):
+    def __init__(self, name, text, is_contract=False):
         self.name, self.text, self.found = name, text, []
         self.code = self.blank_what_is_left_alone(cpp_scan.strip(text))
+        if is_contract:
+            self.code = self.device_functions(self.code)
         for operator in (self.binary, self.numbers, self.words, self.lines, self.loops, self.conditions,
                          self.arguments, self.launches):
             operator()
@@ -112,6 +114,15 @@ class Generator:
         code = re.sub(r"\bstatic_assert\([^;]*;", blank, code)
         code = re.sub(r"\bVERACE_CHECK\([^;]*;", blank, code)
         return re.sub(r"__launch_bounds__\([^)]*\)", blank, code)
+
+    @staticmethod
+    def device_functions(code):
+        """A contract's structs and dispatchers are the callers' code, which no mutant compiles anew."""
+        kept = re.sub(r"[^\n]", " ", code)
+        for match in HEADER.finditer(code):
+            end = matching(code, code.find("{", code.find(")", match.end()))) + 1
+            kept = kept[:match.start()] + code[match.start():end] + kept[end:]
+        return kept
 
     def add(self, operator, start, end, new, same=False):
         old = self.text[start:end]
@@ -157,7 +168,9 @@ class Generator:
 
     def words(self):
         for match in re.finditer(r"(?<![\w:.])(?:" + "|".join(map(re.escape, WORDS)) + r")(?!\w)", self.code):
-            self.add("word", match.start(), match.end(), WORDS[match[0]])
+            # Single numbers instead of whole vectors are right everywhere, only slower.
+            slower = match[0] == "true" and self.code[match.start() - 1] == "<"
+            self.add("word", match.start(), match.end(), WORDS[match[0]], same=slower)
 
     def lines(self):
         """Statements of one line are removed: barriers, stores, guards."""
@@ -266,7 +279,10 @@ def line_pair(text, mutant):
 
 def all_mutants(root):
     """{file: [mutants]} in the order of the files' text."""
-    return {name: Generator(name, (Path(root) / name).read_text()).found for name in device_files(root)}
+    def is_contract(name):
+        return name.endswith(".h") and (Path(root) / name).with_suffix(".cu").exists()
+    return {name: Generator(name, (Path(root) / name).read_text(), is_contract(name)).found
+            for name in device_files(root)}
 
 
 def choose(per_file, wanted=WANTED):

@@ -40,7 +40,7 @@ ENVIRONMENT = {"VERACE_TEST_DEVICES": "cuda", "OMP_NUM_THREADS": "1",
                "ASAN_OPTIONS": "detect_leaks=0:detect_stack_use_after_return=1"}
 # Without the cases that prove the tests by planted faults: some write into guards on purpose.
 RUN_OPTIONS = '--abort-after=1 --no-intro --test-case-exclude="*fault*"'
-MOST_SECONDS = 300  # of the clock, for a test; what waits forever uses no processor time
+MOST_SECONDS = 1200  # of the clock: for what waits forever; a busy machine must not look like a kill
 
 
 def shell(command, cwd, **options):
@@ -53,12 +53,15 @@ class Workshop:
     def __init__(self, work, jobs, prefix):
         self.work, self.jobs, self.prefix = work, jobs, prefix
         self.source = work / "source"
-        self.lock, self.precompiled = threading.Lock(), set()
+        self.lock, self.measuring, self.precompiled = threading.Lock(), threading.Lock(), set()
 
-    def prepare(self):
+    def is_ready(self, builds):
+        return self.source.exists() and all((self.work / b / "kernels/libverace_kernels.a").exists() for b in builds)
+
+    def prepare(self, builds):
         """Builds the libraries and the tests; copies the sources that mutants are made of."""
-        for build, preset in BUILDS.items():
-            folder = self.work / build
+        for build in builds:
+            preset, folder = BUILDS[build], self.work / build
             flags = "-DCMAKE_CXX_FLAGS_RELWITHDEBINFO=-O1"  # debug information would double the time
             self.demand(f"cmake --preset {preset} -B {folder} {flags}", ROOT)
             # The tests' own objects are those of the fast build; the kernels' are each build's.
@@ -74,16 +77,14 @@ class Workshop:
         if result.returncode != 0:
             raise SystemExit(f"mutate_kernels: failed: {command}")
 
-    def open(self, builds, measure=True):
-        """Reads the built variants; measures each test once, which must pass."""
-        self.compile, self.link = {}, {}
-        self.builds = builds
+    def open(self, builds):
+        """Reads how the variants were built, and which tests reach which file."""
+        self.compile, self.link, self.unchanged, self.seconds = {}, {}, {}, {}
         for build in {"fast", *builds}:
             entries = json.loads((self.work / build / "compile_commands.json").read_text())
             self.compile[build] = {Path(e["file"]).relative_to(ROOT).as_posix(): e["command"] for e in entries
                                    if "/kernels/" in e["file"] and e["file"].endswith(".cu")}
         self.reach = self.tests_of_files()
-        self.seconds = self.measure() if measure else None
 
     def tests_of_files(self):
         """{.cu file: test programs that call what it defines}, the operation's own ones first."""
@@ -104,36 +105,22 @@ class Workshop:
             reach[file] = own + [t for t in tests if t not in own]
         return reach
 
-    def measure(self):
-        """{build: {test: processor seconds}} of the unchanged code."""
-        file = self.work / "seconds.json"
-        known = json.loads(file.read_text()) if file.exists() else {}
-        tests = sorted({t for names in self.reach.values() for t in names})
-        folder = self.work / "unchanged"
-        folder.mkdir(exist_ok=True)
-        with ThreadPoolExecutor(self.jobs) as pool:
-            for build in self.builds:
-                built = [*(self.work / build).glob("kernels/*.a"), *(self.work / "fast/tests").glob("kernels_*_test")]
-                stamp = str(max(f.stat().st_mtime for f in built))
-                if known.get(build, {}).get("stamp") == stamp:
-                    continue
-                known[build] = {"stamp": stamp}
-                compiled = pool.map(lambda f, b=build: self.compile_mutant(b, f, folder), self.reach)
-                objects = dict(zip(self.reach, compiled))
-                if None in objects.values():
-                    raise SystemExit(f"mutate_kernels: the unchanged code does not compile: {objects}")
-
-                def one(test, build=build, objects=objects):
-                    mine = [o for f, o in objects.items() if test in self.reach[f]]
-                    return self.link_and_run(build, test, mine, folder, 1e9)
-                results = pool.map(one, tests)
-                for test, (verdict, seconds) in zip(tests, results):
-                    print(f"mutate_kernels: {build} {test}: {seconds:.1f} s {verdict or ''}", flush=True)
-                    if verdict:
-                        raise SystemExit(f"mutate_kernels: {test} fails on unchanged code ({build})")
-                    known[build][test] = seconds
-                file.write_text(json.dumps(known))
-        return known
+    def usual_seconds(self, build, file, test):
+        """Processor seconds of a test with the unchanged file, compiled and linked as mutants are; it must pass."""
+        key = f"{build} {file} {test}"
+        with self.measuring:
+            if key not in self.seconds:
+                folder = self.work / "unchanged"
+                folder.mkdir(exist_ok=True)
+                if (build, file) not in self.unchanged:
+                    self.unchanged[build, file] = self.compile_mutant(build, file, folder)
+                unchanged = self.unchanged[build, file]
+                verdict, seconds = (self.link_and_run(build, test, [unchanged], folder, 1e9) if unchanged
+                                    else ("does not compile", 0))
+                if verdict:
+                    raise SystemExit(f"mutate_kernels: unchanged code fails: {key}: {verdict}")
+                self.seconds[key] = seconds
+            return self.seconds[key]
 
     def compile_mutant(self, build, file, folder):
         """The object of a .cu file with the mutant's folder first among the include paths, or None."""
@@ -227,7 +214,7 @@ class Workshop:
                 if compiled is None:
                     return {"outcome": "does not compile"}
                 for test in self.reach[file]:
-                    most = max(4.0, 5 * self.seconds[build][test])
+                    most = max(4.0, 5 * self.usual_seconds(build, file, test))
                     verdict, _ = self.link_and_run(build, test, [compiled], folder, most)
                     if verdict:
                         return {"outcome": "killed", "build": build, "test": test, "how": verdict}
@@ -318,15 +305,15 @@ def main():
     work = arguments.work.resolve()
     work.mkdir(parents=True, exist_ok=True)
     workshop = Workshop(work, arguments.jobs, arguments.prefix)
-    if arguments.prepare or not workshop.source.exists():
-        workshop.prepare()
+    builds = arguments.builds.split(",")
+    if arguments.prepare or not workshop.is_ready({"fast", *builds}):
+        workshop.prepare(list(BUILDS))
         if arguments.prepare:
-            workshop.open(list(BUILDS))
             return 0
     run = Run(work, workshop.source)
     if not arguments.report:
-        workshop.open(arguments.builds.split(","))
-        run.go(workshop, arguments.builds.split(","), arguments.again, arguments.seconds)
+        workshop.open(builds)
+        run.go(workshop, builds, arguments.again, arguments.seconds)
     return mutation_report.report(run, arguments.markdown)
 
 

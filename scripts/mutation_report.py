@@ -36,11 +36,12 @@ def find_equivalents(listed, every, text):
 def summary(run):
     """What the run says: lists and counts by which report() and its exit code go."""
     listed = {m.id for m in run.equivalents}
+    tried = [run.results[m.id] for m in run.chosen if m.id in run.results]
     # A survivor counts when every build has seen it.
-    tried = [r for r in (run.results.get(m.id) for m in run.chosen)
-             if r and (r["outcome"] != "survived" or len(r["builds"]) == 3)]
+    waiting = [r for r in tried if r["outcome"] == "survived" and len(r["builds"]) < 3 and r["id"] not in listed]
+    tried = [r for r in tried if r not in waiting]
     compiled = [r for r in tried if r["outcome"] != "does not compile"]
-    return {"chosen": len(run.chosen), "tried": tried, "compiled": compiled,
+    return {"chosen": len(run.chosen), "tried": tried, "waiting": waiting, "compiled": compiled,
             "killed": [r for r in compiled if r["outcome"] == "killed"],
             "survivors": [r for r in compiled if r["outcome"] == "survived" and r["id"] not in listed],
             "equivalent": [r for r in compiled if r["outcome"] == "survived" and r["id"] in listed],
@@ -60,22 +61,35 @@ def table(s):
     return lines + ["| " + " | ".join(map(str, row)) + " |" for row in rows]
 
 
+def place(r):
+    return r["file"], r["line"]
+
+
+def entry(r):
+    return f"- `{r['file']}:{r['line']}` ({r['operator']}): `{r['before']}` → `{r['after']}`"
+
+
 def report(run, markdown):
     """Prints the report, writes it where asked; the exit code."""
     s = summary(run)
-    total = max(1, len(s["compiled"]))
+    total = max(1, len(s["compiled"]) + len(s["waiting"]))
     others = max(1, total - len(s["equivalent"]))
     share = len(s["killed"]) / others
     lines = [f"{s['chosen']} mutants chosen, {len(s['tried'])} tried, of which {len(s['tried']) - len(s['compiled'])} do "
              f"not compile and do not count: {len(s['compiled'])} count. {len(s['killed'])} killed; "
              f"{len(s['equivalent'])} claimed equivalent ({100 * len(s['equivalent']) / total:.1f} %); "
              f"{len(s['survivors'])} survived. Killed of those not claimed equivalent: {100 * share:.1f} %.", ""]
+    if s["waiting"]:
+        lines[0] += (f" {len(s['waiting'])} more survived the fast build and have not met the sanitizers and the checker "
+                     "yet; the last figure counts them as alive.")
     lines += table(s)
     ways = Counter(r["how"].split(":")[0] for r in s["killed"])
     lines += ["", "What killed them: " + ", ".join(f"{k} {n}" for k, n in ways.most_common()) + "."]
     lines += ["", "## Survivors", ""]
-    lines += [f"- `{r['file']}:{r['line']}` ({r['operator']}): `{r['before']}` → `{r['after']}`"
-              for r in sorted(s["survivors"], key=lambda r: (r["file"], r["line"]))] or ["None."]
+    none = "None of those that all three builds have seen." if s["waiting"] else "None."
+    lines += [entry(r) for r in sorted(s["survivors"], key=place)] or [none]
+    if s["waiting"]:
+        lines += ["", "Survived the fast build only, so far:", ""] + [entry(r) for r in sorted(s["waiting"], key=place)]
     problems = [f"listed as equivalent, but killed: {r['file']}:{r['line']}: {r['after']}" for r in s["refuted"]]
     problems += [f"listed as equivalent, but no mutant of the code: {e[0]}: {e[2]}" for e in run.missing]
     if len(s["equivalent"]) > MOST_LISTED * total:
