@@ -4,7 +4,6 @@
 #include <doctest/doctest.h>
 
 #include <cstdint>
-#include <cstdlib>
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
@@ -204,12 +203,8 @@ TEST_CASE("for_each_device visits the devices of the build, the emulated one und
   const char* only = std::getenv("VERACE_TEST_DEVICES");
   if (only == nullptr || std::string(only) != "cuda") expected = {"cpu1", "cpu2", "reference1"};
   if (kernels::cuda_is_emulated) {
-<<<<<<< HEAD
     const size_t schedules = std::getenv("VERACE_SIMT_SCHEDULE") == nullptr ? 5 : 1;
     expected.insert(expected.end(), schedules, "cuda (emulated)1");
-=======
-    expected.insert(expected.end(), 5, "cuda (emulated)1");
->>>>>>> simt
   } else if (cuda_is_present()) {
     expected.push_back("cuda1");
   }
