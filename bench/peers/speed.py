@@ -33,10 +33,11 @@ CASES = {
 
 
 def run_json(command):
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
     if done.returncode != 0 or not lines:
-        return {"failed": done.returncode}
+        said = done.stderr.strip().splitlines()
+        return {"failed": done.returncode, "said": said[-1] if said else "nothing"}
     return json.loads(lines[-1])
 
 
@@ -51,15 +52,16 @@ def ours(args, case, seconds):
 
 
 def fastest(args, variants):
-    results = {}
+    results, said = {}, ""
     for variant in variants:
         result = peer(args, variant, args.scout)
+        said = result.get("said", said)
         if "ms" in result:
             results[variant] = result["ms"]
             print(f"  {variant}: {result['ms']:.1f} ms", file=sys.stderr, flush=True)
     if not results:
-        sys.exit(f"speed.py: no PyTorch variant ran with {args.python}; install python3-torch or "
-                 "name another interpreter by --python")
+        sys.exit(f"speed.py: no PyTorch variant ran with {args.python} ({said}): run ./run setup "
+                 "--oracles, or name another interpreter by --python")
     return min(results, key=results.get)
 
 

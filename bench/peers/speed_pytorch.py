@@ -110,8 +110,9 @@ def layout(name):
 def make_model(variant):
     import torch
     import finetune_pytorch as recipe
+    from resnet50_pytorch import make_resnet50
     torch.manual_seed(1)
-    model = recipe.make_resnet50()
+    model = make_resnet50(classes=0)
     model.fc = recipe.make_head(2048, 3000, "leaky:0.05", torch.Generator().manual_seed(1))
     return model.to(memory_format=layout(variant))
 
