@@ -95,8 +95,10 @@ void check_shortcut(const BatchNormApplyOf<T>& args) {
 
 // Gradients of BatchNormApply. With dz = (dy + dy2) * [y > 0 if relu]:
 //   dgamma = sum dz * xhat, dbeta = sum dz,
-//   dx = gamma * inv_std * (dz - dbeta/rows - xhat * dgamma/rows)   (batch statistics; paper,
-//   section 3) dx = gamma * inv_std * dz                                       (running statistics)
+//   batch statistics (the paper's section 3):
+//     dx = gamma * inv_std * (dz - dbeta/rows - xhat * dgamma/rows),
+//   running statistics:
+//     dx = gamma * inv_std * dz,
 //   dshortcut = dz.
 // dgamma and dbeta enter dx in any case; the modes only say whether the caller's tensors receive
 // them. Where dshortcut is wanted, dz is rounded to its storage type before it enters the sums and

@@ -1,4 +1,6 @@
 // Max pooling (padded or ceil mode) and global average pooling, forward and backward.
+//
+// No output may overlap an input: elements are gathered across threads.
 #pragma once
 
 #include <cstdint>
