@@ -1,10 +1,15 @@
 # Decides how CUDA sources are built (nvcc, emulated on the CPU, not at all), and says so in one line.
-option(VERACE_EMULATED "Compile the CUDA kernels with the C++ compiler and run them on the CPU" OFF)
+set(VERACE_EMULATED "OFF" CACHE STRING "Compile the CUDA kernels with the C++ compiler and run them on \
+the CPU: ON, OFF, or AUTO (where NVIDIA's headers are)")
 set(VERACE_HAVE_CUDA OFF)
+# From the toolkit, or from the wheels that `scripts/setup.sh --cuda-headers` unpacks.
+find_path(VERACE_CUDA_INCLUDE cuda_fp16.h
+          HINTS /usr/local/cuda/targets/${CMAKE_SYSTEM_PROCESSOR}-linux/include /usr/local/cuda/include
+          PATHS ${PROJECT_SOURCE_DIR}/build/cuda_headers/include)
+if(VERACE_EMULATED STREQUAL "AUTO")
+  string(COMPARE NOTEQUAL "${VERACE_CUDA_INCLUDE}" "VERACE_CUDA_INCLUDE-NOTFOUND" VERACE_EMULATED)
+endif()
 if(VERACE_EMULATED)
-  # From the toolkit, or from the wheels that `scripts/setup.sh --cuda-headers` unpacks.
-  find_path(VERACE_CUDA_INCLUDE cuda_fp16.h
-            PATHS /usr/local/cuda/include ${PROJECT_SOURCE_DIR}/build/cuda_headers/include)
   if(NOT VERACE_CUDA_INCLUDE)
     message(FATAL_ERROR "VERACE_EMULATED=ON, but NVIDIA's headers were not found: "
                         "run scripts/setup.sh --cuda-headers")
@@ -26,6 +31,9 @@ elseif(NOT VERACE_CUDA STREQUAL "OFF")
     message(STATUS "CUDA: off (${missing} not found)")
   else()
     set(CMAKE_CUDA_ARCHITECTURES 90)
+    if(CCACHE_PROGRAM)
+      set(CMAKE_CUDA_COMPILER_LAUNCHER ${CCACHE_PROGRAM})
+    endif()
     enable_language(CUDA)
     # CMake 3.25 does not know how to ask nvcc 13 for C++20.
     set(CMAKE_CUDA20_STANDARD_COMPILE_OPTION -std=c++20)

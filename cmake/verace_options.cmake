@@ -27,19 +27,27 @@ cxx_options(-ffp-contract=off -fno-math-errno)
 if(VERACE_WERROR)
   cxx_options(-Werror)
 endif()
-if(NOT VERACE_ARCH STREQUAL "baseline")
-  cxx_options(-march=${VERACE_ARCH})
-endif()
 # nvcc; -Xcompiler: what its C++ compiler shall say of the host's part. -fmad=false: the kernels wait
 # for memory, and one rounding per operation gives the CPU's bits (normalisation, Adam, FGSM).
 target_compile_options(verace_options INTERFACE
   "$<$<COMPILE_LANGUAGE:CUDA>:-Xcompiler=-Wall,-Wextra,-fno-math-errno,-ffp-contract=off>"
   "$<$<COMPILE_LANGUAGE:CUDA>:-fmad=false>"
   "$<$<AND:$<COMPILE_LANGUAGE:CUDA>,$<BOOL:${VERACE_WERROR}>>:-Werror=all-warnings>")
+if(VERACE_DEVICE_ONLY)  # so that scripts/device_code_report.py can read the device code in the objects
+  target_compile_options(verace_options INTERFACE $<$<COMPILE_LANGUAGE:CUDA>:-no-compress>)
+endif()
 if(VERACE_SANITIZE)
   cxx_options(-fsanitize=${VERACE_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
   target_link_options(verace_options INTERFACE -fsanitize=${VERACE_SANITIZE})
 endif()
+
+# Only targets with loops of their own gain from this machine's instructions; the objects of all
+# others are the same in the minimal build, and the compiler's cache has them.
+function(verace_native target)
+  if(NOT VERACE_ARCH STREQUAL "baseline")
+    target_compile_options(${target} PRIVATE $<$<COMPILE_LANGUAGE:CXX>:-march=${VERACE_ARCH}>)
+  endif()
+endfunction()
 
 # verace_library(NAME DEPENDS...): the static library of the current folder, from all its .cc files
 # (the emulator only where it is wanted) and its .cu files (verace_simt.cmake).

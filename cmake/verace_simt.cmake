@@ -31,7 +31,7 @@ function(verace_device_sources target)
       # The compiler's calls at each access; the emulator, not libtsan, answers them. Inlined, or a
       # call's result is stored unseen; that needs more than -O0. addr2line 2.40 takes the wrong file
       # out of DWARF 5.
-      list(APPEND flags -fsanitize=thread --param=tsan-instrument-func-entry-exit=0 -O1 -gdwarf-4)
+      list(APPEND flags -fsanitize=thread --param=tsan-instrument-func-entry-exit=0 -O1 -g1 -gdwarf-4)
     endif()
     set_source_files_properties(${ARGN} PROPERTIES LANGUAGE CXX COMPILE_OPTIONS "${flags}")
   endif()

@@ -5,58 +5,34 @@
     scripts/device_code_report.py build/cuda --ran LOG [LOG ...]  also fails when a kernel is missing
     scripts/device_code_report.py --self-test                     planted faults; all must be found
 
-BUILD is a configured build folder with nvcc: each file of kernels/*.cu is compiled to a cubin by
-that build's own command. The kernels are the entry symbols of the cubin (an ELF file: readelf reads
-it), registers, static shared memory and spills come from `ptxas -v`; the two lists must agree. LOG
-is what emulated runs wrote with VERACE_SIMT_LOG=LOG (build, schedule, kernel; separated by tabs):
-each kernel must have run under every schedule that the `fast` build has run at all, at least five,
-and in the builds `asan` and `check`. Needs no GPU. Exit code 1 when something is wrong.
+BUILD is a built folder with nvcc, which was told -no-compress (preset cuda). The kernels of
+kernels/*.cu are read out of its object files (cubin.py). The build also holds a kernel that spills
+on purpose (tests/simt/spilling_kernel.cu): it must be found. LOG is what emulated runs wrote with
+VERACE_SIMT_LOG=LOG (build, schedule, kernel; separated by tabs): each kernel must have run under
+every schedule that the `fast` build has run at all, at least five, and in the builds `asan` and
+`check`. Needs no GPU. Exit code 1 when something is wrong.
 """
 import argparse
 import json
 import re
-import shlex
+import struct
 import subprocess
 import sys
-import tempfile
 from collections import namedtuple
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+import cubin  # noqa: E402
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILDS = ("fast", "asan", "check")
 SCHEDULES = 5
+SPILLING = "tests/simt/spilling_kernel.cu"
 MAX_REGISTERS = 128  # more leave a multiprocessor of sm_90 with two blocks of 256 threads
 
-# spill: bytes of stores and loads; local: bytes of stack.
-Kernel = namedtuple("Kernel", "name file registers shared spill local")
-# Index by "other" of an entry function in a cubin's symbol table.
-ENTRY = re.compile(r"^\s*\d+:\s+[0-9a-f]+\s+\d+\s+FUNC\s.*\[<other>: 10\]\s+\d+\s+(\S+)$", re.M)
-COMPILING = re.compile(r"Compiling entry function '(\S+)' for")
-STACK = re.compile(r"(\d+) bytes stack frame, (\d+) bytes spill stores, (\d+) bytes spill loads")
-USED = re.compile(r"Used (\d+) registers")
-SHARED = re.compile(r"(\d+) bytes smem")
-
-
-def entry_symbols(readelf_output):
-    """The mangled names of the kernels in `readelf -sW` of a cubin."""
-    return ENTRY.findall(readelf_output)
-
-
-def parse_ptxas(text):
-    """{mangled name: (registers, static shared bytes, spilled bytes, stack bytes)} of ptxas -v."""
-    kernels, name, stack = {}, None, (0, 0, 0)
-    for line in text.splitlines():
-        if match := COMPILING.search(line):
-            name, stack = match[1], (0, 0, 0)
-        elif match := STACK.search(line):
-            stack = tuple(int(n) for n in match.groups())
-        elif name and (match := USED.search(line)):
-            shared = SHARED.search(line)
-            kernels[name] = (int(match[1]), int(shared[1]) if shared else 0,
-                             stack[1] + stack[2], stack[0])
-            name = None
-    return kernels
+# shared, stack: static bytes; most_threads: of a block, 0 where the kernel does not say.
+Kernel = namedtuple("Kernel", "name file registers shared stack most_threads")
 
 
 def short(name):
@@ -76,8 +52,11 @@ def problems_of(kernels):
     """What is wrong with the compiled kernels, one line each."""
     found, first = [], {}
     for k in kernels:
-        if k.spill:
-            found.append(f"{k.file}: {short(k.name)} spills {k.spill} bytes of registers")
+        if k.stack:
+            found.append(f"{k.file}: {short(k.name)} has {k.stack} bytes of stack: spilled registers, "
+                         "or an array with an index that the compiler does not know")
+        if not k.most_threads:
+            found.append(f"{k.file}: {short(k.name)} has no __launch_bounds__")
         if k.registers > MAX_REGISTERS:
             found.append(f"{k.file}: {short(k.name)} uses {k.registers} registers, "
                          f"at most {MAX_REGISTERS}")
@@ -125,39 +104,17 @@ def missing_runs(kernels, runs):
 
 def table(kernels, runs):
     """A Markdown table: one row per kernel; where it has run only when logs were given."""
-    titles = ["kernel", "file", "registers", "static shared", "spilled"]
+    titles = ["kernel", "file", "registers", "static shared", "stack", "threads"]
     titles += [f"{b} runs" for b in BUILDS] if runs else []
     rows = []
     for k in sorted(kernels, key=lambda k: (k.file, short(k.name))):
-        row = [f"`{short(k.name)}`", k.file, k.registers, k.shared, k.spill]
+        row = [f"`{short(k.name)}`", k.file, k.registers, k.shared, k.stack, k.most_threads]
         if runs:
             row += [sum(k.name in names for names in runs.get(b, {}).values()) for b in BUILDS]
         rows.append(row)
     lines = ["| " + " | ".join(titles) + " |", "|" + "---|" * 2 + "--:|" * (len(titles) - 2)]
     lines += ["| " + " | ".join(str(cell) for cell in row) + " |" for row in rows]
     return "\n".join(lines) + "\n"
-
-
-def cubin_command(command, output):
-    """The build's compile command, turned into one that writes a cubin; and its source file."""
-    words = shlex.split(command)
-    while words and not Path(words[0]).name.startswith("nvcc"):
-        words.pop(0)  # a compiler launcher
-    architecture = re.search(r"sm_\d+[af]?", command)
-    kept, skip, source = [], 0, None
-    for word in words:
-        if skip:
-            skip -= 1
-        elif word in ("-o", "-MF", "-MT"):
-            skip = 1
-        elif word in ("-c", "-dc", "-MD") or re.match(r"--?(generate-code|gencode|arch)=", word):
-            continue
-        else:
-            kept.append(word)
-            source = word if word.endswith(".cu") else source
-    kept += ["-arch=" + (architecture[0] if architecture else "sm_90"), "-cubin", "-Xptxas=-v",
-             "-o", str(output)]
-    return kept, source
 
 
 def demangle(names):
@@ -168,49 +125,42 @@ def demangle(names):
     return result.stdout.splitlines()
 
 
-def compile_file(entry, folder, index):
-    """The kernels of one entry of compile_commands.json."""
-    cubin = Path(folder) / f"{index}.cubin"
-    command, source = cubin_command(entry["command"], cubin)
-    done = subprocess.run(command, cwd=entry["directory"], capture_output=True, text=True,
-                          check=False)
-    if done.returncode != 0:
-        raise RuntimeError(f"{source} does not compile:\n{done.stderr}")
-    numbers = parse_ptxas(done.stdout + done.stderr)
-    symbols = subprocess.run(["readelf", "-sW", str(cubin)], check=True, capture_output=True,
-                             text=True).stdout
-    names = entry_symbols(symbols)
-    if set(names) != set(numbers):
-        raise RuntimeError(f"{source}: the cubin's entry symbols and ptxas disagree on "
-                           f"{sorted(set(names) ^ set(numbers))}")
-    file = str(Path(source).resolve().relative_to(ROOT))
-    return [Kernel(plain, file, *numbers[name]) for name, plain in zip(names, demangle(names))]
+def kernels_of_entry(entry):
+    """The kernels of one entry of compile_commands.json, which has been compiled."""
+    output = Path(entry["directory"]) / re.search(r" -o (\S+)", entry["command"])[1]
+    file = str(Path(entry["file"]).resolve().relative_to(ROOT))
+    try:
+        found = cubin.kernels_of_object(output)
+    except (ValueError, KeyError, struct.error) as error:
+        raise RuntimeError(f"{output}: {error}") from error
+    names = demangle([k.name for k in found])
+    return [Kernel(name, file, *k[1:]) for name, k in zip(names, found)]
 
 
 def compiled_kernels(build):
-    """All kernels of kernels/*.cu, compiled with the commands of the build folder."""
+    """(all kernels of kernels/*.cu, those that spill on purpose) of a build folder."""
     commands = json.loads((Path(build) / "compile_commands.json").read_text())
-    entries = [c for c in commands
-               if c["file"].endswith(".cu") and Path(c["file"]).resolve().parent == ROOT / "kernels"]
-    if any("nvcc" not in c["command"] for c in entries):
+    commands = [c for c in commands if c["file"].endswith(".cu")]
+    if any("nvcc" not in c["command"] for c in commands):
         raise RuntimeError(f"{build} does not compile CUDA with nvcc")
-    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(2) as pool:
-        parts = pool.map(lambda i: compile_file(entries[i], folder, i), range(len(entries)))
-        return [kernel for part in parts for kernel in part]
+    own = [c for c in commands if Path(c["file"]).resolve().parent == ROOT / "kernels"]
+    planted = [c for c in commands if Path(c["file"]).resolve() == ROOT / SPILLING]
+    return tuple([k for entry in entries for k in kernels_of_entry(entry)] for entries in (own, planted))
+
+
+def refuses(body):
+    try:
+        body()
+    except (ValueError, struct.error):
+        return True
+    return False
 
 
 def self_test():
     """Planted faults, each of which must be found, and their correct counterparts."""
-    ptxas = ("ptxas info : Compiling entry function '_Z1av' for 'sm_90'\n"
-             "    8 bytes stack frame, 4 bytes spill stores, 4 bytes spill loads\n"
-             "ptxas info : Used 64 registers, used 1 barriers, 2048 bytes smem\n"
-             "ptxas info : Compiling entry function '_Z1bv' for 'sm_90'\n"
-             "    0 bytes stack frame, 0 bytes spill stores, 0 bytes spill loads\n"
-             "ptxas info : Used 20 registers\n")
-    elf = ("  3: 0000000000000000 32768 FUNC    LOCAL  DEFAULT [<other>: 10]    23 _Z1av\n"
-           "  9: 0000000000007510  1440 FUNC    WEAK   DEFAULT   23 $__internal_0_$__cuda_div\n"
-           " 11: 0000000000000000   128 FUNC    GLOBAL DEFAULT [<other>: 10]    24 _Z1bv\n")
-    good, bad = Kernel("b()", "b.cu", 20, 0, 0, 0), Kernel("a()", "a.cu", 64, 2048, 8, 8)
+    good, bad = Kernel("b()", "b.cu", 20, 0, 0, 256), Kernel("a()", "a.cu", 64, 2048, 8, 256)
+    records = (struct.pack("<BBHII", 4, 0x2F, 8, 3, 40) + struct.pack("<BBH", 3, 0x1B, 255) +
+               struct.pack("<BBHIII", 4, 0x05, 12, 256, 2, 1))
     schedules = ["forward", "reverse", "random-1", "random-2", "scatter"]
     lines = [f"fast\t{s}\tb()" for s in schedules] + ["asan\tforward\tb()", "check\treverse\tb()"]
 
@@ -218,8 +168,11 @@ def self_test():
         return missing_runs([good], read_logs(["\n".join(kept) + "\n"]))
 
     checks = {
-        "symbols": entry_symbols(elf) == ["_Z1av", "_Z1bv"],
-        "numbers": parse_ptxas(ptxas) == {"_Z1av": (64, 2048, 8, 8), "_Z1bv": (20, 0, 0, 0)},
+        "records": [a for a, _ in cubin.attributes(records)] == [0x2F, 0x1B, 0x05],
+        "numbers": struct.unpack("<II", next(cubin.attributes(records))[1]) == (3, 40),
+        "not an object": refuses(lambda: cubin.cubins_of_object(b"text")),
+        "cut short": refuses(lambda: cubin.Elf(cubin.ELF + b"\x02\x01" + bytes(20))),
+        "no bound": len(problems_of([good._replace(most_threads=0)])) == 1,
         "good kernel": problems_of([good]) == [],
         "spill": len(problems_of([good, bad])) == 1,
         "too many registers": len(problems_of([good._replace(registers=200)])) == 1,
@@ -232,11 +185,6 @@ def self_test():
             [good, bad], read_logs(["\n".join(lines)]))) == 3,
         "short name": short("void v::k::(anonymous namespace)::f<v::Half, (v::(anonymous "
                             "namespace)::M)2>(v::Half const*, int)") == "f<Half, (M)2>",
-        "cubin command": cubin_command("/usr/bin/ccache /opt/nvcc -forward-x -Ia "
-                                       "--generate-code=arch=compute_90,code=[compute_90,sm_90] "
-                                       "-MD -MT x.o -MF x.d -x cu -c /a/x.cu -o x.o", "t")[0] ==
-        ["/opt/nvcc", "-forward-x", "-Ia", "-x", "cu", "/a/x.cu", "-arch=sm_90", "-cubin",
-         "-Xptxas=-v", "-o", "t"],
     }
     for i, line in enumerate(lines):
         checks[f"without '{line}'"] = len(missing(lines[:i] + lines[i + 1:])) == 1
@@ -259,12 +207,14 @@ def main():
     if arguments.build is None:
         parser.error("name the build folder")
     try:
-        kernels = compiled_kernels(arguments.build)
+        kernels, planted = compiled_kernels(arguments.build)
         runs = read_logs([Path(log).read_text() for log in arguments.ran or []])
     except (OSError, RuntimeError, ValueError, subprocess.CalledProcessError) as error:
         print(f"device_code_report: {error}")
         return 1
     found = problems_of(kernels)
+    if not any(k.stack for k in planted):
+        found.append(f"{SPILLING}: its spill was not found: this report proves nothing")
     if arguments.ran is not None:
         found += missing_runs(kernels, runs)
     output = Path(arguments.table or Path(arguments.build) / "device_code.md")

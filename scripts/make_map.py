@@ -37,7 +37,7 @@ TOP_LEVEL = {
     "README.md": "what this is and how to use it",
     "CONTRIBUTING.md": "how to add something, and the habits that keep it simple",
     "CMakeLists.txt": "the build: one target per folder",
-    "CMakePresets.json": "release, debug, asan, tsan, minimal, cuda, emulated, emulated-asan, emulated-check",
+    "CMakePresets.json": "release, debug, asan, tsan, minimal, cuda, emulated, emulated-check",
 }
 SOURCES = {".h", ".cc", ".cu", ".cuh", ".py", ".sh", ".cmake", ".md"}
 SUFFIX_ORDER = [".h", ".cuh", ".cc", ".cu"]

@@ -34,7 +34,7 @@ import mutants  # noqa: E402
 import mutation_report  # noqa: E402
 
 ROOT = mutants.ROOT
-BUILDS = {"fast": "emulated", "asan": "emulated-asan", "check": "emulated-check"}
+BUILDS = {"fast": "emulated", "asan": "asan", "check": "emulated-check"}
 EQUIVALENTS = ROOT / "tests/mutation_equivalents.txt"
 ENVIRONMENT = {"VERACE_TEST_DEVICES": "cuda", "OMP_NUM_THREADS": "1",
                "ASAN_OPTIONS": "detect_leaks=0:detect_stack_use_after_return=1"}

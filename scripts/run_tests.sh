@@ -89,9 +89,10 @@ run_ctest() {
   rm -f "build/$preset/Testing/Temporary/"LastTest*
   # A test that hangs must be stopped by ctest itself: it would outlive it.
   ((part_end > 0 && left < max_test_seconds)) && stop=(--timeout "$left")
-  # Two threads per test everywhere: more tests at once on a larger machine, the same results.
+  # Two threads per test everywhere, whatever the machine: the same results. Many tests have only
+  # one that works, and none spins while it waits: as many tests at once as there are cores.
   OMP_NUM_THREADS=${OMP_NUM_THREADS:-$((threads < 2 ? 1 : 2))} \
-    CTEST_PARALLEL_LEVEL=${CTEST_PARALLEL_LEVEL:-$(((threads + 1) / 2))} \
+    CTEST_PARALLEL_LEVEL=${CTEST_PARALLEL_LEVEL:-$threads} \
     limited ctest --preset "$preset" "${stop[@]}" "$@"
   rc=$?
   while read -r line; do
@@ -148,7 +149,18 @@ test_minimal() {
 
 test_asan() {
   skip_label asan fullsize "too slow under the sanitizers; the release part runs it"
-  run_ctest asan -LE '^(style|fullsize)$' "$@"
+  if [ -z "$headers_missing" ]; then
+    add_skip "laboratory [asan]" "too slow under the sanitizers; the emulated parts run it"
+  else
+    add_skip "emulated [asan]" "$headers_missing"
+  fi
+  logged_ctest asan -LE '^(style|fullsize)$' "$@"
+}
+
+# logged_ctest PRESET CTEST ARGS...: also keeps which emulated kernels have run; compile_cuda reads it.
+logged_ctest() {
+  rm -f "build/$1/kernels.log"
+  VERACE_SIMT_LOG=$PWD/build/$1/kernels.log run_ctest "$@"
 }
 
 # why_no_cuda: prints why the CUDA code cannot be compiled here; fails when it can be.
@@ -175,31 +187,30 @@ why_no_headers() {
   echo "NVIDIA's headers are not installed (./run setup --cuda-headers gets them)"
 }
 
-test_emulated() { # PRESET CTEST ARGS...
-  local preset=$1
-  shift
-  [ "$preset" = emulated-asan ] &&
-    add_skip "laboratory [$preset]" "too slow under the sanitizers; the other emulated parts run it"
-  rm -f "build/$preset/kernels.log" # which kernels have run; compile_cuda reads it
-  build "$preset" && VERACE_SIMT_LOG=$PWD/build/$preset/kernels.log run_ctest "$preset" "$@"
+headers_missing= # why the CUDA kernels cannot be emulated; empty where they can be
+
+# find_headers: sets headers_missing; gets NVIDIA's headers where they are not.
+find_headers() {
+  headers_missing=$(why_no_headers) || return 0
+  scripts/setup.sh --cuda-headers
+  headers_missing=$(why_no_headers)
+  if [ -n "$headers_missing" ] && [ "${VERACE_REQUIRE_EMULATED:-0}" = 1 ]; then
+    say "VERACE_REQUIRE_EMULATED=1, but $headers_missing"
+    return 1
+  fi
+  return 0
 }
 
-# emulated_parts REASON CTEST ARGS...: the CUDA kernels on the CPU, fast and under the two kinds of
-# checkers; all skipped when there is a REASON.
+test_emulated() { # PRESET CTEST ARGS...
+  build "$1" && logged_ctest "$@"
+}
+
+# emulated_parts REASON CTEST ARGS...: the CUDA kernels on the CPU, fast and under the access
+# checker (the asan parts have them under the sanitizers); all skipped when there is a REASON.
 emulated_parts() {
-  local reason=$1 preset
+  local reason=${1:-$headers_missing} preset
   shift
-  if [ -z "$reason" ] && reason=$(why_no_headers); then
-    scripts/setup.sh --cuda-headers
-    reason=$(why_no_headers)
-    if [ -n "$reason" ] && [ "${VERACE_REQUIRE_EMULATED:-0}" = 1 ]; then
-      part_passed=0 part_failed=1 part_skipped=0
-      fail_lines+=("FAILED emulated: $reason, and VERACE_REQUIRE_EMULATED=1")
-      record emulated FAILED 0
-      return 1
-    fi
-  fi
-  for preset in emulated emulated-asan emulated-check; do
+  for preset in emulated emulated-check; do
     if [ -n "$reason" ]; then
       skip_part "${preset/-/ }" "$reason"
     else
@@ -212,7 +223,7 @@ emulated_parts() {
 # fails on spilled registers and, where the emulated parts have run all tests, on a kernel that has
 # not run in each of them.
 compile_cuda() {
-  local ran=(--ran build/emulated{,-asan,-check}/kernels.log) log
+  local ran=(--ran build/{emulated,asan,emulated-check}/kernels.log) log
   build cuda || return
   part_passed=1
   if ! command -v python3 >/dev/null; then
@@ -267,6 +278,10 @@ command_test() {
   if ! part setup 20 scripts/setup.sh; then
     summarise
     return 2
+  fi
+  if ((!quick)) && ! part "cuda headers" 10 find_headers; then
+    summarise
+    return 1
   fi
   if ((emulated_only)); then
     reason=--emulated-only
