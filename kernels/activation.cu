@@ -151,12 +151,6 @@ __global__ void __launch_bounds__(kLanes* kRowLanes)
   db[column] = accumulate ? db[column] + value : value;
 }
 
-template <typename T>
-simt::LaunchConfig element_wise(const Exec& exec, int64_t count) {
-  return {simt::blocks_for(count, kElementThreads * vector_width<T>), kElementThreads, 0,
-          exec.stream};
-}
-
 // The widest vectors that divide the rows and still occupy the lanes of a block.
 template <typename T>
 int row_width(int64_t c, bool aligned) {
@@ -183,8 +177,8 @@ void leaky_relu_forward(const Exec& exec, const LeakyReluForwardOf<T>& a) {
   const auto kernel = simt::is_vector_aligned(a.x, a.y)
                           ? leaky_relu_forward_kernel<vector_width<T>, T>
                           : leaky_relu_forward_kernel<1, T>;
-  simt::launch(kernel, element_wise<T>(exec, a.count), static_cast<size_t>(a.count), a.x, a.slope,
-               a.y);
+  simt::launch(kernel, simt::element_wise<vector_width<T>>(a.count, exec.stream),
+               static_cast<size_t>(a.count), a.x, a.slope, a.y);
 }
 
 template <typename T>
@@ -194,8 +188,8 @@ void leaky_relu_backward(const Exec& exec, const LeakyReluBackwardOf<T>& a) {
   const auto kernel = simt::is_vector_aligned(a.y, a.dy, a.dy2, a.dx)
                           ? leaky_relu_backward_kernel<vector_width<T>, T>
                           : leaky_relu_backward_kernel<1, T>;
-  simt::launch(kernel, element_wise<T>(exec, a.count), static_cast<size_t>(a.count), a.y, a.dy,
-               a.dy2, a.slope, a.dx);
+  simt::launch(kernel, simt::element_wise<vector_width<T>>(a.count, exec.stream),
+               static_cast<size_t>(a.count), a.y, a.dy, a.dy2, a.slope, a.dx);
 }
 
 template <typename T>
@@ -204,8 +198,8 @@ void add(const Exec& exec, const AddOf<T>& a) {
   if (a.count == 0) return;
   const auto kernel =
       simt::is_vector_aligned(a.a, a.b, a.y) ? add_kernel<vector_width<T>, T> : add_kernel<1, T>;
-  simt::launch(kernel, element_wise<T>(exec, a.count), static_cast<size_t>(a.count), a.a, a.b,
-               a.relu ? 0.0f : 1.0f, a.y);
+  simt::launch(kernel, simt::element_wise<vector_width<T>>(a.count, exec.stream),
+               static_cast<size_t>(a.count), a.a, a.b, a.relu ? 0.0f : 1.0f, a.y);
 }
 
 template <typename T>

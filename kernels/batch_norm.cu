@@ -23,11 +23,11 @@ __device__ void moments_of_rows(const T* x, size_t first, size_t end, size_t c, 
                                 BlockMoments& moments) {
   const unsigned step = blockDim.y;
   Pack shift, sum = {}, squares = {};
-  load_pack<kVector>(x + first * c, valid, shift);
+  simt::load_some<kVector>(x + first * c, valid, shift);
 #pragma unroll 4
   for (size_t row = first + step; row < end; row += step) {
     Pack value;
-    load_pack<kVector>(x + row * c, valid, value);
+    simt::load_some<kVector>(x + row * c, valid, value);
 #pragma unroll
     for (int k = 0; k < kPackChannels; ++k) {
       const float d = value[k] - shift[k];
@@ -75,7 +75,7 @@ __global__ void __launch_bounds__(kSumThreads)
   const unsigned thread = thread_of_block();
   const size_t channel =
       (static_cast<size_t>(blockIdx.x) * blockDim.x + threadIdx.x) * kPackChannels;
-  const int valid = valid_of_pack(channel, c);
+  const int valid = simt::valid_of<kPackChannels>(channel, c);
   const size_t first = static_cast<size_t>(blockIdx.y) * rows_per_chunk;
   const size_t end = first + rows_per_chunk < rows ? first + rows_per_chunk : rows;
 

@@ -19,8 +19,6 @@ struct Entry {
   bool vectors;
 };
 
-constexpr uint32_t kExponent = 0x7F800000u;  // all ones: NaN or infinity
-
 // The flag only ever goes to 1, so the order of the blocks leaves no trace.
 __global__ void __launch_bounds__(kTableThreads)
     find_non_finite_kernel(const __grid_constant__ TensorTable<Entry> table, uint32_t* found) {
@@ -30,7 +28,7 @@ __global__ void __launch_bounds__(kTableThreads)
       float x[decltype(width)::value];
       simt::load_any(tensor.data, tensor.type, i, x);
 #pragma unroll
-      for (const float value : x) here |= (__float_as_uint(value) & kExponent) == kExponent;
+      for (const float value : x) here |= !simt::is_finite(value);
     });
   });
   if (__syncthreads_or(here) != 0 && threadIdx.x == 0) atomicExch(found, 1u);
