@@ -96,7 +96,9 @@ template <int kWidth, typename T>
 __global__ void __launch_bounds__(kLanes* kRowLanes)
     bias_gradient_partial_kernel(size_t rows, size_t c, size_t piece_rows, const T* __restrict__ dy,
                                  double* __restrict__ partial) {
-  __shared__ double tile[kRowLanes][kLanes * kWidth];
+  // The padding keeps the warps' accesses to different banks, by rows as well as by channels.
+  constexpr unsigned kPadding = 16 / kWidth;
+  __shared__ double tile[kWidth][kRowLanes * kLanes + kPadding];
   const size_t column = (static_cast<size_t>(blockIdx.x) * kLanes + threadIdx.x) * kWidth;
   const size_t begin = blockIdx.y * piece_rows;
   const size_t end = begin + piece_rows < rows ? begin + piece_rows : rows;
@@ -116,7 +118,7 @@ __global__ void __launch_bounds__(kLanes* kRowLanes)
     }
   }
 #pragma unroll
-  for (int k = 0; k < kWidth; ++k) tile[threadIdx.y][threadIdx.x * kWidth + k] = total[k];
+  for (int k = 0; k < kWidth; ++k) tile[k][threadIdx.y * kLanes + threadIdx.x] = total[k];
   __syncthreads();
   const size_t first = static_cast<size_t>(blockIdx.x) * kLanes * kWidth;
   for (unsigned j = threadIdx.y * kLanes + threadIdx.x; j < kLanes * kWidth;
@@ -124,7 +126,9 @@ __global__ void __launch_bounds__(kLanes* kRowLanes)
     if (first + j >= c) continue;
     double sum = 0.0;
 #pragma unroll
-    for (unsigned lane = 0; lane < kRowLanes; ++lane) sum += tile[lane][j];
+    for (unsigned lane = 0; lane < kRowLanes; ++lane) {
+      sum += tile[j % kWidth][lane * kLanes + j / kWidth];
+    }
     partial[blockIdx.y * c + first + j] = sum;
   }
 }

@@ -35,13 +35,13 @@ __device__ void moments_of_rows(const T* x, size_t first, size_t end, size_t c, 
       squares[k] += d * d;
     }
   }
-  const double n = rows_of_lane(static_cast<unsigned>(end - first), 0, step);
+  const double inverse = 1.0 / rows_of_lane(static_cast<unsigned>(end - first), 0, step);
   const unsigned thread = thread_of_block();
 #pragma unroll
   for (int k = 0; k < kPackChannels; ++k) {
     const double s = static_cast<double>(sum[k]);
-    const double about_mean = static_cast<double>(squares[k]) - s * s / n;
-    moments.mean[k][thread] = static_cast<double>(shift[k]) + s / n;
+    const double about_mean = static_cast<double>(squares[k]) - s * s * inverse;
+    moments.mean[k][thread] = static_cast<double>(shift[k]) + s * inverse;
     moments.squares[k][thread] = about_mean < 0.0 ? 0.0 : about_mean;  // so that a NaN stays one
   }
 }
@@ -68,7 +68,7 @@ __device__ void merge_lanes(BlockMoments& moments, unsigned rows) {
 
 // partial[chunk][mean, squares][c].
 template <class T>
-__global__ void __launch_bounds__(kSumThreads)
+__global__ void __launch_bounds__(kSumThreads, 3)
     partial_moments_kernel(const T* x, size_t rows, size_t c, size_t rows_per_chunk, bool vectors,
                            double* partial) {
   __shared__ BlockMoments moments;

@@ -123,8 +123,12 @@ __device__ void apply_singles(const Apply<T>& a, size_t thread) {
   }
 }
 
+// Blocks that shall fit a multiprocessor: two normalisations want 80 registers, one 48.
+constexpr int blocks_wanted(Shortcut shortcut) { return shortcut == Shortcut::kNormalised ? 3 : 5; }
+
 template <class T, Shortcut kShortcut>
-__global__ void __launch_bounds__(PackWalk::kThreads) apply_kernel(Apply<T> a) {
+__global__ void __launch_bounds__(PackWalk::kThreads, blocks_wanted(kShortcut))
+    apply_kernel(Apply<T> a) {
   const size_t thread = static_cast<size_t>(blockIdx.x) * blockDim.x + threadIdx.x;
   if (a.vectors) {
     apply_vectors<T, kShortcut>(a, thread);

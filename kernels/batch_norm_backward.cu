@@ -64,11 +64,12 @@ struct SumGradients {
   Incoming<T> in;
   const T* x;
   const float* mean;
-  T* dz;           // where dz is kept; nullptr: nowhere
+  T* dz;           // where dz is kept (kKeep)
   float* partial;  // [chunk][sum of dz, sum of dz * (x - mean)][c]
 };
 
-template <bool kVector, Mask kMask, bool kFork, class T>
+// kKeep is a constant, since a store that might alias the next rows would hold up their loads.
+template <bool kVector, Mask kMask, bool kFork, bool kKeep, class T>
 __device__ void sum_rows(const SumGradients<T>& a, size_t first, size_t end, size_t channel,
                          float (&sums)[2 * kPackChannels][kSumThreads]) {
   const int valid = simt::valid_of<kPackChannels>(channel, a.c);
@@ -80,7 +81,7 @@ __device__ void sum_rows(const SumGradients<T>& a, size_t first, size_t end, siz
     Pack dz, x;
     a.in.template load<kVector, kMask, kFork>(i, valid, dz);
     simt::load_some<kVector>(a.x + i, valid, x);
-    if (a.dz != nullptr) keep_dz<kVector, kFork>(a.dz + i, valid, dz);
+    if constexpr (kKeep) keep_dz<kVector, kFork>(a.dz + i, valid, dz);
 #pragma unroll
     for (int k = 0; k < kPackChannels; ++k) {
       sum[k] += dz[k];
@@ -95,7 +96,7 @@ __device__ void sum_rows(const SumGradients<T>& a, size_t first, size_t end, siz
   }
 }
 
-template <class T, Mask kMask, bool kFork>
+template <class T, Mask kMask, bool kFork, bool kKeep>
 __global__ void __launch_bounds__(kSumThreads, 3) sum_gradients_kernel(SumGradients<T> a) {
   __shared__ float sums[2 * kPackChannels][kSumThreads];
   const size_t channel =
@@ -108,9 +109,9 @@ __global__ void __launch_bounds__(kSumThreads, 3) sum_gradients_kernel(SumGradie
 #pragma unroll
     for (int k = 0; k < 2 * kPackChannels; ++k) sums[k][thread] = 0.0f;
   } else if (a.vectors) {
-    sum_rows<true, kMask, kFork>(a, first + threadIdx.y, end, channel, sums);
+    sum_rows<true, kMask, kFork, kKeep>(a, first + threadIdx.y, end, channel, sums);
   } else {
-    sum_rows<false, kMask, kFork>(a, first + threadIdx.y, end, channel, sums);
+    sum_rows<false, kMask, kFork, kKeep>(a, first + threadIdx.y, end, channel, sums);
   }
   add_lanes(sums);
   if (threadIdx.y == 0) {
@@ -305,8 +306,9 @@ void sum_gradients(const Exec& exec, const BatchNormBackwardOf<T>& args, const I
                           args.dshortcut,
                           args.scratch};
   with_parts(in, [&](auto mask, auto fork) {
-    simt::launch(sum_gradients_kernel<T, mask, fork>,
-                 {chunk_grid(chunks), chunk_block(chunks), 0, exec.stream}, a);
+    const auto kernel = args.dshortcut != nullptr ? sum_gradients_kernel<T, mask, fork, true>
+                                                  : sum_gradients_kernel<T, mask, fork, false>;
+    simt::launch(kernel, {chunk_grid(chunks), chunk_block(chunks), 0, exec.stream}, a);
   });
   float* offset = offset_of(args);
   simt::launch(finish_gradients_kernel,
