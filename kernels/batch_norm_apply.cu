@@ -123,11 +123,9 @@ __device__ void apply_singles(const Apply<T>& a, size_t thread) {
   }
 }
 
-// Blocks that shall fit a multiprocessor: two normalisations want 80 registers, one 48.
-constexpr int blocks_wanted(Shortcut shortcut) { return shortcut == Shortcut::kNormalised ? 3 : 5; }
-
+// Three blocks per multiprocessor for two normalisations (80 registers), five for one (48).
 template <class T, Shortcut kShortcut>
-__global__ void __launch_bounds__(PackWalk::kThreads, blocks_wanted(kShortcut))
+__global__ void __launch_bounds__(PackWalk::kThreads, kShortcut == Shortcut::kNormalised ? 3 : 5)
     apply_kernel(Apply<T> a) {
   const size_t thread = static_cast<size_t>(blockIdx.x) * blockDim.x + threadIdx.x;
   if (a.vectors) {
