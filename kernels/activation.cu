@@ -96,7 +96,9 @@ template <int kWidth, typename T>
 __global__ void __launch_bounds__(kLanes* kRowLanes)
     bias_gradient_partial_kernel(size_t rows, size_t c, size_t piece_rows, const T* __restrict__ dy,
                                  double* __restrict__ partial) {
-  __shared__ double tile[kRowLanes][kLanes * kWidth];
+  // The padding keeps the warps' accesses to different banks, by rows as well as by channels.
+  constexpr unsigned kPadding = 16 / kWidth;
+  __shared__ double tile[kWidth][kRowLanes * kLanes + kPadding];
   const size_t column = (static_cast<size_t>(blockIdx.x) * kLanes + threadIdx.x) * kWidth;
   const size_t begin = blockIdx.y * piece_rows;
   const size_t end = begin + piece_rows < rows ? begin + piece_rows : rows;
@@ -116,7 +118,7 @@ __global__ void __launch_bounds__(kLanes* kRowLanes)
     }
   }
 #pragma unroll
-  for (int k = 0; k < kWidth; ++k) tile[threadIdx.y][threadIdx.x * kWidth + k] = total[k];
+  for (int k = 0; k < kWidth; ++k) tile[k][threadIdx.y * kLanes + threadIdx.x] = total[k];
   __syncthreads();
   const size_t first = static_cast<size_t>(blockIdx.x) * kLanes * kWidth;
   for (unsigned j = threadIdx.y * kLanes + threadIdx.x; j < kLanes * kWidth;
@@ -124,7 +126,9 @@ __global__ void __launch_bounds__(kLanes* kRowLanes)
     if (first + j >= c) continue;
     double sum = 0.0;
 #pragma unroll
-    for (unsigned lane = 0; lane < kRowLanes; ++lane) sum += tile[lane][j];
+    for (unsigned lane = 0; lane < kRowLanes; ++lane) {
+      sum += tile[j % kWidth][lane * kLanes + j / kWidth];
+    }
     partial[blockIdx.y * c + first + j] = sum;
   }
 }
@@ -149,12 +153,6 @@ __global__ void __launch_bounds__(kLanes* kRowLanes)
   for (unsigned lane = 0; lane < kRowLanes; ++lane) total += tile[lane][threadIdx.x];
   const float value = static_cast<float>(total);
   db[column] = accumulate ? db[column] + value : value;
-}
-
-template <typename T>
-simt::LaunchConfig element_wise(const Exec& exec, int64_t count) {
-  return {simt::blocks_for(count, kElementThreads * vector_width<T>), kElementThreads, 0,
-          exec.stream};
 }
 
 // The widest vectors that divide the rows and still occupy the lanes of a block.
@@ -183,8 +181,8 @@ void leaky_relu_forward(const Exec& exec, const LeakyReluForwardOf<T>& a) {
   const auto kernel = simt::is_vector_aligned(a.x, a.y)
                           ? leaky_relu_forward_kernel<vector_width<T>, T>
                           : leaky_relu_forward_kernel<1, T>;
-  simt::launch(kernel, element_wise<T>(exec, a.count), static_cast<size_t>(a.count), a.x, a.slope,
-               a.y);
+  simt::launch(kernel, simt::element_wise<vector_width<T>>(a.count, exec.stream),
+               static_cast<size_t>(a.count), a.x, a.slope, a.y);
 }
 
 template <typename T>
@@ -194,8 +192,8 @@ void leaky_relu_backward(const Exec& exec, const LeakyReluBackwardOf<T>& a) {
   const auto kernel = simt::is_vector_aligned(a.y, a.dy, a.dy2, a.dx)
                           ? leaky_relu_backward_kernel<vector_width<T>, T>
                           : leaky_relu_backward_kernel<1, T>;
-  simt::launch(kernel, element_wise<T>(exec, a.count), static_cast<size_t>(a.count), a.y, a.dy,
-               a.dy2, a.slope, a.dx);
+  simt::launch(kernel, simt::element_wise<vector_width<T>>(a.count, exec.stream),
+               static_cast<size_t>(a.count), a.y, a.dy, a.dy2, a.slope, a.dx);
 }
 
 template <typename T>
@@ -204,8 +202,8 @@ void add(const Exec& exec, const AddOf<T>& a) {
   if (a.count == 0) return;
   const auto kernel =
       simt::is_vector_aligned(a.a, a.b, a.y) ? add_kernel<vector_width<T>, T> : add_kernel<1, T>;
-  simt::launch(kernel, element_wise<T>(exec, a.count), static_cast<size_t>(a.count), a.a, a.b,
-               a.relu ? 0.0f : 1.0f, a.y);
+  simt::launch(kernel, simt::element_wise<vector_width<T>>(a.count, exec.stream),
+               static_cast<size_t>(a.count), a.a, a.b, a.relu ? 0.0f : 1.0f, a.y);
 }
 
 template <typename T>

@@ -31,8 +31,9 @@ struct Live {
 };
 
 // Five blocks per multiprocessor: enough loads under way to keep the memory busy.
+template <int kTensors>
 __global__ void __launch_bounds__(kTableThreads, 5)
-    adam_kernel(const __grid_constant__ TensorTable<Entry> table, const AdamFactors given,
+    adam_kernel(const __grid_constant__ TensorTable<Entry, kTensors> table, const AdamFactors given,
                 const Live live) {
   if (live.skip != nullptr && *live.skip != 0) return;
   const AdamFactors f = live.factors != nullptr ? *live.factors : given;
@@ -72,9 +73,9 @@ void adam_step(const Exec& exec, const AdamStep& a) {
         return Entry{t.w,     t.g.data(), t.m,           t.v,    t.copy.data(),
                      t.count, t.g.type(), t.copy.type(), vectors};
       },
-      [&](const TensorTable<Entry>& table) {
-        simt::launch(adam_kernel, {table.pieces, kTableThreads, 0, exec.stream}, table, a.factors,
-                     Live{a.live_factors, a.gradient_scale, a.skip});
+      [&]<int kTensors>(const TensorTable<Entry, kTensors>& table) {
+        simt::launch(adam_kernel<kTensors>, {table.pieces, kTableThreads, 0, exec.stream}, table,
+                     a.factors, Live{a.live_factors, a.gradient_scale, a.skip});
       });
 }
 

@@ -23,11 +23,11 @@ __device__ void moments_of_rows(const T* x, size_t first, size_t end, size_t c, 
                                 BlockMoments& moments) {
   const unsigned step = blockDim.y;
   Pack shift, sum = {}, squares = {};
-  load_pack<kVector>(x + first * c, valid, shift);
+  simt::load_some<kVector>(x + first * c, valid, shift);
 #pragma unroll 4
   for (size_t row = first + step; row < end; row += step) {
     Pack value;
-    load_pack<kVector>(x + row * c, valid, value);
+    simt::load_some<kVector>(x + row * c, valid, value);
 #pragma unroll
     for (int k = 0; k < kPackChannels; ++k) {
       const float d = value[k] - shift[k];
@@ -35,13 +35,13 @@ __device__ void moments_of_rows(const T* x, size_t first, size_t end, size_t c, 
       squares[k] += d * d;
     }
   }
-  const double n = rows_of_lane(static_cast<unsigned>(end - first), 0, step);
+  const double inverse = 1.0 / rows_of_lane(static_cast<unsigned>(end - first), 0, step);
   const unsigned thread = thread_of_block();
 #pragma unroll
   for (int k = 0; k < kPackChannels; ++k) {
     const double s = static_cast<double>(sum[k]);
-    const double about_mean = static_cast<double>(squares[k]) - s * s / n;
-    moments.mean[k][thread] = static_cast<double>(shift[k]) + s / n;
+    const double about_mean = static_cast<double>(squares[k]) - s * s * inverse;
+    moments.mean[k][thread] = static_cast<double>(shift[k]) + s * inverse;
     moments.squares[k][thread] = about_mean < 0.0 ? 0.0 : about_mean;  // so that a NaN stays one
   }
 }
@@ -68,14 +68,14 @@ __device__ void merge_lanes(BlockMoments& moments, unsigned rows) {
 
 // partial[chunk][mean, squares][c].
 template <class T>
-__global__ void __launch_bounds__(kSumThreads)
+__global__ void __launch_bounds__(kSumThreads, 3)
     partial_moments_kernel(const T* x, size_t rows, size_t c, size_t rows_per_chunk, bool vectors,
                            double* partial) {
   __shared__ BlockMoments moments;
   const unsigned thread = thread_of_block();
   const size_t channel =
       (static_cast<size_t>(blockIdx.x) * blockDim.x + threadIdx.x) * kPackChannels;
-  const int valid = valid_of_pack(channel, c);
+  const int valid = simt::valid_of<kPackChannels>(channel, c);
   const size_t first = static_cast<size_t>(blockIdx.y) * rows_per_chunk;
   const size_t end = first + rows_per_chunk < rows ? first + rows_per_chunk : rows;
 

@@ -7,25 +7,36 @@ namespace {
 
 enum class Shortcut { kNone, kPlain, kNormalised };
 
-// One normalisation: (x - mean) * inv_std * gamma + beta.
-struct Branch {
-  const float *mean, *inv_std, *gamma, *beta;  // [c]
+// One normalisation at one channel.
+struct Affine {
+  float mean, scale, beta;
+
+  __device__ float of(float x) const { return (x - mean) * scale + beta; }
 };
 
-// Its parameters at a thread's channels.
+// Its parameters.
+struct Branch {
+  const float *mean, *inv_std, *gamma, *beta;  // [c]
+
+  __device__ Affine at(size_t channel) const {
+    return {mean[channel], inv_std[channel] * gamma[channel], beta[channel]};
+  }
+};
+
+// The same at a thread's channels.
 struct BranchPack {
   Pack mean, scale, beta;
 
   __device__ void load(const Branch& b, size_t channel) {
     Pack inv_std, gamma;
-    load_pack<true>(b.mean + channel, kPackChannels, mean);
-    load_pack<true>(b.inv_std + channel, kPackChannels, inv_std);
-    load_pack<true>(b.gamma + channel, kPackChannels, gamma);
-    load_pack<true>(b.beta + channel, kPackChannels, beta);
+    simt::load_some<true>(b.mean + channel, kPackChannels, mean);
+    simt::load_some<true>(b.inv_std + channel, kPackChannels, inv_std);
+    simt::load_some<true>(b.gamma + channel, kPackChannels, gamma);
+    simt::load_some<true>(b.beta + channel, kPackChannels, beta);
 #pragma unroll
     for (int k = 0; k < kPackChannels; ++k) scale[k] = inv_std[k] * gamma[k];
   }
-  __device__ float at(int k, float x) const { return (x - mean[k]) * scale[k] + beta[k]; }
+  __device__ Affine at(int k) const { return {mean[k], scale[k], beta[k]}; }
 };
 
 template <class T>
@@ -40,8 +51,14 @@ struct Apply {
   uint8_t* mask;  // the words' bytes: byte i holds elements 8 * i ... (the GPU is little-endian)
 };
 
-__device__ float normalised(const Branch& b, size_t channel, float x) {
-  return (x - b.mean[channel]) * (b.inv_std[channel] * b.gamma[channel]) + b.beta[channel];
+// y of one element.
+template <Shortcut kShortcut>
+__device__ float output_of(float x, const Affine& main, float shortcut, const Affine& side,
+                           bool relu) {
+  float y = main.of(x);
+  if constexpr (kShortcut == Shortcut::kPlain) y += shortcut;
+  if constexpr (kShortcut == Shortcut::kNormalised) y += side.of(shortcut);
+  return relu ? leaky_relu(y, 0.0f) : y;
 }
 
 // Bits of y > 0 as y is stored.
@@ -63,24 +80,21 @@ __device__ void apply_vectors(const Apply<T>& a, size_t thread) {
   const size_t packs = a.count / kPackChannels;
   if (thread >= a.step || thread >= packs) return;
   const size_t channel = thread % (a.c / kPackChannels) * kPackChannels;
-  BranchPack main, side;
+  BranchPack main, side = {};
   main.load(a.branch, channel);
   if constexpr (kShortcut == Shortcut::kNormalised) side.load(a.shortcut_branch, channel);
   for (size_t pack = thread; pack < packs; pack += a.step) {
     const size_t i = pack * kPackChannels;
-    Pack x, shortcut;
-    load_pack<true>(a.x + i, kPackChannels, x);
+    Pack x, shortcut = {};
+    simt::load_some<true>(a.x + i, kPackChannels, x);
     if constexpr (kShortcut != Shortcut::kNone) {
-      load_pack<true>(a.shortcut + i, kPackChannels, shortcut);
+      simt::load_some<true>(a.shortcut + i, kPackChannels, shortcut);
     }
 #pragma unroll
     for (int k = 0; k < kPackChannels; ++k) {
-      x[k] = main.at(k, x[k]);
-      if constexpr (kShortcut == Shortcut::kPlain) x[k] += shortcut[k];
-      if constexpr (kShortcut == Shortcut::kNormalised) x[k] += side.at(k, shortcut[k]);
-      if (a.relu) x[k] = leaky_relu(x[k], 0.0f);
+      x[k] = output_of<kShortcut>(x[k], main.at(k), shortcut[k], side.at(k), a.relu);
     }
-    store_pack<true>(a.y + i, kPackChannels, x);
+    simt::store_some<true>(a.y + i, kPackChannels, x);
     if (a.mask != nullptr) a.mask[pack] = positive_bits<T>(x);
   }
 }
@@ -89,30 +103,30 @@ __device__ void apply_vectors(const Apply<T>& a, size_t thread) {
 template <class T, Shortcut kShortcut>
 __device__ void apply_singles(const Apply<T>& a, size_t thread) {
   for (size_t i = thread * kPackChannels; i < a.count; i += a.step * kPackChannels) {
-    const int valid = valid_of_pack(i, a.count);
+    const int valid = simt::valid_of<kPackChannels>(i, a.count);
     size_t channel = i % a.c;
     Pack x;
-    load_pack<false>(a.x + i, valid, x);
+    simt::load_some<false>(a.x + i, valid, x);
 #pragma unroll
     for (int k = 0; k < kPackChannels; ++k) {
       if (k >= valid) continue;
-      x[k] = normalised(a.branch, channel, x[k]);
-      if constexpr (kShortcut != Shortcut::kNone) {
-        const float shortcut = simt::widen(a.shortcut[i + k]);
-        x[k] += kShortcut == Shortcut::kPlain ? shortcut
-                                              : normalised(a.shortcut_branch, channel, shortcut);
-      }
-      if (a.relu) x[k] = leaky_relu(x[k], 0.0f);
+      float shortcut = 0.0f;
+      Affine side = {};
+      if constexpr (kShortcut != Shortcut::kNone) shortcut = simt::widen(a.shortcut[i + k]);
+      if constexpr (kShortcut == Shortcut::kNormalised) side = a.shortcut_branch.at(channel);
+      x[k] = output_of<kShortcut>(x[k], a.branch.at(channel), shortcut, side, a.relu);
       channel = channel + 1 == a.c ? 0 : channel + 1;
     }
-    store_pack<false>(a.y + i, valid, x);
+    simt::store_some<false>(a.y + i, valid, x);
     // Beyond the end x holds zeros, which give zero bits.
     if (a.mask != nullptr) a.mask[i / kPackChannels] = positive_bits<T>(x);
   }
 }
 
+// Three blocks per multiprocessor for two normalisations (80 registers), five for one (48).
 template <class T, Shortcut kShortcut>
-__global__ void __launch_bounds__(PackWalk::kThreads) apply_kernel(Apply<T> a) {
+__global__ void __launch_bounds__(PackWalk::kThreads, kShortcut == Shortcut::kNormalised ? 3 : 5)
+    apply_kernel(Apply<T> a) {
   const size_t thread = static_cast<size_t>(blockIdx.x) * blockDim.x + threadIdx.x;
   if (a.vectors) {
     apply_vectors<T, kShortcut>(a, thread);

@@ -23,9 +23,9 @@ struct Incoming {
   template <bool kVector, Mask kMask, bool kFork>
   __device__ void load(size_t i, int valid, Pack& dz) const {
     Pack second, output;
-    load_pack<kVector>(dy + i, valid, dz);
-    if constexpr (kFork) load_pack<kVector>(dy2 + i, valid, second);
-    if constexpr (kMask == Mask::kOutput) load_pack<kVector>(y + i, valid, output);
+    simt::load_some<kVector>(dy + i, valid, dz);
+    if constexpr (kFork) simt::load_some<kVector>(dy2 + i, valid, second);
+    if constexpr (kMask == Mask::kOutput) simt::load_some<kVector>(y + i, valid, output);
     unsigned bits = 0;
     if constexpr (kMask == Mask::kBits) bits = bits_at<kVector>(i, valid);
 #pragma unroll
@@ -51,7 +51,7 @@ struct Incoming {
 // Stores dz in T; from here on it is what T holds.
 template <bool kVector, bool kFork, class T>
 __device__ void keep_dz(T* p, int valid, Pack& dz) {
-  store_pack<kVector>(p, valid, dz);
+  simt::store_some<kVector>(p, valid, dz);
   if constexpr (kFork) round_pack<T>(dz);  // without a fork it is a number of T already
 }
 
@@ -64,23 +64,24 @@ struct SumGradients {
   Incoming<T> in;
   const T* x;
   const float* mean;
-  T* dz;           // where dz is kept; nullptr: nowhere
+  T* dz;           // where dz is kept (kKeep)
   float* partial;  // [chunk][sum of dz, sum of dz * (x - mean)][c]
 };
 
-template <bool kVector, Mask kMask, bool kFork, class T>
+// kKeep is a constant, since a store that might alias the next rows would hold up their loads.
+template <bool kVector, Mask kMask, bool kFork, bool kKeep, class T>
 __device__ void sum_rows(const SumGradients<T>& a, size_t first, size_t end, size_t channel,
                          float (&sums)[2 * kPackChannels][kSumThreads]) {
-  const int valid = valid_of_pack(channel, a.c);
+  const int valid = simt::valid_of<kPackChannels>(channel, a.c);
   Pack mean, sum = {}, product = {};
-  load_pack<false>(a.mean + channel, valid, mean);
+  simt::load_some<false>(a.mean + channel, valid, mean);
 #pragma unroll 2
   for (size_t row = first; row < end; row += blockDim.y) {
     const size_t i = row * a.c + channel;
     Pack dz, x;
     a.in.template load<kVector, kMask, kFork>(i, valid, dz);
-    load_pack<kVector>(a.x + i, valid, x);
-    if (a.dz != nullptr) keep_dz<kVector, kFork>(a.dz + i, valid, dz);
+    simt::load_some<kVector>(a.x + i, valid, x);
+    if constexpr (kKeep) keep_dz<kVector, kFork>(a.dz + i, valid, dz);
 #pragma unroll
     for (int k = 0; k < kPackChannels; ++k) {
       sum[k] += dz[k];
@@ -95,22 +96,22 @@ __device__ void sum_rows(const SumGradients<T>& a, size_t first, size_t end, siz
   }
 }
 
-template <class T, Mask kMask, bool kFork>
+template <class T, Mask kMask, bool kFork, bool kKeep>
 __global__ void __launch_bounds__(kSumThreads, 3) sum_gradients_kernel(SumGradients<T> a) {
   __shared__ float sums[2 * kPackChannels][kSumThreads];
   const size_t channel =
       (static_cast<size_t>(blockIdx.x) * blockDim.x + threadIdx.x) * kPackChannels;
   const size_t first = static_cast<size_t>(blockIdx.y) * a.rows_per_chunk;
   const size_t end = first + a.rows_per_chunk < a.rows ? first + a.rows_per_chunk : a.rows;
-  const int valid = valid_of_pack(channel, a.c);
+  const int valid = simt::valid_of<kPackChannels>(channel, a.c);
   const unsigned thread = thread_of_block();
   if (valid == 0) {
 #pragma unroll
     for (int k = 0; k < 2 * kPackChannels; ++k) sums[k][thread] = 0.0f;
   } else if (a.vectors) {
-    sum_rows<true, kMask, kFork>(a, first + threadIdx.y, end, channel, sums);
+    sum_rows<true, kMask, kFork, kKeep>(a, first + threadIdx.y, end, channel, sums);
   } else {
-    sum_rows<false, kMask, kFork>(a, first + threadIdx.y, end, channel, sums);
+    sum_rows<false, kMask, kFork, kKeep>(a, first + threadIdx.y, end, channel, sums);
   }
   add_lanes(sums);
   if (threadIdx.y == 0) {
@@ -173,22 +174,42 @@ struct WriteDx {
   T *dx, *dshortcut;
 };
 
-// The factors of dx at a thread's channels.
+// dx at one channel. Without kBatch the statistics are constants, and only scale counts.
+struct DxFactors {
+  float scale, mean, offset, slope;
+
+  template <bool kBatch>
+  __device__ float dx_of(float dz, float x) const {
+    if constexpr (kBatch) dz = dz - offset - (x - mean) * slope;
+    return dz * scale;
+  }
+};
+
+template <bool kBatch, class T>
+__device__ DxFactors factors_at(const WriteDx<T>& a, size_t channel) {
+  const float scale = a.gamma[channel] * a.inv_std[channel];
+  if constexpr (!kBatch) return {scale, 0.0f, 0.0f, 0.0f};
+  return {scale, a.mean[channel], a.offset[channel], a.slope[channel]};
+}
+
+// The factors at a thread's channels.
 template <bool kBatch>
 struct DxPack {
-  Pack scale, mean, offset, slope;
+  Pack scale, mean = {}, offset = {}, slope = {};
+
+  __device__ DxFactors at(int k) const { return {scale[k], mean[k], offset[k], slope[k]}; }
 
   template <class T>
   __device__ void load(const WriteDx<T>& a, size_t channel) {
     Pack inv_std;
-    load_pack<true>(a.gamma + channel, kPackChannels, scale);
-    load_pack<true>(a.inv_std + channel, kPackChannels, inv_std);
+    simt::load_some<true>(a.gamma + channel, kPackChannels, scale);
+    simt::load_some<true>(a.inv_std + channel, kPackChannels, inv_std);
 #pragma unroll
     for (int k = 0; k < kPackChannels; ++k) scale[k] *= inv_std[k];
     if constexpr (kBatch) {
-      load_pack<true>(a.mean + channel, kPackChannels, mean);
-      load_pack<false>(a.offset + channel, kPackChannels, offset);
-      load_pack<false>(a.slope + channel, kPackChannels, slope);
+      simt::load_some<true>(a.mean + channel, kPackChannels, mean);
+      simt::load_some<false>(a.offset + channel, kPackChannels, offset);
+      simt::load_some<false>(a.slope + channel, kPackChannels, slope);
     }
   }
 };
@@ -201,38 +222,32 @@ __device__ void dx_vectors(const WriteDx<T>& a, size_t thread) {
   f.load(a, thread % (a.c / kPackChannels) * kPackChannels);
   for (size_t pack = thread; pack < packs; pack += a.step) {
     const size_t i = pack * kPackChannels;
-    Pack dz, x;
+    Pack dz, x = {};
     a.in.template load<true, kMask, kFork>(i, kPackChannels, dz);
-    if constexpr (kBatch) load_pack<true>(a.x + i, kPackChannels, x);
+    if constexpr (kBatch) simt::load_some<true>(a.x + i, kPackChannels, x);
     if (a.dshortcut != nullptr) keep_dz<true, kFork>(a.dshortcut + i, kPackChannels, dz);
 #pragma unroll
-    for (int k = 0; k < kPackChannels; ++k) {
-      if constexpr (kBatch) dz[k] = dz[k] - f.offset[k] - (x[k] - f.mean[k]) * f.slope[k];
-      dz[k] *= f.scale[k];
-    }
-    store_pack<true>(a.dx + i, kPackChannels, dz);
+    for (int k = 0; k < kPackChannels; ++k) dz[k] = f.at(k).template dx_of<kBatch>(dz[k], x[k]);
+    simt::store_some<true>(a.dx + i, kPackChannels, dz);
   }
 }
 
 template <class T, Mask kMask, bool kFork, bool kBatch>
 __device__ void dx_singles(const WriteDx<T>& a, size_t thread) {
   for (size_t i = thread * kPackChannels; i < a.count; i += a.step * kPackChannels) {
-    const int valid = valid_of_pack(i, a.count);
+    const int valid = simt::valid_of<kPackChannels>(i, a.count);
     size_t channel = i % a.c;
-    Pack dz, x;
+    Pack dz, x = {};
     a.in.template load<false, kMask, kFork>(i, valid, dz);
-    if constexpr (kBatch) load_pack<false>(a.x + i, valid, x);
+    if constexpr (kBatch) simt::load_some<false>(a.x + i, valid, x);
     if (a.dshortcut != nullptr) keep_dz<false, kFork>(a.dshortcut + i, valid, dz);
 #pragma unroll
     for (int k = 0; k < kPackChannels; ++k) {
       if (k >= valid) continue;
-      if constexpr (kBatch) {
-        dz[k] = dz[k] - a.offset[channel] - (x[k] - a.mean[channel]) * a.slope[channel];
-      }
-      dz[k] *= a.gamma[channel] * a.inv_std[channel];
+      dz[k] = factors_at<kBatch>(a, channel).template dx_of<kBatch>(dz[k], x[k]);
       channel = channel + 1 == a.c ? 0 : channel + 1;
     }
-    store_pack<false>(a.dx + i, valid, dz);
+    simt::store_some<false>(a.dx + i, valid, dz);
   }
 }
 
@@ -291,8 +306,9 @@ void sum_gradients(const Exec& exec, const BatchNormBackwardOf<T>& args, const I
                           args.dshortcut,
                           args.scratch};
   with_parts(in, [&](auto mask, auto fork) {
-    simt::launch(sum_gradients_kernel<T, mask, fork>,
-                 {chunk_grid(chunks), chunk_block(chunks), 0, exec.stream}, a);
+    const auto kernel = args.dshortcut != nullptr ? sum_gradients_kernel<T, mask, fork, true>
+                                                  : sum_gradients_kernel<T, mask, fork, false>;
+    simt::launch(kernel, {chunk_grid(chunks), chunk_block(chunks), 0, exec.stream}, a);
   });
   float* offset = offset_of(args);
   simt::launch(finish_gradients_kernel,

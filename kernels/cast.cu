@@ -30,10 +30,8 @@ void cast(const Exec& exec, const CastOf<From, To>& a) {
   if (a.count == 0) return;
   const bool aligned = simt::is_vector_aligned(a.x) && simt::is_vector_aligned(a.y);
   const auto kernel = aligned ? cast_kernel<kWidth, From, To> : cast_kernel<1, From, To>;
-  simt::launch(
-      kernel,
-      {simt::blocks_for(a.count, kElementThreads * kWidth), kElementThreads, 0, exec.stream},
-      static_cast<size_t>(a.count), a.x, a.y);
+  simt::launch(kernel, simt::element_wise<kWidth>(a.count, exec.stream),
+               static_cast<size_t>(a.count), a.x, a.y);
 }
 
 template void cast(const Exec&, const CastOf<float, Half>&);

@@ -15,30 +15,6 @@ namespace verace::kernels::cuda {
 // The channels of one thread: 16 bytes of fp16 or bf16, one byte of a 1-bit mask.
 using Pack = float[kPackChannels];
 
-// The first `valid` numbers of p as floats, zeros behind them. kVector: 16 bytes at a time; p is
-// aligned and all numbers are there.
-template <bool kVector, class T>
-__device__ inline void load_pack(const T* p, int valid, Pack& x) {
-  if constexpr (kVector) {
-    simt::load<kPackChannels>(p, x);
-  } else {
-#pragma unroll
-    for (int k = 0; k < kPackChannels; ++k) x[k] = k < valid ? simt::widen(p[k]) : 0.0f;
-  }
-}
-
-template <bool kVector, class T>
-__device__ inline void store_pack(T* p, int valid, const Pack& x) {
-  if constexpr (kVector) {
-    simt::store<kPackChannels>(p, x);
-  } else {
-#pragma unroll
-    for (int k = 0; k < kPackChannels; ++k) {
-      if (k < valid) simt::assign(p[k], x[k]);
-    }
-  }
-}
-
 // x as T holds it.
 template <class T>
 __device__ inline void round_pack(Pack& x) {
@@ -48,13 +24,6 @@ __device__ inline void round_pack(Pack& x) {
     simt::assign(stored, x[k]);
     x[k] = simt::widen(stored);
   }
-}
-
-// How many of the pack that starts at `first` of `count` numbers are there.
-__device__ inline int valid_of_pack(size_t first, size_t count) {
-  if (first >= count) return 0;
-  const size_t left = count - first;
-  return left < kPackChannels ? static_cast<int>(left) : kPackChannels;
 }
 
 // Row-wise reduction kernels: the block's threads are lanes_x along channels, lanes_y along rows.

@@ -11,24 +11,6 @@ namespace {
 
 using simt::kElementThreads;
 
-// kCount numbers as whole vectors, or one by one where the address does not allow them.
-template <bool kVectors, int kCount, typename T>
-__device__ inline void load_some(const T* p, float (&x)[kCount]) {
-  if constexpr (kVectors) {
-    simt::load(p, x);
-  } else {
-    for (int k = 0; k < kCount; ++k) x[k] = simt::widen(p[k]);
-  }
-}
-template <bool kVectors, int kCount, typename T>
-__device__ inline void store_some(T* p, const float (&x)[kCount]) {
-  if constexpr (kVectors) {
-    simt::store(p, x);
-  } else {
-    for (int k = 0; k < kCount; ++k) simt::assign(p[k], x[k]);
-  }
-}
-
 // z[0 .. kChannels) of one pixel from its r, g, b in [0, 1].
 template <int kChannels>
 __device__ inline void normalise_one(const PictureScale& s, const float* unit, float* z) {
@@ -81,7 +63,8 @@ __global__ void __launch_bounds__(kColumns* kRows)
       }
       normalise_one<kChannels>(scale, unit, out + i * kChannels);
     }
-    store_some<kVectors>(z + (static_cast<size_t>(row) * p.width + column) * kChannels, out);
+    simt::store_some<kVectors>(z + (static_cast<size_t>(row) * p.width + column) * kChannels,
+                               kPixels * kChannels, out);
   }
 }
 
@@ -95,12 +78,12 @@ __global__ void __launch_bounds__(kElementThreads)
   simt::for_each_vector<kVectors ? kGroup : 1>(pixels, [&](auto width, size_t i) {
     constexpr int kPixels = decltype(width)::value;
     float unit[kPixels * 3], out[kPixels * kChannels];
-    load_some<kVectors>(x + i * 3, unit);
+    simt::load_some<kVectors>(x + i * 3, kPixels * 3, unit);
 #pragma unroll
     for (int k = 0; k < kPixels; ++k) {
       normalise_one<kChannels>(scale, unit + k * 3, out + k * kChannels);
     }
-    store_some<kVectors>(z + i * kChannels, out);
+    simt::store_some<kVectors>(z + i * kChannels, kPixels * kChannels, out);
   });
 }
 
@@ -110,7 +93,7 @@ __global__ void __launch_bounds__(kElementThreads)
   simt::for_each_vector<kVectors ? kGroup : 1>(pixels, [&](auto width, size_t i) {
     constexpr int kPixels = decltype(width)::value;
     float in[kPixels * kChannels], out[kPixels * 3];
-    load_some<kVectors>(dz + i * kChannels, in);
+    simt::load_some<kVectors>(dz + i * kChannels, kPixels * kChannels, in);
 #pragma unroll
     for (int k = 0; k < kPixels; ++k) {
       const float a = in[k * kChannels] * scale.scale[0];
@@ -119,29 +102,21 @@ __global__ void __launch_bounds__(kElementThreads)
       out[k * 3 + 1] = in[k * kChannels + 1] * scale.scale[1];
       out[k * 3 + 2] = scale.reversed ? a : c;
     }
-    store_some<kVectors>(dx + i * 3, out);
+    simt::store_some<kVectors>(dx + i * 3, kPixels * 3, out);
   });
 }
 
-template <int kValue>
-struct Channels {
-  static constexpr int value = kValue;
-};
-// Calls body(Channels<n>{}) for the n that `channels` is.
+// Calls body(simt::Width<n>{}) for the n that `channels` is.
 template <typename Body>
 void with_channels(int64_t channels, const Body& body) {
-  if (channels == 3) return body(Channels<3>{});
-  if (channels == 4) return body(Channels<4>{});
-  body(Channels<8>{});
+  if (channels == 3) return body(simt::Width<3>{});
+  if (channels == 4) return body(simt::Width<4>{});
+  body(simt::Width<8>{});
 }
 
 uint32_t narrow(int64_t size) {
   VERACE_CHECK(size >= 0 && size <= 0x7fffffff);
   return static_cast<uint32_t>(size);
-}
-
-simt::LaunchConfig by_pixel(const Exec& exec, int64_t pixels) {
-  return {simt::blocks_for(pixels, kElementThreads * kGroup), kElementThreads, 0, exec.stream};
 }
 
 }  // namespace
@@ -178,8 +153,8 @@ void normalise(const Exec& exec, const NormaliseOf<T>& a) {
     const bool aligned = simt::is_vector_aligned(a.x) && simt::is_vector_aligned(a.z);
     const auto kernel =
         aligned ? normalise_kernel<true, kChannels, T> : normalise_kernel<false, kChannels, T>;
-    simt::launch(kernel, by_pixel(exec, a.shape.rows()), static_cast<size_t>(a.shape.rows()), a.x,
-                 picture_scale(a.mode), a.z);
+    simt::launch(kernel, simt::element_wise<kGroup>(a.shape.rows(), exec.stream),
+                 static_cast<size_t>(a.shape.rows()), a.x, picture_scale(a.mode), a.z);
   });
 }
 
@@ -191,8 +166,8 @@ void normalise_backward(const Exec& exec, const NormaliseBackwardOf<T>& a) {
     const bool aligned = simt::is_vector_aligned(a.dz) && simt::is_vector_aligned(a.dx);
     const auto kernel = aligned ? normalise_backward_kernel<true, kChannels, T>
                                 : normalise_backward_kernel<false, kChannels, T>;
-    simt::launch(kernel, by_pixel(exec, a.shape.rows()), static_cast<size_t>(a.shape.rows()), a.dz,
-                 picture_scale(a.mode), a.dx);
+    simt::launch(kernel, simt::element_wise<kGroup>(a.shape.rows(), exec.stream),
+                 static_cast<size_t>(a.shape.rows()), a.dz, picture_scale(a.mode), a.dx);
   });
 }
 

@@ -19,25 +19,26 @@ struct Entry {
   bool vectors;
 };
 
-constexpr uint32_t kExponent = 0x7F800000u;  // all ones: NaN or infinity
-
 // The flag only ever goes to 1, so the order of the blocks leaves no trace.
+template <int kTensors>
 __global__ void __launch_bounds__(kTableThreads)
-    find_non_finite_kernel(const __grid_constant__ TensorTable<Entry> table, uint32_t* found) {
+    find_non_finite_kernel(const __grid_constant__ TensorTable<Entry, kTensors> table,
+                           uint32_t* found) {
   bool here = false;
   simt::for_my_piece(table, [&](const Entry& tensor, int64_t begin, int64_t end) {
     simt::for_each_of_piece(begin, end, tensor.vectors, [&](auto width, int64_t i) {
       float x[decltype(width)::value];
       simt::load_any(tensor.data, tensor.type, i, x);
 #pragma unroll
-      for (const float value : x) here |= (__float_as_uint(value) & kExponent) == kExponent;
+      for (const float value : x) here |= !simt::is_finite(value);
     });
   });
   if (__syncthreads_or(here) != 0 && threadIdx.x == 0) atomicExch(found, 1u);
 }
 
+template <int kTensors>
 __global__ void __launch_bounds__(kTableThreads)
-    unscale_kernel(const __grid_constant__ TensorTable<Entry> table,
+    unscale_kernel(const __grid_constant__ TensorTable<Entry, kTensors> table,
                    const float* __restrict__ scale) {
   const float inverse = 1.0f / *scale;
   simt::for_my_piece(table, [&](const Entry& tensor, int64_t begin, int64_t end) {
@@ -69,17 +70,18 @@ Entry entry_of(const AnyStorage<Void>& data, int64_t count) {
 void find_non_finite(const Exec& exec, const FindNonFinite& a) {
   simt::for_each_table<Entry>(
       a.tensors.size(), [&](size_t i) { return entry_of(a.tensors[i].data, a.tensors[i].count); },
-      [&](const TensorTable<Entry>& table) {
-        simt::launch(find_non_finite_kernel, {table.pieces, kTableThreads, 0, exec.stream}, table,
-                     a.found);
+      [&]<int kTensors>(const TensorTable<Entry, kTensors>& table) {
+        simt::launch(find_non_finite_kernel<kTensors>,
+                     {table.pieces, kTableThreads, 0, exec.stream}, table, a.found);
       });
 }
 
 void unscale(const Exec& exec, const Unscale& a) {
   simt::for_each_table<Entry>(
       a.tensors.size(), [&](size_t i) { return entry_of(a.tensors[i].data, a.tensors[i].count); },
-      [&](const TensorTable<Entry>& table) {
-        simt::launch(unscale_kernel, {table.pieces, kTableThreads, 0, exec.stream}, table, a.scale);
+      [&]<int kTensors>(const TensorTable<Entry, kTensors>& table) {
+        simt::launch(unscale_kernel<kTensors>, {table.pieces, kTableThreads, 0, exec.stream}, table,
+                     a.scale);
       });
 }
 

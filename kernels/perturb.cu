@@ -39,11 +39,6 @@ __global__ void __launch_bounds__(kElementThreads)
   });
 }
 
-simt::LaunchConfig element_wise(const Exec& exec, int64_t count) {
-  return {simt::blocks_for(count, kElementThreads * simt::vector_width<float>), kElementThreads, 0,
-          exec.stream};
-}
-
 }  // namespace
 
 void fgsm_step(const Exec& exec, const FgsmStep& a) {
@@ -51,8 +46,8 @@ void fgsm_step(const Exec& exec, const FgsmStep& a) {
   if (a.count == 0) return;
   const auto kernel =
       simt::is_vector_aligned(a.x, a.gradient, a.adversarial) ? fgsm_kernel<4> : fgsm_kernel<1>;
-  simt::launch(kernel, element_wise(exec, a.count), static_cast<size_t>(a.count), a.x, a.gradient,
-               a.epsilon, a.low, a.high, a.adversarial);
+  simt::launch(kernel, simt::element_wise<4>(a.count, exec.stream), static_cast<size_t>(a.count),
+               a.x, a.gradient, a.epsilon, a.low, a.high, a.adversarial);
 }
 
 void round_to_eight_bits(const Exec& exec, const RoundToEightBits& a) {
@@ -60,7 +55,8 @@ void round_to_eight_bits(const Exec& exec, const RoundToEightBits& a) {
   if (a.count == 0) return;
   const auto kernel = simt::is_vector_aligned(a.x, a.y) ? round_to_eight_bits_kernel<4>
                                                         : round_to_eight_bits_kernel<1>;
-  simt::launch(kernel, element_wise(exec, a.count), static_cast<size_t>(a.count), a.x, a.y);
+  simt::launch(kernel, simt::element_wise<4>(a.count, exec.stream), static_cast<size_t>(a.count),
+               a.x, a.y);
 }
 
 }  // namespace verace::kernels::cuda

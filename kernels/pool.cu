@@ -32,7 +32,7 @@ struct PixelPack {
     image = blockIdx.x / rows;
     row = blockIdx.x % rows;
     channel = static_cast<size_t>(item % g.packs) * kPackChannels;
-    valid = valid_of_pack(channel, g.c);
+    valid = simt::valid_of<kPackChannels>(channel, g.c);
     exists = column < columns;
   }
 };
@@ -90,7 +90,7 @@ __device__ void window_maximum(const Windows& g, const PixelPack& at, const T* x
     for (int s = columns.begin; s < columns.end; ++s) {
       const size_t pixel = row * g.w + (columns.start + s);
       Pack value;
-      load_pack<kVector>(x + pixel * g.c + at.channel, at.valid, value);
+      simt::load_some<kVector>(x + pixel * g.c + at.channel, at.valid, value);
 #pragma unroll
       for (int k = 0; k < kPackChannels; ++k) {
         const bool wins = wins_over(value[k], best[k]);
@@ -100,7 +100,7 @@ __device__ void window_maximum(const Windows& g, const PixelPack& at, const T* x
     }
   }
   const size_t pixel = (static_cast<size_t>(at.image) * g.p + at.row) * g.q + at.column;
-  store_pack<kVector>(y + pixel * g.c + at.channel, at.valid, best);
+  simt::store_some<kVector>(y + pixel * g.c + at.channel, at.valid, best);
   if (winners != nullptr) {
     store_winners<kVector>(winner, at.valid, winners + pixel * g.c + at.channel);
   }
@@ -139,8 +139,8 @@ __device__ void gather(const Windows& g, const PixelPack& at, const Gather<T>& a
       const int code = (h + g.pad_h - p * g.stride_h) * g.s + w + g.pad_w - q * g.stride_w;
       Pack dy, dy2 = {};
       int winner[kPackChannels];
-      load_pack<kVector>(a.dy + i, at.valid, dy);
-      if (a.dy2 != nullptr) load_pack<kVector>(a.dy2 + i, at.valid, dy2);
+      simt::load_some<kVector>(a.dy + i, at.valid, dy);
+      if (a.dy2 != nullptr) simt::load_some<kVector>(a.dy2 + i, at.valid, dy2);
       load_winners<kVector>(a.winners + i, at.valid, winner);
 #pragma unroll
       for (int k = 0; k < kPackChannels; ++k) {
@@ -149,7 +149,7 @@ __device__ void gather(const Windows& g, const PixelPack& at, const Gather<T>& a
     }
   }
   const size_t pixel = (static_cast<size_t>(at.image) * g.h + at.row) * g.w + at.column;
-  store_pack<kVector>(a.dx + pixel * g.c + at.channel, at.valid, sum);
+  simt::store_some<kVector>(a.dx + pixel * g.c + at.channel, at.valid, sum);
 }
 
 template <class T>
@@ -175,7 +175,7 @@ __device__ void add_pixels(const T* x, size_t pixels, size_t c, int valid,
 #pragma unroll 4
   for (size_t i = threadIdx.y; i < pixels; i += kLanesY) {
     Pack value;
-    load_pack<kVector>(x + i * c, valid, value);
+    simt::load_some<kVector>(x + i * c, valid, value);
 #pragma unroll
     for (int k = 0; k < kPackChannels; ++k) sum[k] += static_cast<double>(value[k]);
   }
@@ -187,7 +187,7 @@ __global__ void __launch_bounds__(kSumThreads)
   __shared__ double sums[kPackChannels][kSumThreads];
   const unsigned thread = thread_of_block();
   const size_t channel = (static_cast<size_t>(blockIdx.y) * kLanesX + threadIdx.x) * kPackChannels;
-  const int valid = valid_of_pack(channel, c);
+  const int valid = simt::valid_of<kPackChannels>(channel, c);
   const T* picture = x + blockIdx.x * pixels * c + channel;
   double sum[kPackChannels] = {};
   if (vectors && valid > 0) add_pixels<true>(picture, pixels, c, valid, sum);
@@ -207,18 +207,18 @@ template <class T>
 __global__ void __launch_bounds__(kSumThreads)
     average_backward_kernel(size_t pixels, size_t c, bool vectors, const T* dy, T* dx) {
   const size_t channel = (static_cast<size_t>(blockIdx.y) * kLanesX + threadIdx.x) * kPackChannels;
-  const int valid = valid_of_pack(channel, c);
+  const int valid = simt::valid_of<kPackChannels>(channel, c);
   if (valid == 0) return;
   Pack value;
-  load_pack<false>(dy + blockIdx.x * c + channel, valid, value);
+  simt::load_some<false>(dy + blockIdx.x * c + channel, valid, value);
 #pragma unroll
   for (int k = 0; k < kPackChannels; ++k) value[k] /= static_cast<float>(pixels);
   for (size_t i = threadIdx.y; i < pixels; i += kLanesY) {
     T* to = dx + (blockIdx.x * pixels + i) * c + channel;
     if (vectors) {
-      store_pack<true>(to, valid, value);
+      simt::store_some<true>(to, valid, value);
     } else {
-      store_pack<false>(to, valid, value);
+      simt::store_some<false>(to, valid, value);
     }
   }
 }

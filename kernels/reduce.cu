@@ -18,12 +18,12 @@ constexpr int kGroup = 4;  // neighbouring elements of a thread
 // The elements [i, i + kGroup) below count; zeros behind. kVectors: accesses of kGroup are allowed.
 template <bool kVectors, typename T>
 __device__ inline void load_group(const T* x, size_t i, size_t count, float (&v)[kGroup]) {
-  if (kVectors && i + kGroup <= count) {
+  const int valid = simt::valid_of<kGroup>(i, count);
+  if (kVectors && valid == kGroup) {
     simt::load(x + i, v);
-    return;
+  } else {
+    simt::load_some<false>(x + i, valid, v);
   }
-#pragma unroll
-  for (int k = 0; k < kGroup; ++k) v[k] = i + k < count ? simt::widen(x[i + k]) : 0.0f;
 }
 
 // Calls body(i) with the first element of each group of this thread.
@@ -72,16 +72,13 @@ __global__ void __launch_bounds__(kThreads)
 template <bool kVectors, typename T>
 __global__ void __launch_bounds__(kThreads)
     count_non_finite_kernel(size_t count, const T* __restrict__ x, int64_t* __restrict__ partial) {
-  constexpr uint32_t kExponent = 0x7F800000u;  // all ones: NaN or infinity
   __shared__ int64_t shared[kThreads / 32];
   int64_t found = 0;
   for_each_group(count, [&](size_t i) {
     float v[kGroup];
     load_group<kVectors>(x, i, count, v);
 #pragma unroll
-    for (int k = 0; k < kGroup; ++k) {
-      found += (__float_as_uint(v[k]) & kExponent) == kExponent ? 1 : 0;
-    }
+    for (int k = 0; k < kGroup; ++k) found += simt::is_finite(v[k]) ? 0 : 1;
   });
   found = simt::block_sum<kThreads>(found, shared);
   if (threadIdx.x == 0) partial[blockIdx.x] = found;

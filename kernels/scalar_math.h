@@ -1,4 +1,8 @@
 // Formulas of one element that the CPU, reference and CUDA implementations share: written once.
+//
+// Bit-exact across devices are all but adam_factors(), whose std::pow may differ in the last place:
+// they round once per +, -, *, / and square root. For that host code is compiled with
+// -ffp-contract=off and device code with -fmad=false.
 #pragma once
 
 #include <cmath>

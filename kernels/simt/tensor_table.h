@@ -16,34 +16,34 @@
 
 namespace verace::simt {
 
-inline constexpr int kTableTensors = 512;
 inline constexpr unsigned kTableThreads = 256;
 // Elements of one piece, the work of one block: 4 vectors of 4 for each thread.
 inline constexpr int64_t kTablePiece = 4096;
 
 // Entry: trivially copyable, with `int64_t count` and `bool vectors` (all its pointers allow
-// accesses of four elements).
-template <typename Entry>
+// accesses of four elements). kTensors: for how many there is room.
+template <typename Entry, int kTensors>
 struct TensorTable {
   int32_t tensors = 0;
   uint32_t pieces = 0;
-  uint32_t first_piece[kTableTensors];
-  Entry entry[kTableTensors];
+  uint32_t first_piece[kTensors];
+  Entry entry[kTensors];
 };
 
-// Fills tables from entry(0), entry(1) ... entry(count - 1), leaving out empty tensors, and calls
-// launch(table) for each full one and for the rest: once in all for up to kTableTensors tensors.
-template <typename Entry, typename MakeEntry, typename Launch>
-void for_each_table(size_t count, const MakeEntry& entry, const Launch& launch) {
-  static_assert(sizeof(TensorTable<Entry>) <= 32764 - 256, "leaves no room for other parameters");
-  TensorTable<Entry> table;
+namespace detail {
+
+template <typename Entry, int kTensors, typename MakeEntry, typename Launch>
+void for_each_table_of(size_t count, const MakeEntry& entry, const Launch& launch) {
+  static_assert(sizeof(TensorTable<Entry, kTensors>) <= 32764 - 256,
+                "leaves no room for other parameters");
+  TensorTable<Entry, kTensors> table;
   for (size_t i = 0; i < count; ++i) {
     const Entry e = entry(i);
     VERACE_CHECK(e.count >= 0);
     if (e.count == 0) continue;
     const int64_t pieces = (e.count + kTablePiece - 1) / kTablePiece;
     VERACE_CHECK(pieces <= 0x7fffffff);
-    const bool fits = table.tensors < kTableTensors && table.pieces + pieces <= 0x7fffffff;
+    const bool fits = table.tensors < kTensors && table.pieces + pieces <= 0x7fffffff;
     if (!fits) {
       launch(table);
       table.tensors = 0;
@@ -57,9 +57,22 @@ void for_each_table(size_t count, const MakeEntry& entry, const Launch& launch) 
   if (table.tensors > 0) launch(table);
 }
 
+}  // namespace detail
+
+// Fills tables from entry(0), entry(1) ... entry(count - 1), leaving out empty tensors, and calls
+// launch(table) for each full one and for the rest: once in all for up to 512 tensors. Every launch
+// copies its whole table, so few tensors (a head that is trained alone) or those of a ResNet-50
+// (161) get a smaller one.
+template <typename Entry, typename MakeEntry, typename Launch>
+void for_each_table(size_t count, const MakeEntry& entry, const Launch& launch) {
+  if (count <= 32) return detail::for_each_table_of<Entry, 32>(count, entry, launch);
+  if (count <= 192) return detail::for_each_table_of<Entry, 192>(count, entry, launch);
+  detail::for_each_table_of<Entry, 512>(count, entry, launch);
+}
+
 // Calls body(entry, begin, end) once, with the tensor and the range of elements of this block.
-template <typename Entry, typename Body>
-__device__ inline void for_my_piece(const TensorTable<Entry>& table, const Body& body) {
+template <typename Entry, int kTensors, typename Body>
+__device__ inline void for_my_piece(const TensorTable<Entry, kTensors>& table, const Body& body) {
   int low = 0, high = table.tensors - 1;  // the last tensor that starts at or before this piece
   while (low < high) {
     const int middle = (low + high + 1) / 2;

@@ -28,6 +28,12 @@ __device__ inline void assign(BFloat16& to, float x) {
   to.bits = __bfloat16_as_ushort(__float2bfloat16_rn(x));
 }
 
+// False for NaN and the infinities, whose exponent is all ones.
+__device__ inline bool is_finite(float x) {
+  constexpr uint32_t kExponent = 0x7F800000u;
+  return (__float_as_uint(x) & kExponent) != kExponent;
+}
+
 namespace detail {
 
 // What a 32-bit word holds of each storage type.
@@ -138,6 +144,40 @@ __device__ inline void store(T* p, const float (&x)[kCount]) {
   }
 }
 
+// --- kCount numbers or fewer; one by one where kVectors is false, so that any address does
+
+// The first `valid` numbers of p, zeros behind them. kVectors: as load(), and all are there.
+template <bool kVectors, int kCount, typename T>
+__device__ inline void load_some(const T* p, int valid, float (&x)[kCount]) {
+  if constexpr (kVectors) {
+    load(p, x);
+  } else {
+#pragma unroll
+    for (int k = 0; k < kCount; ++k) x[k] = k < valid ? widen(p[k]) : 0.0f;
+  }
+}
+
+// The first `valid` numbers of x. kVectors: as store(), and all are wanted.
+template <bool kVectors, int kCount, typename T>
+__device__ inline void store_some(T* p, int valid, const float (&x)[kCount]) {
+  if constexpr (kVectors) {
+    store(p, x);
+  } else {
+#pragma unroll
+    for (int k = 0; k < kCount; ++k) {
+      if (k < valid) assign(p[k], x[k]);
+    }
+  }
+}
+
+// How many of the kCount numbers from `first` on are below `count`.
+template <int kCount>
+__device__ inline int valid_of(size_t first, size_t count) {
+  if (first >= count) return 0;
+  const size_t left = count - first;
+  return left < kCount ? static_cast<int>(left) : kCount;
+}
+
 // --- the element-wise loop
 
 // How many elements a call of the loop's body handles, as a compile-time constant.
@@ -171,7 +211,8 @@ bool is_vector_aligned(const T*... p) {
   return (... && (reinterpret_cast<uintptr_t>(p) % 16 == 0));
 }
 
-// Threads per block of the element-wise kernels: eight blocks fill a multiprocessor.
+// Threads per block of the element-wise kernels: up to eight blocks share a multiprocessor, fewer
+// where a kernel takes more than 32 registers.
 inline constexpr unsigned kElementThreads = 256;
 
 // More blocks than these do not help; the loops of the kernels go round. Four waves of full
@@ -184,6 +225,13 @@ inline unsigned blocks_for(int64_t items, int64_t per_block, int64_t most = kMos
   VERACE_CHECK(items >= 0 && per_block > 0 && most > 0 && most <= 0x7fffffff);
   const int64_t wanted = items / per_block + (items % per_block != 0 ? 1 : 0);
   return static_cast<unsigned>(wanted < 1 ? 1 : (wanted < most ? wanted : most));
+}
+
+// A kernel whose threads take kWidth of `count` elements at a time (for_each_vector).
+template <int kWidth>
+LaunchConfig element_wise(int64_t count, cudaStream_t stream, const char* file = __builtin_FILE(),
+                          int line = __builtin_LINE()) {
+  return {blocks_for(count, kElementThreads * kWidth), kElementThreads, 0, stream, file, line};
 }
 
 }  // namespace verace::simt

@@ -9,6 +9,7 @@
 #include <functional>
 #include <limits>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "kernels/check.h"
@@ -391,16 +392,22 @@ TEST_CASE("the bias gradient's bits depend neither on the schedule nor on the al
   });
 }
 
-TEST_CASE("bias gradient of small integers is exact") {
+// So many rows that each of CUDA's pieces has more than the 64 that its threads add in float.
+constexpr int64_t kManyRows = 140001;
+
+TEST_CASE("bias gradient of small integers is exact, also with more rows than one round takes") {
+  CHECK(kManyRows > 2 * 64 * bias_gradient_pieces(kManyRows, 1));
   test::for_each_device([](const Exec& exec) {
-    const Floats in = test::small_integers(1000 * 7, 11, 8);
-    const Guarded<float> dy(in);
-    Guarded<float> db(7);
-    Guarded<double> scratch(bias_gradient_scratch(1000, 7));
-    Floats want(7);
-    bias_gradient(exec, {1000, 7, dy.data(), db.data(), GradMode::kOverwrite, scratch.data()});
-    for (size_t i = 0; i < in.size(); ++i) want[i % 7] += in[i];
-    test::expect_ok("db", test::compare(db.copy(), want, test::tolerance(OpClass::kExact, 1)));
+    for (const auto& [rows, c] : {std::pair<int64_t, int64_t>{1000, 7}, {kManyRows, 1}}) {
+      const Floats in = test::small_integers(rows * c, 11, 8);
+      const Guarded<float> dy(in);
+      Guarded<float> db(c);
+      Guarded<double> scratch(bias_gradient_scratch(rows, c));
+      Floats want(static_cast<size_t>(c));
+      bias_gradient(exec, {rows, c, dy.data(), db.data(), GradMode::kOverwrite, scratch.data()});
+      for (size_t i = 0; i < in.size(); ++i) want[i % want.size()] += in[i];
+      test::expect_ok("db", test::compare(db.copy(), want, test::tolerance(OpClass::kExact, 1)));
+    }
   });
 }
 

@@ -402,10 +402,10 @@ TEST_CASE("adam_advance: factors and steps live on the device; a skipped step do
   });
 }
 
-// ResNet-50 has 161 parameter tensors; the table of one launch holds 512.
+// ResNet-50 has 161 parameter tensors; the table of one launch holds 32, 192 or 512.
 TEST_CASE("adam_step: many tensors, also more than one launch takes") {
   for_each_device([](const Exec& exec) {
-    for (const int64_t count : {161, 512, 513}) {
+    for (const int64_t count : {32, 33, 161, 192, 193, 512, 513}) {
       Guarded<float> w(count, 1.0f), m(count), v(count);
       const Guarded<float> g(uniform(count, 5, 0.5f, 1.0f));
       std::vector<AdamTensor> views;

@@ -120,18 +120,24 @@ TEST_CASE("find_non_finite sees every kind at every place of every tensor, and n
   });
 }
 
-TEST_CASE("find_non_finite: more tensors than one launch takes") {
+// CUDA's tables have room for 32, 192 or 512 tensors.
+constexpr int64_t kTensorCounts[] = {32, 33, 192, 193, 600};
+
+TEST_CASE("find_non_finite: any number of tensors, also more than one launch takes") {
   test::for_each_device([](const Exec& exec) {
-    Guarded<float> values(600, 1.0f);
-    std::vector<ConstStorageTensor> tensors;
-    for (int64_t i = 0; i < 600; ++i) {
-      tensors.push_back({static_cast<const float*>(values.data() + i), 1});
-    }
-    CHECK_FALSE(found(exec, tensors));
-    for (const int64_t i : {0, 511, 512, 599}) {
-      values[i] = kNan;
-      CHECK(found(exec, tensors));
-      values[i] = 1.0f;
+    for (const int64_t count : kTensorCounts) {
+      Guarded<float> values(count, 1.0f);
+      std::vector<ConstStorageTensor> tensors;
+      for (int64_t i = 0; i < count; ++i) {
+        tensors.push_back({static_cast<const float*>(values.data() + i), 1});
+      }
+      CHECK_FALSE(found(exec, tensors));
+      for (const int64_t i : {int64_t{0}, int64_t{511}, int64_t{512}, count - 1}) {
+        if (i >= count) continue;
+        values[i] = kNan;
+        CHECK(found(exec, tensors));
+        values[i] = 1.0f;
+      }
     }
   });
 }
@@ -157,6 +163,23 @@ test::Verdict check_unscale(const Exec& exec, float scale, float claimed_scale) 
   v.require("e", test::compare(g.e.floats(), want(4), test::stored_as<BFloat16>(float_rounding)));
   v.require("canaries", g.intact() && device_scale.intact());
   return v;
+}
+
+TEST_CASE("unscale: any number of tensors, also more than one launch takes") {
+  test::for_each_device([](const Exec& exec) {
+    const Guarded<float> scale(1, 2.0f);
+    for (const int64_t count : kTensorCounts) {
+      Guarded<float> values(count);
+      std::vector<StorageTensor> tensors;
+      for (int64_t i = 0; i < count; ++i) {
+        values[i] = static_cast<float>(2 * i + 2);
+        tensors.push_back({values.data() + i, 1});
+      }
+      unscale(exec, {tensors, scale.data()});
+      for (int64_t i = 0; i < count; ++i) CHECK(values[i] == static_cast<float>(i + 1));
+      CHECK(values.intact());
+    }
+  });
 }
 
 TEST_CASE("unscale divides every tensor by the scale") {

@@ -34,14 +34,25 @@ inline std::vector<kernels::Exec> devices() {
   return all;
 }
 
+// Why the CUDA cases cannot run; a driver that does not answer is not the same as no device.
+inline std::string why_no_cuda() {
+#if VERACE_HAVE_CUDA
+  int count = 0;
+  const cudaError_t error = cudaGetDeviceCount(&count);
+  const std::string reason = "no CUDA device was found";
+  return error == cudaSuccess ? reason : reason + " (" + cudaGetErrorString(error) + ")";
+#else
+  return "this build has no CUDA operations";
+#endif
+}
+
 // Prints once per process that the CUDA cases did not run; VERACE_REQUIRE_CUDA=1 makes that a
 // failure.
 inline void note_skipped_devices() {
   static bool told = false;
   if (told || cuda_is_present()) return;
   told = true;
-  const std::string reason =
-      kernels::have_cuda ? "no CUDA device was found" : "this build has no CUDA operations";
+  const std::string reason = why_no_cuda();
   std::printf("SKIPPED cuda: %s\n", reason.c_str());
   const char* required = std::getenv("VERACE_REQUIRE_CUDA");
   const bool cuda_missing = required != nullptr && std::string(required) == "1";
