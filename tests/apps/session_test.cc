@@ -50,7 +50,7 @@ void expect_close(std::span<const float> got, std::span<const float> want) {
 }
 
 TEST_CASE("batches of any size give the same answers") {
-  test::for_each_device([](const kernels::Exec& exec) {
+  test::for_each_host_device([](const kernels::Exec& exec) {
     layers::Classifier classifier(narrow_network());
     randomise(classifier, 3);
     auto arena = std::make_shared<engine::Arena>();

@@ -116,7 +116,7 @@ std::vector<float> evaluate(const Golden& g, const kernels::Exec& exec, Classifi
 
 void check_evaluation(const Golden& g) {
   const std::vector<float> want = g.model.read_f32("eval/logits");
-  test::for_each_device([&](const kernels::Exec& exec) {
+  test::for_each_host_device([&](const kernels::Exec& exec) {
     auto classifier = g.make();
     test::expect_ok("logits",
                     compare_network(evaluate(g, exec, *classifier, true), want, OpClass::kNetwork));
@@ -162,7 +162,7 @@ void check_after_first_step(const Golden& g, const Trained& trained, double lear
 }
 
 void check_training(const Golden& g, bool keras) {
-  test::for_each_device([&](const kernels::Exec& exec) {
+  test::for_each_host_device([&](const kernels::Exec& exec) {
     Trained trained = make_training(g, exec, "none", keras);
     check_stages(trained.t.step, g.train, "train/");  // runs the first step
     const double loss = g.train.read_f32("train/loss").at(0);
@@ -182,7 +182,7 @@ void check_training(const Golden& g, bool keras) {
 void check_losses(const Golden& g, bool keras, const std::string& freeze,
                   const std::string& tensor) {
   const std::vector<float> want = g.train.read_f32(tensor);
-  test::for_each_device([&](const kernels::Exec& exec) {
+  test::for_each_host_device([&](const kernels::Exec& exec) {
     Trained trained = make_training(g, exec, freeze, keras);
     for (size_t i = 0; i < want.size(); ++i) {
       const double loss = trained.step(g);
@@ -196,7 +196,7 @@ void check_losses(const Golden& g, bool keras, const std::string& freeze,
 
 void check_attack(const Golden& g) {
   const std::vector<float> want = g.attack.read_f32("input_gradient");
-  test::for_each_device([&](const kernels::Exec& exec) {
+  test::for_each_host_device([&](const kernels::Exec& exec) {
     auto classifier = g.make();
     GradientStep t = classifier->plan_gradient(exec, std::make_shared<engine::Arena>(), 6);
     std::copy(g.input.begin(), g.input.end(), t.step.memory().f32(t.pictures));

@@ -110,7 +110,8 @@ inline kernels::Exec on_host(const kernels::Exec& exec) {
   return exec.device == kernels::DeviceKind::kCuda ? kernels::Exec{} : exec;
 }
 
-// Calls body(exec) for the CPU and the reference: for operations that have no CUDA implementation.
+// Calls body(exec) for the CPU and the reference: for operations that have no CUDA implementation,
+// and for networks of them.
 template <typename Body>
 void for_each_host_device(Body&& body) {
   std::vector<kernels::Exec> all = devices();
