@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "data/image.h"
+#include "kernels/exec.h"
 #include "tests/cli/process.h"
 
 namespace verace {
