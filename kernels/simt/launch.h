@@ -29,11 +29,19 @@
 #define SIMT_DYNAMIC_SHARED(T, name)                                    \
   extern __shared__ __align__(16) unsigned char simt_dynamic_shared_[]; \
   T* const name = reinterpret_cast<T*>(simt_dynamic_shared_)
+#define SIMT_CALLER
+#define SIMT_PLACE
+#define SIMT_AND_PLACE
 #else
 #define SIMT_EMULATED 1
 #include "kernels/simt/emulator/device_api.h"
 #define SIMT_DYNAMIC_SHARED(T, name) \
   T* const name = static_cast<T*>(::verace::simt::emulator::dynamic_shared())
+// A device function that synchronises takes its caller's place (SIMT_CALLER, after its last
+// parameter) and hands it on: the emulator then tells its calls in two branches apart.
+#define SIMT_CALLER , SIMT_HERE
+#define SIMT_PLACE file, line
+#define SIMT_AND_PLACE , file, line
 #endif
 
 namespace verace::simt {

@@ -106,6 +106,17 @@ constexpr PlantedCase kCases[] = {
        simt::launch(reverse_dynamic_kernel, {1, 256, 65536}, from.data(), to.data());
        return Outcome{to.copy(), reversed(x)};
      }},
+    {"ok: last block with a fence after __syncwarp",
+     [] { return run_last_warp(last_warp_kernel<true>); }},
+    {"ok: copy from a static array of the host",
+     [] {
+       static float x[64];
+       for (size_t i = 0; i < 64; ++i) x[i] = static_cast<float>(i);
+       const DeviceBuffer<float> from(64), to(64);
+       check_cuda(cudaMemcpy(from.data(), x, sizeof x, cudaMemcpyHostToDevice), "cudaMemcpy");
+       simt::launch(copy_kernel<0>, {1, 64}, from.data(), to.data(), 64);
+       return Outcome{to.copy(), std::vector<float>(x, x + 64)};
+     }},
 };
 
 }  // namespace

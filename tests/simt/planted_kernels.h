@@ -85,6 +85,22 @@ __global__ void last_block_kernel(const float* x, float* parts, unsigned* ticket
   }
 }
 
+// The same by blocks of one warp, whose lanes hand in parts of their own. Without __syncwarp lane
+// 0's fence covers what lane 0 wrote only: a shuffle orders nothing.
+template <bool Syncwarp>
+__global__ void last_warp_kernel(const float* x, float* parts, unsigned* ticket, float* y) {
+  const unsigned i = blockIdx.x * 32 + threadIdx.x;
+  const float value = x[i];
+  parts[i] = value + 0.0f * __shfl_xor_sync(kAllLanes, value, 1);
+  if (Syncwarp) __syncwarp();
+  if (threadIdx.x != 0) return;
+  __threadfence();
+  if (atomicAdd(ticket, 1u) != gridDim.x - 1) return;
+  float all = 0.0f;
+  for (unsigned k = 0; k < gridDim.x * 32; ++k) all += parts[k];
+  y[0] = all;
+}
+
 // y[i] = x[i] for i < n; Step further reads past the end.
 template <int Step>
 __global__ void copy_kernel(const float* x, float* y, int n) {
@@ -163,6 +179,14 @@ inline Outcome run_last_block(void (*kernel)(const float*, float*, unsigned*, fl
   const DeviceBuffer<float> from(x), parts(8), to(1);
   const DeviceBuffer<unsigned> ticket(std::vector<unsigned>{0});
   simt::launch(kernel, {8, 256}, from.data(), parts.data(), ticket.data(), to.data());
+  return {to.copy(), {sum_of(x)}};
+}
+
+inline Outcome run_last_warp(void (*kernel)(const float*, float*, unsigned*, float*)) {
+  const std::vector<float> x = numbers(256);
+  const DeviceBuffer<float> from(x), parts(256), to(1);
+  const DeviceBuffer<unsigned> ticket(std::vector<unsigned>{0});
+  simt::launch(kernel, {8, 32}, from.data(), parts.data(), ticket.data(), to.data());
   return {to.copy(), {sum_of(x)}};
 }
 

@@ -1,7 +1,9 @@
 // Planted bugs in memory: past the end, misaligned, not initialised, not the device's, freed,
 // guarded.
 #include "kernels/simt/emulator/guard.h"
+#include "kernels/simt/vector_access.h"
 #include "tests/simt/planted_kernels.h"
+#include "tests/simt/stream_objects.h"
 
 namespace verace::test {
 namespace {
@@ -25,6 +27,13 @@ __global__ void shared_pointer_kernel(const float* x, float* y, int shift) {
 
 __global__ void misaligned_kernel(const float* x, float* y) {
   reinterpret_cast<float4*>(y)[threadIdx.x] = reinterpret_cast<const float4*>(x + 1)[threadIdx.x];
+}
+
+// Eight numbers of fp16 from an address that is a multiple of 4 only.
+__global__ void misaligned_vector_kernel(const float* x, float* y) {
+  float values[8];
+  simt::load<8>(reinterpret_cast<const simt::Half*>(x + 1), values);
+  for (int k = 0; k < 8; ++k) y[k] = values[k];
 }
 
 __global__ void shared_accumulator_kernel(const float* x, float* y) {
@@ -126,6 +135,13 @@ constexpr PlantedCase kCases[] = {
        simt::launch(misaligned_kernel, {1, 32}, from.data(), to.data());
        return Outcome{to.copy(), std::vector<float>(x.begin() + 1, x.end())};
      }},
+    {"misaligned vector load of fp16",
+     [] {
+       const std::vector<float> x(6, 0.0f);
+       const DeviceBuffer<float> from(x), to(8);
+       simt::launch(misaligned_vector_kernel, {1, 1}, from.data(), to.data());
+       return Outcome{to.copy(), std::vector<float>(8, 0.0f)};
+     }},
     {"shared accumulator not initialised", [] { return run_lanes(shared_accumulator_kernel); }},
     {"global accumulator not initialised", [] { return run_lanes(accumulate_kernel); }},
     {"output partly not written",
@@ -134,6 +150,16 @@ constexpr PlantedCase kCases[] = {
        const DeviceBuffer<float> from(x), to(256);
        simt::launch(copy_kernel<0>, {1, 256}, from.data(), to.data(), 255);
        return Outcome{to.copy(), x};
+     }},
+    {"output partly not written, copied to pinned memory",
+     [] {
+       const std::vector<float> x = numbers(256);
+       const DeviceBuffer<float> from(x), to(256);
+       const Pinned<float> out(256);
+       simt::launch(copy_kernel<0>, {1, 256}, from.data(), to.data(), 255);
+       check_cuda(cudaMemcpy(out.data(), to.data(), to.bytes(), cudaMemcpyDeviceToHost),
+                  "cudaMemcpy");
+       return Outcome{std::vector<float>(out.data(), out.data() + 256), x};
      }},
     {"host pointer given to a kernel",
      [] {

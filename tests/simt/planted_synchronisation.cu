@@ -1,4 +1,5 @@
 // Planted bugs between threads of a block and between blocks: barriers, order, races.
+#include "kernels/simt/reductions.h"
 #include "tests/simt/planted_kernels.h"
 
 namespace verace::test {
@@ -18,6 +19,15 @@ __global__ void two_barriers_kernel(const float* x, float* y) {
     y[threadIdx.x] = 0.0f;
     __syncthreads();
     y[threadIdx.x] = tile[255 - threadIdx.x];
+  }
+}
+
+__global__ void two_sums_kernel(const float* x, float* y) {
+  __shared__ float parts[8];
+  if (threadIdx.x < 128) {
+    y[threadIdx.x] = simt::block_sum<256>(x[threadIdx.x], parts);
+  } else {
+    y[threadIdx.x] = simt::block_sum<256>(x[threadIdx.x], parts);
   }
 }
 
@@ -119,6 +129,15 @@ constexpr PlantedCase kCases[] = {
        const DeviceBuffer<int> counter(std::vector<int>{0});
        simt::launch(count_kernel, {1, 64}, from.data(), counter.data(), to.data());
        return Outcome{to.copy(), x};
+     }},
+    {"last block with a fence for one lane of many",
+     [] { return run_last_warp(last_warp_kernel<false>); }},
+    {"barriers of a helper called in two branches",
+     [] {
+       const std::vector<float> x = numbers(256);
+       const DeviceBuffer<float> from(x), to(256);
+       simt::launch(two_sums_kernel, {1, 256}, from.data(), to.data());
+       return Outcome{to.copy(), std::vector<float>(256, sum_of(x))};
      }},
 };
 

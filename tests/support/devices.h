@@ -55,14 +55,12 @@ void for_each_schedule([[maybe_unused]] const kernels::Exec& exec, Body&& body) 
 #if VERACE_EMULATED
   if (exec.device == kernels::DeviceKind::kCuda && std::getenv("VERACE_SIMT_SCHEDULE") == nullptr) {
     namespace emulator = simt::emulator;
-    const emulator::Schedule before = emulator::current_schedule();
     for (const emulator::Schedule& schedule : emulator::schedules()) {
       INFO("schedule ", std::string(schedule.name));
-      emulator::use_schedule(schedule);
+      const emulator::UsedSchedule in_force(schedule);
       body();
       wait_for_device();
     }
-    emulator::use_schedule(before);
     return;
   }
 #endif

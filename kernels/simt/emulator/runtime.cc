@@ -50,7 +50,8 @@ cudaError_t Runtime::put(CUstream_st& stream, std::function<void()> run, std::ve
   if (stream.capture) {
     Capture& capture = *stream.capture;
     if (capture.invalid) return report(cudaErrorStreamCaptureInvalidated);
-    capture.nodes.push_back(std::move(run));
+    std::vector<size_t> last{capture.nodes.size()};
+    capture.nodes.push_back({std::move(run), std::exchange(stream.captured_last, std::move(last))});
     return cudaSuccess;
   }
   if (&stream == &this->stream(nullptr)) {
@@ -70,9 +71,11 @@ cudaError_t Runtime::put(CUstream_st& stream, std::function<void()> run, std::ve
 
 void Runtime::run_until(Queue& queue, uint64_t count) {
   while (queue.done < count && !queue.waiting.empty()) {
+    // First of all what it waits for: when that fails, the work itself stays.
+    const std::vector<Point> after = queue.waiting.front().after;
+    for (const Point& point : after) run_until(*point.queue, point.count);
     const Work work = std::move(queue.waiting.front());
     queue.waiting.pop_front();
-    for (const Point& point : work.after) run_until(*point.queue, point.count);
     ++queue.done;
     work.run();
   }
