@@ -183,11 +183,11 @@ void block_sum(const float* x, float* y, int n, cudaStream_t stream) {
 }
 
 void run_order(unsigned* tickets, unsigned* order, unsigned blocks, unsigned threads) {
-  simt::launch(order_kernel<false>, {blocks, threads}, tickets, order);
+  simt::launch(order_kernel<false>, {blocks, threads, 0, nullptr}, tickets, order);
 }
 
 void run_order_after_shuffle(unsigned* tickets, unsigned* order, unsigned threads) {
-  simt::launch(order_kernel<true>, {1, threads}, tickets, order);
+  simt::launch(order_kernel<true>, {1, threads, 0, nullptr}, tickets, order);
 }
 
 void scale(const float* x, float* y, int n, float factor, float shift, cudaStream_t stream) {
@@ -196,11 +196,15 @@ void scale(const float* x, float* y, int n, float factor, float shift, cudaStrea
 }
 
 void last_block_sum(const float* x, float* parts, unsigned* ticket, float* y, unsigned blocks) {
-  simt::launch(last_block_kernel<true>, {blocks, 256}, x, parts, ticket, y);
+  simt::launch(last_block_kernel<true>, {blocks, 256, 0, nullptr}, x, parts, ticket, y);
+}
+
+void ask_for_too_much_dynamic_shared() {
+  simt::allow_dynamic_shared(stop_in_last_block_kernel, size_t{1} << 20);
 }
 
 void stop_in_last_block(float* x, unsigned blocks) {
-  simt::launch(stop_in_last_block_kernel, {blocks, 256}, x);
+  simt::launch(stop_in_last_block_kernel, {blocks, 256, 0, nullptr}, x);
 }
 
 void stop(float* x, cudaStream_t stream) { simt::launch(stop_kernel, {1, 64, 0, stream}, x); }
@@ -209,7 +213,7 @@ int device_api(float* results) {
   void* memory = nullptr;
   if (cudaMallocManaged(&memory, sizeof(int), cudaMemAttachGlobal) != cudaSuccess) return -1;
   int* const count = static_cast<int*>(memory);
-  simt::launch(device_api_kernel, {1, 32}, results, count);
+  simt::launch(device_api_kernel, {1, 32, 0, nullptr}, results, count);
   if (cudaDeviceSynchronize() != cudaSuccess) return -1;
   const int got = *count;
   cudaFree(memory);

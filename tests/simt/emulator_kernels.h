@@ -27,6 +27,9 @@ void last_block_sum(const float* x, float* parts, unsigned* ticket, float* y, un
 // Of `blocks` blocks of 256 threads the last stops with an error.
 void stop_in_last_block(float* x, unsigned blocks);
 
+// More than any device has.
+void ask_for_too_much_dynamic_shared();
+
 // A kernel that always stops with an error: barriers at different lines.
 void stop(float* x, cudaStream_t stream = nullptr);
 

@@ -50,7 +50,7 @@ constexpr PlantedCase kCases[] = {
        const std::vector<float> x = numbers(256);
        const DeviceBuffer<float> from(x);
        const DeviceBuffer<__nv_bfloat16> to(256);
-       simt::launch(narrow_neighbours_kernel, {1, 256}, from.data(), to.data());
+       simt::launch(narrow_neighbours_kernel, {1, 256, 0, nullptr}, from.data(), to.data());
        std::vector<float> got, want;
        for (const __nv_bfloat16 v : to.copy()) got.push_back(__bfloat162float(v));
        for (const float v : x) want.push_back(__bfloat162float(__float2bfloat16_rn(v)));
@@ -62,14 +62,14 @@ constexpr PlantedCase kCases[] = {
        std::vector<float> want = x;
        for (size_t i = 0; i < 64; ++i) want[i] = i % 32 < 16 ? x[i ^ 8] : x[i];
        const DeviceBuffer<float> from(x), to(64);
-       simt::launch(half_warp_kernel, {1, 64}, from.data(), to.data());
+       simt::launch(half_warp_kernel, {1, 64, 0, nullptr}, from.data(), to.data());
        return Outcome{to.copy(), want};
      }},
     {"ok: whole warps return early",
      [] {
        const std::vector<float> x = numbers(128);
        const DeviceBuffer<float> from(x), to(x);
-       simt::launch(warp_returns_kernel, {1, 128}, from.data(), to.data(), 3);
+       simt::launch(warp_returns_kernel, {1, 128, 0, nullptr}, from.data(), to.data(), 3);
        std::vector<float> want = x;
        for (size_t row = 0; row < 3; ++row) {
          const auto first = x.begin() + static_cast<std::ptrdiff_t>(row * 32);
@@ -83,7 +83,7 @@ constexpr PlantedCase kCases[] = {
        const std::vector<float> x = numbers(64);
        const DeviceBuffer<float> from(x), to(64);
        const DeviceBuffer<int> counter(std::vector<int>{0});
-       simt::launch(count_kernel, {1, 64}, from.data(), counter.data(), to.data());
+       simt::launch(count_kernel, {1, 64, 0, nullptr}, from.data(), counter.data(), to.data());
        std::vector<float> got = to.copy(), want = x;
        got.push_back(static_cast<float>(counter.copy()[0]));
        want.push_back(64.0f);
@@ -93,7 +93,7 @@ constexpr PlantedCase kCases[] = {
      [] {
        const std::vector<float> x = numbers(64);
        const DeviceBuffer<float> from(x), to(64);
-       simt::launch(table_kernel, {1, 64}, from.data(), to.data());
+       simt::launch(table_kernel, {1, 64, 0, nullptr}, from.data(), to.data());
        std::vector<float> want(64);
        for (size_t i = 0; i < 64; ++i) want[i] = x[i] * static_cast<float>(2 * i % 4 + 1);
        return Outcome{to.copy(), want};
@@ -103,7 +103,8 @@ constexpr PlantedCase kCases[] = {
        const std::vector<float> x = numbers(256);
        const DeviceBuffer<float> from(x), to(256);
        simt::allow_dynamic_shared(reverse_dynamic_kernel, 65536);
-       simt::launch(reverse_dynamic_kernel, {1, 256, 65536}, from.data(), to.data());
+       simt::launch(reverse_dynamic_kernel, {1, 256, 1024, nullptr}, from.data(), to.data());
+       simt::launch(reverse_dynamic_kernel, {1, 256, 65536, nullptr}, from.data(), to.data());
        return Outcome{to.copy(), reversed(x)};
      }},
     {"ok: last block with a fence after __syncwarp",
@@ -114,7 +115,7 @@ constexpr PlantedCase kCases[] = {
        for (size_t i = 0; i < 64; ++i) x[i] = static_cast<float>(i);
        const DeviceBuffer<float> from(64), to(64);
        check_cuda(cudaMemcpy(from.data(), x, sizeof x, cudaMemcpyHostToDevice), "cudaMemcpy");
-       simt::launch(copy_kernel<0>, {1, 64}, from.data(), to.data(), 64);
+       simt::launch(copy_kernel<0>, {1, 64, 0, nullptr}, from.data(), to.data(), 64);
        return Outcome{to.copy(), std::vector<float>(x, x + 64)};
      }},
 };

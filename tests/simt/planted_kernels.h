@@ -144,14 +144,14 @@ inline float sum_of(const std::vector<float>& x) {
 inline Outcome run_reverse(void (*kernel)(const float*, float*)) {
   const std::vector<float> x = numbers(1024);
   const DeviceBuffer<float> from(x), to(1024);
-  simt::launch(kernel, {4, 256}, from.data(), to.data());
+  simt::launch(kernel, {4, 256, 0, nullptr}, from.data(), to.data());
   return {to.copy(), reversed(x)};
 }
 
 inline Outcome run_deviation(void (*kernel)(const float*, float*)) {
   const std::vector<float> x = numbers(256);
   const DeviceBuffer<float> from(x), to(256);
-  simt::launch(kernel, {1, 256}, from.data(), to.data());
+  simt::launch(kernel, {1, 256, 0, nullptr}, from.data(), to.data());
   const double mean = double{sum_of(x)} / 256.0;
   double sum = 0.0;
   for (const float v : x) sum += (double{v} - mean) * (double{v} - mean);
@@ -161,7 +161,7 @@ inline Outcome run_deviation(void (*kernel)(const float*, float*)) {
 inline Outcome run_tree_sum(void (*kernel)(const float*, float*)) {
   const std::vector<float> x = numbers(256);
   const DeviceBuffer<float> from(x), to(1);
-  simt::launch(kernel, {1, 256}, from.data(), to.data());
+  simt::launch(kernel, {1, 256, 0, nullptr}, from.data(), to.data());
   return {to.copy(), {sum_of(x)}};
 }
 
@@ -170,7 +170,7 @@ inline Outcome run_swap(void (*kernel)(const float*, float*)) {
   std::vector<float> want(32);
   for (size_t i = 0; i < 32; ++i) want[i] = x[i ^ 1];
   const DeviceBuffer<float> from(x), to(32);
-  simt::launch(kernel, {1, 32}, from.data(), to.data());
+  simt::launch(kernel, {1, 32, 0, nullptr}, from.data(), to.data());
   return {to.copy(), want};
 }
 
@@ -178,7 +178,7 @@ inline Outcome run_last_block(void (*kernel)(const float*, float*, unsigned*, fl
   const std::vector<float> x = numbers(2048);
   const DeviceBuffer<float> from(x), parts(8), to(1);
   const DeviceBuffer<unsigned> ticket(std::vector<unsigned>{0});
-  simt::launch(kernel, {8, 256}, from.data(), parts.data(), ticket.data(), to.data());
+  simt::launch(kernel, {8, 256, 0, nullptr}, from.data(), parts.data(), ticket.data(), to.data());
   return {to.copy(), {sum_of(x)}};
 }
 
@@ -186,14 +186,14 @@ inline Outcome run_last_warp(void (*kernel)(const float*, float*, unsigned*, flo
   const std::vector<float> x = numbers(256);
   const DeviceBuffer<float> from(x), parts(256), to(1);
   const DeviceBuffer<unsigned> ticket(std::vector<unsigned>{0});
-  simt::launch(kernel, {8, 32}, from.data(), parts.data(), ticket.data(), to.data());
+  simt::launch(kernel, {8, 32, 0, nullptr}, from.data(), parts.data(), ticket.data(), to.data());
   return {to.copy(), {sum_of(x)}};
 }
 
 inline Outcome run_copy_fours(void (*kernel)(const float*, float*, int)) {
   const std::vector<float> x = numbers(61);
   const DeviceBuffer<float> from(x), to(61);
-  simt::launch(kernel, {1, 32}, from.data(), to.data(), 61);
+  simt::launch(kernel, {1, 32, 0, nullptr}, from.data(), to.data(), 61);
   return {to.copy(), x};
 }
 

@@ -63,7 +63,7 @@ __global__ void local_array_kernel(const float* x, float* y, int count) {
 Outcome run_shift(void (*kernel)(const float*, float*, int), int shift) {
   const std::vector<float> x = numbers(256);
   const DeviceBuffer<float> from(x), to(256);
-  simt::launch(kernel, {1, 256}, from.data(), to.data(), shift);
+  simt::launch(kernel, {1, 256, 0, nullptr}, from.data(), to.data(), shift);
   std::vector<float> got = to.copy(), want = x;
   if (shift > 0) {
     want.erase(want.begin());
@@ -78,7 +78,7 @@ Outcome run_shift(void (*kernel)(const float*, float*, int), int shift) {
 Outcome run_lanes(void (*kernel)(const float*, float*)) {
   const std::vector<float> x = numbers(32);
   const DeviceBuffer<float> from(x), to(32);
-  simt::launch(kernel, {1, 32}, from.data(), to.data());
+  simt::launch(kernel, {1, 32, 0, nullptr}, from.data(), to.data());
   return {to.copy(), x};
 }
 
@@ -91,7 +91,7 @@ Outcome run_guarded(int n) {
     const float* p;
     ~Allow() { simt::emulator::allow(p, 56 * sizeof(float)); }
   } allow{from.data() + 200};
-  simt::launch(copy_kernel<0>, {1, 256}, from.data(), to.data(), n);
+  simt::launch(copy_kernel<0>, {1, 256, 0, nullptr}, from.data(), to.data(), n);
   return {to.copy(), x};
 }
 
@@ -100,14 +100,14 @@ constexpr PlantedCase kCases[] = {
      [] {
        const std::vector<float> x = numbers(700);
        const DeviceBuffer<float> from(x), to(700);
-       simt::launch(copy_kernel<1>, {3, 256}, from.data(), to.data(), 700);
+       simt::launch(copy_kernel<1>, {3, 256, 0, nullptr}, from.data(), to.data(), 700);
        return Outcome{to.copy(), x};
      }},
     {"global read before the beginning",
      [] {
        const std::vector<float> x = numbers(100);
        const DeviceBuffer<float> from(x), to(100);
-       simt::launch(copy_kernel<-1>, {1, 128}, from.data(), to.data(), 100);
+       simt::launch(copy_kernel<-1>, {1, 128, 0, nullptr}, from.data(), to.data(), 100);
        return Outcome{to.copy(), x};
      }},
     {"float4 store past the end", [] { return run_copy_fours(copy_fours_kernel<false>); }},
@@ -118,28 +118,28 @@ constexpr PlantedCase kCases[] = {
      [] {
        const std::vector<float> x = numbers(256);
        const DeviceBuffer<float> from(x), to(256);
-       simt::launch(reverse_dynamic_kernel, {1, 256, 1000}, from.data(), to.data());
+       simt::launch(reverse_dynamic_kernel, {1, 256, 1000, nullptr}, from.data(), to.data());
        return Outcome{to.copy(), reversed(x)};
      }},
     {"dynamic shared memory not asked for",
      [] {
        const std::vector<float> x = numbers(256);
        const DeviceBuffer<float> from(x), to(256);
-       simt::launch(reverse_dynamic_kernel, {1, 256}, from.data(), to.data());
+       simt::launch(reverse_dynamic_kernel, {1, 256, 0, nullptr}, from.data(), to.data());
        return Outcome{to.copy(), reversed(x)};
      }},
     {"misaligned float4 load",
      [] {
        const std::vector<float> x = numbers(129);
        const DeviceBuffer<float> from(x), to(128);
-       simt::launch(misaligned_kernel, {1, 32}, from.data(), to.data());
+       simt::launch(misaligned_kernel, {1, 32, 0, nullptr}, from.data(), to.data());
        return Outcome{to.copy(), std::vector<float>(x.begin() + 1, x.end())};
      }},
     {"misaligned vector load of fp16",
      [] {
        const std::vector<float> x(6, 0.0f);
        const DeviceBuffer<float> from(x), to(8);
-       simt::launch(misaligned_vector_kernel, {1, 1}, from.data(), to.data());
+       simt::launch(misaligned_vector_kernel, {1, 1, 0, nullptr}, from.data(), to.data());
        return Outcome{to.copy(), std::vector<float>(8, 0.0f)};
      }},
     {"shared accumulator not initialised", [] { return run_lanes(shared_accumulator_kernel); }},
@@ -148,7 +148,7 @@ constexpr PlantedCase kCases[] = {
      [] {
        const std::vector<float> x = numbers(256);
        const DeviceBuffer<float> from(x), to(256);
-       simt::launch(copy_kernel<0>, {1, 256}, from.data(), to.data(), 255);
+       simt::launch(copy_kernel<0>, {1, 256, 0, nullptr}, from.data(), to.data(), 255);
        return Outcome{to.copy(), x};
      }},
     {"output partly not written, copied to pinned memory",
@@ -156,7 +156,7 @@ constexpr PlantedCase kCases[] = {
        const std::vector<float> x = numbers(256);
        const DeviceBuffer<float> from(x), to(256);
        const Pinned<float> out(256);
-       simt::launch(copy_kernel<0>, {1, 256}, from.data(), to.data(), 255);
+       simt::launch(copy_kernel<0>, {1, 256, 0, nullptr}, from.data(), to.data(), 255);
        check_cuda(cudaMemcpy(out.data(), to.data(), to.bytes(), cudaMemcpyDeviceToHost),
                   "cudaMemcpy");
        return Outcome{std::vector<float>(out.data(), out.data() + 256), x};
@@ -165,7 +165,7 @@ constexpr PlantedCase kCases[] = {
      [] {
        const std::vector<float> x = numbers(256);
        const DeviceBuffer<float> to(256);
-       simt::launch(copy_kernel<0>, {1, 256}, x.data(), to.data(), 256);
+       simt::launch(copy_kernel<0>, {1, 256, 0, nullptr}, x.data(), to.data(), 256);
        return Outcome{to.copy(), x};
      }},
     {"device buffer used after cudaFree",
@@ -177,20 +177,20 @@ constexpr PlantedCase kCases[] = {
          freed = gone.data();
        }
        const DeviceBuffer<float> to(256);
-       simt::launch(copy_kernel<0>, {1, 256}, freed, to.data(), 256);
+       simt::launch(copy_kernel<0>, {1, 256, 0, nullptr}, freed, to.data(), 256);
        return Outcome{to.copy(), x};
      }},
     {"int overflow in an index",
      [] {
        const DeviceBuffer<float> from(numbers(2)), to(64);
-       simt::launch(index_overflow_kernel, {1, 64}, from.data(), to.data(), 1 << 27);
+       simt::launch(index_overflow_kernel, {1, 64, 0, nullptr}, from.data(), to.data(), 1 << 27);
        return Outcome{to.copy(), to.copy()};
      }},
     {"local array overrun",
      [] {
        const std::vector<float> x = numbers(64);
        const DeviceBuffer<float> from(x), to(32);
-       simt::launch(local_array_kernel, {1, 32}, from.data(), to.data(), 5);
+       simt::launch(local_array_kernel, {1, 32, 0, nullptr}, from.data(), to.data(), 5);
        return Outcome{to.copy(), to.copy()};
      }},
     {"read of a guard", [] { return run_guarded(201); }},

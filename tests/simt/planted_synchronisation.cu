@@ -81,7 +81,7 @@ __global__ void count_kernel(const float* x, int* counter, float* y) {
 Outcome run_pair(void (*kernel)(const float*, float*)) {
   const std::vector<float> x = numbers(256);
   const DeviceBuffer<float> from(x), to(256);
-  simt::launch(kernel, {1, 256}, from.data(), to.data());
+  simt::launch(kernel, {1, 256, 0, nullptr}, from.data(), to.data());
   return {to.copy(), reversed(x)};
 }
 
@@ -94,7 +94,7 @@ constexpr PlantedCase kCases[] = {
      [] {
        const std::vector<float> x = numbers(856);
        const DeviceBuffer<float> from(x), to(856);
-       simt::launch(overlap_kernel, {4, 256}, from.data(), to.data());
+       simt::launch(overlap_kernel, {4, 256, 0, nullptr}, from.data(), to.data());
        return Outcome{to.copy(), x};
      }},
     {"barriers at different lines", [] { return run_pair(two_barriers_kernel); }},
@@ -102,7 +102,7 @@ constexpr PlantedCase kCases[] = {
      [] {
        const std::vector<float> x = numbers(256);
        const DeviceBuffer<float> from(x), to(x);
-       simt::launch(early_return_kernel, {1, 256}, from.data(), to.data(), 200);
+       simt::launch(early_return_kernel, {1, 256, 0, nullptr}, from.data(), to.data(), 200);
        return Outcome{to.copy(), x};
      }},
     {"barrier in a loop of unequal length", [] { return run_pair(unequal_trips_kernel); }},
@@ -111,14 +111,14 @@ constexpr PlantedCase kCases[] = {
      [] {
        const std::vector<float> x = numbers(2048);
        const DeviceBuffer<float> from(x), to(std::vector<float>{0.0f});
-       simt::launch(atomic_float_sum_kernel, {8, 256}, from.data(), to.data());
+       simt::launch(atomic_float_sum_kernel, {8, 256, 0, nullptr}, from.data(), to.data());
        return Outcome{to.copy(), to.copy()};
      }},
     {"shuffle in one warp, barrier in the others",
      [] {
        const std::vector<float> x = numbers(96);
        const DeviceBuffer<float> from(x), to(96);
-       simt::launch(shuffle_against_barrier_kernel, {1, 96}, from.data(), to.data());
+       simt::launch(shuffle_against_barrier_kernel, {1, 96, 0, nullptr}, from.data(), to.data());
        return Outcome{to.copy(), x};
      }},
     {"two kinds of barrier in one", [] { return run_pair(mixed_barriers_kernel); }},
@@ -127,7 +127,7 @@ constexpr PlantedCase kCases[] = {
        const std::vector<float> x = numbers(64);
        const DeviceBuffer<float> from(x), to(64);
        const DeviceBuffer<int> counter(std::vector<int>{0});
-       simt::launch(count_kernel, {1, 64}, from.data(), counter.data(), to.data());
+       simt::launch(count_kernel, {1, 64, 0, nullptr}, from.data(), counter.data(), to.data());
        return Outcome{to.copy(), x};
      }},
     {"last block with a fence for one lane of many",
@@ -136,7 +136,7 @@ constexpr PlantedCase kCases[] = {
      [] {
        const std::vector<float> x = numbers(256);
        const DeviceBuffer<float> from(x), to(256);
-       simt::launch(two_sums_kernel, {1, 256}, from.data(), to.data());
+       simt::launch(two_sums_kernel, {1, 256, 0, nullptr}, from.data(), to.data());
        return Outcome{to.copy(), std::vector<float>(256, sum_of(x))};
      }},
 };

@@ -48,7 +48,7 @@ __global__ void two_warp_sums_kernel(const float* x, float* y) {
 Outcome run_lanes(void (*kernel)(const float*, float*)) {
   const std::vector<float> x = numbers(64);
   const DeviceBuffer<float> from(x), to(64);
-  simt::launch(kernel, {1, 64}, from.data(), to.data());
+  simt::launch(kernel, {1, 64, 0, nullptr}, from.data(), to.data());
   return {to.copy(), x};
 }
 

@@ -330,6 +330,14 @@ TEST_CASE("stream-ordered allocation, managed memory, attributes") {
   cudaFree(memory);
 }
 
+TEST_CASE("a refused launch leaves no error for the next call") {
+  const DeviceBuffer<unsigned> tickets(1), order(2048);
+  CHECK_THROWS_AS(run_order(tickets.data(), order.data(), 1, 2048), const Error&);
+  CHECK(cudaGetLastError() == cudaSuccess);
+  CHECK_THROWS_AS(ask_for_too_much_dynamic_shared(), const Error&);
+  CHECK(cudaGetLastError() == cudaSuccess);
+}
+
 TEST_CASE("dead handles are errors") {
   cudaStream_t stream = nullptr;
   check_cuda(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), "create");

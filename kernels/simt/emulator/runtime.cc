@@ -118,7 +118,9 @@ cudaError_t Runtime::refuse_during_capture() {
 
 namespace {
 
+// Throws, so that no later call has to report the error, too: as launch.h does on a device.
 [[noreturn]] void throw_launch_error(const Shape& shape, const std::string& why) {
+  Runtime::get().last_error = cudaSuccess;
   throw Error(ErrorKind::kInternal,
               text::format("{}:{}: simt::launch: {}", shape.file, shape.line, why));
 }
@@ -136,10 +138,7 @@ void enqueue(cudaStream_t stream, Launch&& launch) {
   const auto allowed = runtime.allowed_dynamic_shared.find(launch.body.kernel);
   const bool asked = allowed != runtime.allowed_dynamic_shared.end();
   const std::string wrong = shape_error(shape, asked ? allowed->second : kDefaultDynamicShared);
-  if (!wrong.empty()) {
-    report(cudaErrorInvalidConfiguration);
-    throw_launch_error(shape, wrong);
-  }
+  if (!wrong.empty()) throw_launch_error(shape, wrong);
   const cudaError_t status =
       runtime.put(runtime.stream(stream), [kept = std::move(launch)] { run_grid(kept); });
   if (status == cudaErrorLaunchFailure) {  // ran at once: the caller hears the reason itself
