@@ -25,6 +25,18 @@ __global__ void shared_pointer_kernel(const float* x, float* y, int shift) {
   y[threadIdx.x] = element(p, static_cast<int>(threadIdx.x) + shift);
 }
 
+// Both arrays have been written, and a barrier stands before the overrun.
+__global__ void shared_overrun_kernel(const float* x, float* y, int shift) {
+  __shared__ float first[64];
+  __shared__ float second[64];
+  float* const p = first;
+  if (threadIdx.x < 64) first[threadIdx.x] = second[threadIdx.x] = 0.0f;
+  __syncthreads();
+  if (threadIdx.x == 63) p[63 + shift] = first[0] + second[0];
+  __syncthreads();
+  y[threadIdx.x] = x[threadIdx.x] + first[threadIdx.x % 64] + second[threadIdx.x % 64];
+}
+
 __global__ void misaligned_kernel(const float* x, float* y) {
   reinterpret_cast<float4*>(y)[threadIdx.x] = reinterpret_cast<const float4*>(x + 1)[threadIdx.x];
 }
@@ -58,6 +70,15 @@ __global__ void local_array_kernel(const float* x, float* y, int count) {
   float sum = 0.0f;
   for (int i = 0; i < 4; ++i) sum += local[i];
   y[threadIdx.x] = sum;
+}
+
+float table_of_host[256];
+
+Outcome run_with_output(float* y) {
+  const std::vector<float> x = numbers(256);
+  const DeviceBuffer<float> from(x);
+  simt::launch(copy_kernel<0>, {1, 256, 0, nullptr}, from.data(), y, 256);
+  return Outcome{std::vector<float>(y, y + 256), x};
 }
 
 Outcome run_shift(void (*kernel)(const float*, float*, int), int shift) {
@@ -114,6 +135,7 @@ constexpr PlantedCase kCases[] = {
     {"shared array index past the end", [] { return run_shift(shared_index_kernel, 1); }},
     {"shared array index past the end, by pointer",
      [] { return run_shift(shared_pointer_kernel, 1); }},
+    {"shared array overrun into the next", [] { return run_shift(shared_overrun_kernel, 1); }},
     {"dynamic shared memory too small",
      [] {
        const std::vector<float> x = numbers(256);
@@ -167,6 +189,12 @@ constexpr PlantedCase kCases[] = {
        const DeviceBuffer<float> to(256);
        simt::launch(copy_kernel<0>, {1, 256, 0, nullptr}, x.data(), to.data(), 256);
        return Outcome{to.copy(), x};
+     }},
+    {"static data of the host given to a kernel", [] { return run_with_output(table_of_host); }},
+    {"static data of a function given to a kernel",
+     [] {
+       static float y[256];
+       return run_with_output(y);
      }},
     {"device buffer used after cudaFree",
      [] {

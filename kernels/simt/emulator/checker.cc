@@ -18,7 +18,7 @@
 #include "kernels/simt/emulator/shadow.h"
 #include "kernels/simt/emulator/source_line.h"
 
-extern "C" char __executable_start, _end;
+extern "C" char __executable_start, __data_start, _end;
 
 namespace verace::simt::emulator::checker {
 namespace {
@@ -117,24 +117,34 @@ bool in_object(uintptr_t p, const void* object, size_t bytes) {
   return p - reinterpret_cast<uintptr_t>(object) < bytes;
 }
 
+bool between(uintptr_t p, const char& begin, const char& end) {
+  return p >= reinterpret_cast<uintptr_t>(&begin) && p < reinterpret_cast<uintptr_t>(&end);
+}
+
+const char* kind_of(const State& s, const Region& region) {
+  if (!region.shared()) return "a device allocation";
+  return s.shadow.is_shared_array(region) ? "a shared array" : "the launch's dynamic shared memory";
+}
+
 // Neither device memory nor shared memory: the thread's own stack, constants and arguments are
 // fine.
 void check_elsewhere(const State& s, const Access& access) {
   const uintptr_t p = access.address;
   if (Block::here().on_own_stack(reinterpret_cast<const void*>(p))) return;
-  const auto program = reinterpret_cast<uintptr_t>(&__executable_start);
-  if (p >= program && p < reinterpret_cast<uintptr_t>(&_end)) return;
+  if (between(p, __executable_start, __data_start)) return;
   if (in_object(p, s.arguments, s.argument_bytes)) return;
   if (in_object(p, &threadIdx, sizeof threadIdx) || in_object(p, &blockIdx, sizeof blockIdx) ||
       in_object(p, &blockDim, sizeof blockDim) || in_object(p, &gridDim, sizeof gridDim)) {
     return;
   }
   if (const Region* region = s.shadow.before(p)) {
-    fail_access(access,
-                text::format(
-                    "starts {} bytes past the end of {} of {} bytes", p - region->end(),
-                    region->shared() ? "the launch's dynamic shared memory" : "a device allocation",
-                    region->size()));
+    fail_access(access, text::format("starts {} bytes past the end of {} of {} bytes",
+                                     p - region->end(), kind_of(s, *region), region->size()));
+  }
+  if (between(p, __data_start, _end)) {
+    fail_access(access, text::format("at {:#x}, which is static data of the host (or far past a "
+                                     "shared array)",
+                                     p));
   }
   fail_access(access, text::format("at {:#x}, which is not memory of the device (a pointer of the "
                                    "host?)",
@@ -208,8 +218,8 @@ void check_access(const Access& access) {
   }
   ++counters().checked_accesses;
   if (p + access.bytes > region->end()) {
-    fail_access(access,
-                text::format("runs past the end of an allocation of {} bytes", region->size()));
+    fail_access(access, text::format("runs past the end of {} of {} bytes", kind_of(s, *region),
+                                     region->size()));
   }
   if (access.aligned && p % access.bytes != 0) {
     fail_access(access, text::format("at an address that is no multiple of {}", access.bytes));
@@ -301,8 +311,7 @@ void atomic(bool begins) {
 
 namespace {
 
-// The device allocation that p lies in, nullptr if none. The host's static data lie where shared
-// arrays do, but what the host wrote there the checker has not seen.
+// The device allocation that p lies in, nullptr if none.
 Region* device_memory(uintptr_t p) {
   Region* const region = state().shadow.find(p);
   return region == nullptr || region->shared() ? nullptr : region;
