@@ -176,21 +176,24 @@ TEST_CASE("a kernel without barriers costs two switches per block") {
   CHECK(after.switches - before.switches == 20);
 }
 
-TEST_CASE("the log names each kernel with build and schedule") {
+TEST_CASE("the log names each kernel with build, schedule and each launch larger than before") {
   const std::string file = std::string(VERACE_PLANTED) + ".log";
   std::remove(file.c_str());
   const std::string command = "VERACE_SIMT_LOG='" + file + "' '" + VERACE_PLANTED +
-                              "' 'ok: barriers in a tree sum' > /dev/null";
+                              "' 'ok: dynamic shared memory, 64 KiB, allowed' > /dev/null";
   REQUIRE(std::system(command.c_str()) == 0);
   std::ifstream in(file);
   std::vector<std::string> lines;
   for (std::string line; std::getline(in, line);) lines.push_back(line);
-  REQUIRE(lines.size() == 5);
-  const std::string name = "void verace::test::tree_sum_kernel<true>(float const*, float*)";
-  for (size_t i = 0; i < 5; ++i) {
-    const std::string schedule = emulator::schedules()[i].name;
-    CHECK(lines[i] == std::string(emulator::build_kind()) + "\t" + schedule + "\t" + name);
+  std::vector<std::string> want;
+  for (const emulator::Schedule& schedule : emulator::schedules()) {
+    for (const char* dynamic_shared : {"1024", "65536"}) {
+      want.push_back(std::string(emulator::build_kind()) + "\t" + schedule.name + "\t256\t" +
+                     dynamic_shared +
+                     "\tverace::test::reverse_dynamic_kernel(float const*, float*)");
+    }
   }
+  CHECK(lines == want);
   std::remove(file.c_str());
 }
 
