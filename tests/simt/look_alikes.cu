@@ -118,6 +118,14 @@ constexpr PlantedCase kCases[] = {
        simt::launch(copy_kernel<0>, {1, 64, 0, nullptr}, from.data(), to.data(), 64);
        return Outcome{to.copy(), std::vector<float>(x, x + 64)};
      }},
+    {"ok: managed memory that a kernel, or the host, has written",
+     [] {
+       const ByKernels by_kernels(true);
+       const std::vector<float> x = numbers(256);
+       Guarded<float> from(256), between(256), to(256);
+       std::copy(x.begin(), x.end(), from.write().begin());
+       return run_managed(from, between, to, 256);
+     }},
 };
 
 }  // namespace

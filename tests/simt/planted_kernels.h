@@ -1,9 +1,14 @@
 // Device code of which a bug and its look-alike are two instances.
 #pragma once
 
+#include <stdexcept>
+#include <string>
+#include <utility>
+
 #include "kernels/simt/launch.h"
 #include "tests/simt/device_buffer.h"
 #include "tests/simt/planted.h"
+#include "tests/support/guarded.h"
 
 namespace verace::test {
 
@@ -195,6 +200,21 @@ inline Outcome run_copy_fours(void (*kernel)(const float*, float*, int)) {
   const DeviceBuffer<float> from(x), to(61);
   simt::launch(kernel, {1, 32, 0, nullptr}, from.data(), to.data(), 61);
   return {to.copy(), x};
+}
+
+// Through memory that both sides reach; of its last part only the first `written` elements are
+// written.
+inline Outcome run_managed(const Guarded<float>& from, Guarded<float>& between, Guarded<float>& to,
+                           int written) {
+  simt::launch(copy_kernel<0>, {1, 256, 0, nullptr}, from.data(), between.data(), 256);
+  const float* const x = between.data();
+  simt::launch(copy_kernel<0>, {1, 256, 0, nullptr}, x, to.data(), written);
+  const Outcome outcome{to.copy(), numbers(256)};
+  const size_t looks = std::exchange(contents().unwritten_looks, 0);
+  if (looks > 0) {
+    throw std::runtime_error(std::to_string(looks) + " elements that nothing had written");
+  }
+  return outcome;
 }
 
 }  // namespace verace::test

@@ -183,6 +183,20 @@ constexpr PlantedCase kCases[] = {
                   "cudaMemcpy");
        return Outcome{std::vector<float>(out.data(), out.data() + 256), x};
      }},
+    {"managed memory without contents read",
+     [] {
+       const ByKernels by_kernels(true);
+       const Guarded<float> from(256);
+       Guarded<float> between(256), to(256);
+       return run_managed(from, between, to, 256);
+     }},
+    {"managed output partly not written",
+     [] {
+       const ByKernels by_kernels(true);
+       const Guarded<float> from(numbers(256));
+       Guarded<float> between(256), to(256);
+       return run_managed(from, between, to, 255);
+     }},
     {"host pointer given to a kernel",
      [] {
        const std::vector<float> x = numbers(256);

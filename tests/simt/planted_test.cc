@@ -81,13 +81,16 @@ constexpr Expectation kExpectations[] = {
      "copy to the host of 4 bytes that nothing has written"},
     {"output partly not written, copied to pinned memory", kResult, kResult,
      "copy to the host of 4 bytes that nothing has written"},
+    {"managed memory without contents read", kResult, kResult,
+     "that nothing has written: byte 256 of global memory"},
+    {"managed output partly not written", kResult, kResult, "1 elements that nothing had written"},
     {"host pointer given to a kernel", kAny, kAny,
      "which is not memory of the device (a pointer of the host?)"},
+    {"static data of the host given to a kernel", kAny, kAny, "which is static data of the host"},
+    {"static data of a function given to a kernel", kAny, kAny, "which is static data of the host"},
     {"device buffer used after cudaFree", kAny, "heap-use-after-free",
      "which is not memory of the device"},
     {"int overflow in an index", kAny, "signed integer overflow", kAny},
-    {"static data of the host given to a kernel", kAny, kAny, "which is static data of the host"},
-    {"static data of a function given to a kernel", kAny, kAny, "which is static data of the host"},
     {"local array overrun", kAny, "index 4 out of bounds", kAny},
     {"read of a guard", kAny, "use-after-poison", "is a guard"},
     everywhere("2048 threads per block", "invalid configuration argument"),
@@ -112,6 +115,7 @@ constexpr Expectation kExpectations[] = {
     look_alike("ok: dynamic shared memory, 64 KiB, allowed"),
     look_alike("ok: last block with a fence after __syncwarp"),
     look_alike("ok: copy from a static array of the host"),
+    look_alike("ok: managed memory that a kernel, or the host, has written"),
 };
 
 struct Run {

@@ -12,7 +12,9 @@
 #include "kernels/exec.h"
 #include "kernels/storage.h"
 #include "tests/support/compare.h"
+#include "tests/support/contents.h"
 #include "tests/support/device_memory.h"
+#include "tests/support/faults.h"
 
 #if VERACE_EMULATED
 #include "kernels/simt/emulator/options.h"
@@ -75,7 +77,11 @@ void for_each_device_of(const std::vector<kernels::Exec>& all, Body&& body) {
   for (const kernels::Exec& device : all) {
     const kernels::Exec exec = kernels::make_exec(device.device, device.threads);
     INFO("device ", std::string(kernels::to_string(exec.device)), ", threads ", exec.threads);
-    for_each_schedule(exec, [&] { body(exec); });
+    const ByKernels by_kernels(exec.device == kernels::DeviceKind::kCuda);
+    for_each_schedule(exec, [&] {
+      body(exec);
+      expect_no_unwritten_looks();
+    });
   }
 }
 

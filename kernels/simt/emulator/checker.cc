@@ -342,6 +342,12 @@ void initialised(const void* p, size_t bytes) {
   });
 }
 
+void forget(const void* p, size_t bytes) {
+  for_cells(p, bytes, [](Cell& cell, size_t) {
+    if (cell.state != kForbidden) cell.state = kUnwritten;
+  });
+}
+
 void copied(const void* to, const void* from, size_t bytes) {
   const auto source = reinterpret_cast<uintptr_t>(from);
   Region* const region = device_memory(source);
