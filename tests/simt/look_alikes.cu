@@ -37,6 +37,44 @@ __global__ void table_kernel(const float* x, float* y) {
   y[threadIdx.x] = local[threadIdx.x % 4];
 }
 
+// What thread 0 has learnt by its atomic access, the barrier tells all threads of the last block.
+__global__ void last_block_together_kernel(const float* x, float* parts, unsigned* ticket,
+                                           float* y) {
+  __shared__ float shared_parts[8];
+  __shared__ bool is_last;
+  const float sum = block_sum_of<true>(x[blockIdx.x * 256 + threadIdx.x], shared_parts);
+  if (threadIdx.x == 0) {
+    parts[blockIdx.x] = sum;
+    __threadfence();
+    is_last = atomicAdd(ticket, 1u) == gridDim.x - 1;
+  }
+  __syncthreads();
+  if (!is_last) return;
+  const float part = threadIdx.x < gridDim.x ? parts[threadIdx.x] : 0.0f;
+  const float all = block_sum_of<true>(part, shared_parts);
+  if (threadIdx.x == 0) y[0] = all;
+}
+
+// The same by __syncwarp, in blocks of one warp.
+__global__ void last_warp_together_kernel(const float* x, float* parts, unsigned* ticket,
+                                          float* y) {
+  const unsigned i = blockIdx.x * 32 + threadIdx.x;
+  parts[i] = x[i];
+  __syncwarp();
+  unsigned number = 0;
+  if (threadIdx.x == 0) {
+    __threadfence();
+    number = atomicAdd(ticket, 1u);
+  }
+  number = __shfl_sync(kAllLanes, number, 0);
+  __syncwarp();
+  if (number != gridDim.x - 1) return;
+  float sum = 0.0f;
+  for (unsigned k = threadIdx.x; k < gridDim.x * 32; k += 32) sum += parts[k];
+  for (int offset = 16; offset > 0; offset /= 2) sum += __shfl_xor_sync(kAllLanes, sum, offset);
+  if (threadIdx.x == 0) y[0] = sum;
+}
+
 constexpr PlantedCase kCases[] = {
     {"ok: barrier between write and read", [] { return run_reverse(reverse_kernel<true>); }},
     {"ok: barrier between read and next write",
@@ -109,6 +147,10 @@ constexpr PlantedCase kCases[] = {
      }},
     {"ok: last block with a fence after __syncwarp",
      [] { return run_last_warp(last_warp_kernel<true>); }},
+    {"ok: last block, all of whose threads read",
+     [] { return run_last_block(last_block_together_kernel); }},
+    {"ok: last warp, all of whose lanes read",
+     [] { return run_last_warp(last_warp_together_kernel); }},
     {"ok: copy from a static array of the host",
      [] {
        static float x[64];

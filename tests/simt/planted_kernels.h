@@ -182,7 +182,7 @@ inline Outcome run_swap(void (*kernel)(const float*, float*)) {
 inline Outcome run_last_block(void (*kernel)(const float*, float*, unsigned*, float*)) {
   const std::vector<float> x = numbers(2048);
   const DeviceBuffer<float> from(x), parts(8), to(1);
-  const DeviceBuffer<unsigned> ticket(std::vector<unsigned>{0});
+  const DeviceBuffer<unsigned> ticket(std::vector<unsigned>(9, 0));
   simt::launch(kernel, {8, 256, 0, nullptr}, from.data(), parts.data(), ticket.data(), to.data());
   return {to.copy(), {sum_of(x)}};
 }

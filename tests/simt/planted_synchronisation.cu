@@ -78,6 +78,20 @@ __global__ void count_kernel(const float* x, int* counter, float* y) {
   y[threadIdx.x] = x[threadIdx.x];
 }
 
+// The ticket is taken before the part is handed in; what the fence covers is published elsewhere.
+__global__ void early_ticket_kernel(const float* x, float* parts, unsigned* ticket, float* y) {
+  __shared__ float shared_parts[8];
+  const float sum = block_sum_of<true>(x[blockIdx.x * 256 + threadIdx.x], shared_parts);
+  if (threadIdx.x != 0) return;
+  const bool is_last = atomicAdd(ticket, 1u) == gridDim.x - 1;
+  parts[blockIdx.x] = sum;
+  __threadfence();
+  atomicAdd(ticket + 1 + blockIdx.x, 1u);
+  if (!is_last) return;
+  y[0] = 0.0f;
+  for (unsigned i = 0; i < gridDim.x; ++i) y[0] += parts[i];
+}
+
 Outcome run_pair(void (*kernel)(const float*, float*)) {
   const std::vector<float> x = numbers(256);
   const DeviceBuffer<float> from(x), to(256);
@@ -132,6 +146,7 @@ constexpr PlantedCase kCases[] = {
      }},
     {"last block with a fence for one lane of many",
      [] { return run_last_warp(last_warp_kernel<false>); }},
+    {"last block by a ticket taken too early", [] { return run_last_block(early_ticket_kernel); }},
     {"barriers of a helper called in two branches",
      [] {
        const std::vector<float> x = numbers(256);

@@ -47,6 +47,8 @@ constexpr Expectation kExpectations[] = {
     everywhere("two kinds of barrier in one", "divergent barrier"),
     {"counter without atomics", kAny, kAny, "data race on byte 0 of global memory"},
     {"last block with a fence for one lane of many", kAny, kAny, "data race on byte"},
+    {"last block by a ticket taken too early", kAny, kAny,
+     "data race on byte 0 of global memory: read by this thread"},
     everywhere("barriers of a helper called in two branches", "divergent barrier"),
     {"__syncwarp missing", kResult, kResult, kUnwritten},
     {"a shuffle taken for __syncwarp", kAny, kAny, "data race on byte"},
@@ -114,6 +116,8 @@ constexpr Expectation kExpectations[] = {
     look_alike("ok: constant table and local array"),
     look_alike("ok: dynamic shared memory, 64 KiB, allowed"),
     look_alike("ok: last block with a fence after __syncwarp"),
+    look_alike("ok: last block, all of whose threads read"),
+    look_alike("ok: last warp, all of whose lanes read"),
     look_alike("ok: copy from a static array of the host"),
     look_alike("ok: managed memory that a kernel, or the host, has written"),
 };
