@@ -8,14 +8,17 @@
 BUILD is a configured build folder with nvcc: each file of kernels/*.cu is compiled to a cubin by
 that build's own command. The kernels are the entry symbols of the cubin (an ELF file: readelf reads
 it), registers, static shared memory and spills come from `ptxas -v`; the two lists must agree. LOG
-is what emulated runs wrote with VERACE_SIMT_LOG=LOG (build, schedule, kernel; separated by tabs):
-each kernel must have run under every schedule that the `fast` build has run at all, at least five,
-and in the builds `asan` and `check`. Needs no GPU. Exit code 1 when something is wrong.
+is what emulated runs wrote with VERACE_SIMT_LOG=LOG (build, schedule, most threads of a block, most
+bytes of dynamic shared memory, kernel; separated by tabs): each kernel must have run under every
+schedule that the `fast` build has run at all, at least five, and in the builds `asan` and `check`;
+and a device must take its largest launch: the cubin says what __launch_bounds__ allows. Needs no
+GPU. Exit code 1 when something is wrong.
 """
 import argparse
 import json
 import re
 import shlex
+import struct
 import subprocess
 import sys
 import tempfile
@@ -28,8 +31,12 @@ BUILDS = ("fast", "asan", "check")
 SCHEDULES = 5
 MAX_REGISTERS = 128  # more leave a multiprocessor of sm_90 with two blocks of 256 threads
 
-# spill: bytes of stores and loads; local: bytes of stack.
-Kernel = namedtuple("Kernel", "name file registers shared spill local")
+# Of a device of compute capability 9.0: registers of a block, bytes of shared memory of a block, and
+# of those that a kernel gets without asking.
+BLOCK_REGISTERS, BLOCK_SHARED, DEFAULT_SHARED = 65536, 232448, 49152
+
+# spill: bytes of stores and loads; local: bytes of stack; threads: the most of a block.
+Kernel = namedtuple("Kernel", "name file registers shared spill local threads", defaults=(1024,))
 # Index by "other" of an entry function in a cubin's symbol table.
 ENTRY = re.compile(r"^\s*\d+:\s+[0-9a-f]+\s+\d+\s+FUNC\s.*\[<other>: 10\]\s+\d+\s+(\S+)$", re.M)
 COMPILING = re.compile(r"Compiling entry function '(\S+)' for")
@@ -57,6 +64,31 @@ def parse_ptxas(text):
                              stack[1] + stack[2], stack[0])
             name = None
     return kernels
+
+
+def max_threads(info):
+    """The most threads of a block, from the bytes of a cubin's section .nv.info.KERNEL."""
+    at = 0
+    while at + 4 <= len(info):
+        form, attribute, value = struct.unpack_from("<BBH", info, at)
+        at += 4
+        if form != 4:  # the value is in those two bytes
+            continue
+        if attribute == 5:  # EIATTR_MAX_THREADS
+            x, y, z = struct.unpack_from("<3I", info, at)
+            return x * y * z
+        at += value
+    return 1024
+
+
+def sections(elf):
+    """{name: bytes} of a 64-bit ELF file."""
+    start, = struct.unpack_from("<Q", elf, 0x28)
+    size, count, names = struct.unpack_from("<3H", elf, 0x3A)
+    headers = [struct.unpack_from("<2I4Q", elf, start + i * size) for i in range(count)]
+    text = headers[names][4]
+    return {elf[text + h[0]:elf.index(b"\0", text + h[0])].decode(): elf[h[4]:h[4] + h[5]]
+            for h in headers if h[1] != 8}  # without SHT_NOBITS
 
 
 def short(name):
@@ -96,10 +128,42 @@ def read_logs(texts):
     for text in texts:
         for line in text.splitlines():
             fields = line.split("\t")
-            if len(fields) == 3:
-                build, schedule, name = fields
+            if len(fields) == 5:
+                build, schedule, _, _, name = fields
                 runs.setdefault(build, {}).setdefault(schedule, set()).add(name)
     return runs
+
+
+def read_launches(texts):
+    """{kernel: (most threads of a block, most bytes of dynamic shared memory)} from the logs."""
+    launches = {}
+    for line in "\n".join(texts).splitlines():
+        fields = line.split("\t")
+        if len(fields) == 5:
+            before = launches.get(fields[4], (0, 0))
+            launches[fields[4]] = (max(before[0], int(fields[2])), max(before[1], int(fields[3])))
+    return launches
+
+
+def refused_launches(kernels, launches):
+    """Which kernel was launched in a way that no device takes, one line each."""
+    found = []
+    for k in kernels:
+        threads, dynamic = launches.get(k.name, (0, 0))
+        registers = -(-k.registers // 8) * 8 * -(-threads // 32) * 32  # allocated by 8, by warps
+        shared = k.shared + dynamic
+        name = f"{k.file}: {short(k.name)}"
+        if threads > k.threads:
+            found.append(f"{name} ran with {threads} threads per block, its launch bounds allow "
+                         f"{k.threads}")
+        if registers > BLOCK_REGISTERS:
+            found.append(f"{name} needs {registers} registers for {threads} threads, a block has "
+                         f"{BLOCK_REGISTERS}")
+        if shared > BLOCK_SHARED or dynamic <= DEFAULT_SHARED < shared:
+            found.append(f"{name} needs {k.shared} + {dynamic} bytes of shared memory, which wants "
+                         f"simt::allow_dynamic_shared above {DEFAULT_SHARED}; at most "
+                         f"{BLOCK_SHARED}")
+    return found
 
 
 def missing_runs(kernels, runs):
@@ -184,7 +248,9 @@ def compile_file(entry, folder, index):
         raise RuntimeError(f"{source}: the cubin's entry symbols and ptxas disagree on "
                            f"{sorted(set(names) ^ set(numbers))}")
     file = str(Path(source).resolve().relative_to(ROOT))
-    return [Kernel(plain, file, *numbers[name]) for name, plain in zip(names, demangle(names))]
+    parts = sections(cubin.read_bytes())
+    return [Kernel(plain, file, *numbers[name], max_threads(parts.get(f".nv.info.{name}", b"")))
+            for name, plain in zip(names, demangle(names))]
 
 
 def compiled_kernels(build):
@@ -212,7 +278,13 @@ def self_test():
            " 11: 0000000000000000   128 FUNC    GLOBAL DEFAULT [<other>: 10]    24 _Z1bv\n")
     good, bad = Kernel("b()", "b.cu", 20, 0, 0, 0), Kernel("a()", "a.cu", 64, 2048, 8, 8)
     schedules = ["forward", "reverse", "random-1", "random-2", "scatter"]
-    lines = [f"fast\t{s}\tb()" for s in schedules] + ["asan\tforward\tb()", "check\treverse\tb()"]
+    lines = [f"{ran}\t256\t0\tb()" for ran in
+             [f"fast\t{s}" for s in schedules] + ["asan\tforward", "check\treverse"]]
+    bounded = bytes.fromhex("04170c00" + 12 * "00" + "03500000" + "04050c00" "40000000"
+                            "04000000" "01000000" "03190800")
+
+    def refused(kernel, threads, dynamic):
+        return len(refused_launches([kernel], {kernel.name: (threads, dynamic)}))
 
     def missing(kept):
         return missing_runs([good], read_logs(["\n".join(kept) + "\n"]))
@@ -230,6 +302,16 @@ def self_test():
         "no log at all": len(missing([])) == 4,
         "another kernel has run": len(missing_runs(
             [good, bad], read_logs(["\n".join(lines)]))) == 3,
+        "largest launch": read_launches(["\n".join(lines), "fast\tforward\t64\t512\tb()\n"]) ==
+        {"b()": (256, 512)},
+        "launch bounds": max_threads(bounded) == 256 and max_threads(bounded[:16]) == 1024,
+        "a launch that devices take": refused(good, 1024, 49152) == 0,
+        "more threads than the bounds": refused(good._replace(threads=128), 256, 0) == 1,
+        "more registers than a block has": refused(good._replace(registers=65), 1024, 0) == 1,
+        "just as many registers": refused(good._replace(registers=64), 1024, 0) == 0,
+        "shared memory not asked for": refused(bad, 32, 49152) == 1,
+        "too much shared memory": refused(bad, 32, 232448) == 1,
+        "as much as there is": refused(bad, 32, 230400) == 0,
         "short name": short("void v::k::(anonymous namespace)::f<v::Half, (v::(anonymous "
                             "namespace)::M)2>(v::Half const*, int)") == "f<Half, (M)2>",
         "cubin command": cubin_command("/usr/bin/ccache /opt/nvcc -forward-x -Ia "
@@ -260,13 +342,14 @@ def main():
         parser.error("name the build folder")
     try:
         kernels = compiled_kernels(arguments.build)
-        runs = read_logs([Path(log).read_text() for log in arguments.ran or []])
+        logs = [Path(log).read_text() for log in arguments.ran or []]
+        runs = read_logs(logs)
     except (OSError, RuntimeError, ValueError, subprocess.CalledProcessError) as error:
         print(f"device_code_report: {error}")
         return 1
     found = problems_of(kernels)
     if arguments.ran is not None:
-        found += missing_runs(kernels, runs)
+        found += missing_runs(kernels, runs) + refused_launches(kernels, read_launches(logs))
     output = Path(arguments.table or Path(arguments.build) / "device_code.md")
     output.write_text(table(kernels, runs))
     for line in found:
