@@ -1,6 +1,10 @@
 # CUDA sources by nvcc, or as C++ on the emulator: verace_device_sources(TARGET FILES...).
 option(VERACE_SIMT_CHECK "Emulated: check every access of a kernel (races, bounds, uninitialised reads)" OFF)
-option(VERACE_SIMT_UCONTEXT "Emulated: switch stacks by <ucontext.h>, on any processor, twenty times slower" OFF)
+set(simt_ucontext ON)
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64)$")
+  set(simt_ucontext OFF)
+endif()
+option(VERACE_SIMT_UCONTEXT "Emulated: switch stacks by <ucontext.h>, on any processor, twenty times slower" ${simt_ucontext})
 if(VERACE_SIMT_CHECK AND (VERACE_SANITIZE OR NOT VERACE_EMULATED))
   message(FATAL_ERROR "VERACE_SIMT_CHECK wants VERACE_EMULATED=ON and no VERACE_SANITIZE")
 endif()

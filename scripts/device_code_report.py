@@ -8,9 +8,10 @@
 BUILD is a built folder with nvcc, which was told -no-compress (preset cuda). The kernels of
 kernels/*.cu are read out of its object files (cubin.py). The build also holds a kernel that spills
 on purpose (tests/simt/spilling_kernel.cu): it must be found. LOG is what emulated runs wrote with
-VERACE_SIMT_LOG=LOG (build, schedule, kernel; separated by tabs): each kernel must have run under
-every schedule that the `fast` build has run at all, at least five, and in the builds `asan` and
-`check`. Needs no GPU. Exit code 1 when something is wrong.
+VERACE_SIMT_LOG=LOG (build, schedule, most threads of a block, most bytes of dynamic shared memory,
+kernel; separated by tabs): each kernel must have run under every schedule that the `fast` build has
+run at all, at least five, and in the builds `asan` and `check`; and a device must take its largest
+launch. Needs no GPU. Exit code 1 when something is wrong.
 """
 import argparse
 import json
@@ -30,6 +31,10 @@ BUILDS = ("fast", "asan", "check")
 SCHEDULES = 5
 SPILLING = "tests/simt/spilling_kernel.cu"
 MAX_REGISTERS = 128  # more leave a multiprocessor of sm_90 with two blocks of 256 threads
+
+# Of a device of compute capability 9.0: registers of a block, bytes of shared memory of a block, and
+# of those that a kernel gets without asking.
+BLOCK_REGISTERS, BLOCK_SHARED, DEFAULT_SHARED = 65536, 232448, 49152
 
 # shared, stack: static bytes; most_threads: of a block, 0 where the kernel does not say.
 Kernel = namedtuple("Kernel", "name file registers shared stack most_threads")
@@ -75,10 +80,42 @@ def read_logs(texts):
     for text in texts:
         for line in text.splitlines():
             fields = line.split("\t")
-            if len(fields) == 3:
-                build, schedule, name = fields
+            if len(fields) == 5:
+                build, schedule, _, _, name = fields
                 runs.setdefault(build, {}).setdefault(schedule, set()).add(name)
     return runs
+
+
+def read_launches(texts):
+    """{kernel: (most threads of a block, most bytes of dynamic shared memory)} from the logs."""
+    launches = {}
+    for line in "\n".join(texts).splitlines():
+        fields = line.split("\t")
+        if len(fields) == 5:
+            before = launches.get(fields[4], (0, 0))
+            launches[fields[4]] = (max(before[0], int(fields[2])), max(before[1], int(fields[3])))
+    return launches
+
+
+def refused_launches(kernels, launches):
+    """Which kernel was launched in a way that no device takes, one line each."""
+    found = []
+    for k in kernels:
+        threads, dynamic = launches.get(k.name, (0, 0))
+        registers = -(-k.registers // 8) * 8 * -(-threads // 32) * 32  # allocated by 8, by warps
+        shared = k.shared + dynamic
+        name = f"{k.file}: {short(k.name)}"
+        if threads > k.most_threads:
+            found.append(f"{name} ran with {threads} threads per block, its launch bounds allow "
+                         f"{k.most_threads}")
+        if registers > BLOCK_REGISTERS:
+            found.append(f"{name} needs {registers} registers for {threads} threads, a block has "
+                         f"{BLOCK_REGISTERS}")
+        if shared > BLOCK_SHARED or dynamic <= DEFAULT_SHARED < shared:
+            found.append(f"{name} needs {k.shared} + {dynamic} bytes of shared memory, which wants "
+                         f"simt::allow_dynamic_shared above {DEFAULT_SHARED}; at most "
+                         f"{BLOCK_SHARED}")
+    return found
 
 
 def missing_runs(kernels, runs):
@@ -162,7 +199,11 @@ def self_test():
     records = (struct.pack("<BBHII", 4, 0x2F, 8, 3, 40) + struct.pack("<BBH", 3, 0x1B, 255) +
                struct.pack("<BBHIII", 4, 0x05, 12, 256, 2, 1))
     schedules = ["forward", "reverse", "random-1", "random-2", "scatter"]
-    lines = [f"fast\t{s}\tb()" for s in schedules] + ["asan\tforward\tb()", "check\treverse\tb()"]
+    lines = [f"{ran}\t256\t0\tb()" for ran in
+             [f"fast\t{s}" for s in schedules] + ["asan\tforward", "check\treverse"]]
+
+    def refused(kernel, threads, dynamic):
+        return len(refused_launches([kernel], {kernel.name: (threads, dynamic)}))
 
     def missing(kept):
         return missing_runs([good], read_logs(["\n".join(kept) + "\n"]))
@@ -183,6 +224,15 @@ def self_test():
         "no log at all": len(missing([])) == 4,
         "another kernel has run": len(missing_runs(
             [good, bad], read_logs(["\n".join(lines)]))) == 3,
+        "largest launch": read_launches(["\n".join(lines), "fast\tforward\t64\t512\tb()\n"]) ==
+        {"b()": (256, 512)},
+        "a launch that devices take": refused(good, 256, 49152) == 0,
+        "more threads than the bounds": refused(good._replace(most_threads=128), 256, 0) == 1,
+        "more registers than a block has": refused(good._replace(registers=65, most_threads=1024), 1024, 0) == 1,
+        "just as many registers": refused(good._replace(registers=64, most_threads=1024), 1024, 0) == 0,
+        "shared memory not asked for": refused(bad, 32, 49152) == 1,
+        "too much shared memory": refused(bad, 32, 232448) == 1,
+        "as much as there is": refused(bad, 32, 230400) == 0,
         "short name": short("void v::k::(anonymous namespace)::f<v::Half, (v::(anonymous "
                             "namespace)::M)2>(v::Half const*, int)") == "f<Half, (M)2>",
     }
@@ -208,7 +258,8 @@ def main():
         parser.error("name the build folder")
     try:
         kernels, planted = compiled_kernels(arguments.build)
-        runs = read_logs([Path(log).read_text() for log in arguments.ran or []])
+        logs = [Path(log).read_text() for log in arguments.ran or []]
+        runs = read_logs(logs)
     except (OSError, RuntimeError, ValueError, subprocess.CalledProcessError) as error:
         print(f"device_code_report: {error}")
         return 1
@@ -216,7 +267,7 @@ def main():
     if not any(k.stack for k in planted):
         found.append(f"{SPILLING}: its spill was not found: this report proves nothing")
     if arguments.ran is not None:
-        found += missing_runs(kernels, runs)
+        found += missing_runs(kernels, runs) + refused_launches(kernels, read_launches(logs))
     output = Path(arguments.table or Path(arguments.build) / "device_code.md")
     output.write_text(table(kernels, runs))
     for line in found:

@@ -21,6 +21,7 @@ import os
 import re
 import resource
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -40,11 +41,42 @@ ENVIRONMENT = {"VERACE_TEST_DEVICES": "cuda", "OMP_NUM_THREADS": "1",
                "ASAN_OPTIONS": "detect_leaks=0:detect_stack_use_after_return=1"}
 # Without the cases that prove the tests by planted faults: some write into guards on purpose.
 RUN_OPTIONS = '--abort-after=1 --no-intro --test-case-exclude="*fault*"'
-MOST_SECONDS = 1200  # of the clock: for what waits forever; a busy machine must not look like a kill
+# Seconds of the clock without any work after which a test waits forever (a crash inside malloc, whose
+# handler wants malloc); a busy machine leaves every test some work in that time.
+IDLE_SECONDS = 30
 
 
 def shell(command, cwd, **options):
     return subprocess.run(command, shell=True, cwd=cwd, capture_output=True, text=True, errors="replace", **options)
+
+
+def processor_ticks(group):
+    """Clock ticks of processor time of all processes of a process group, or None when it is gone."""
+    ticks = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if int(fields[2]) == group:
+            ticks.append(sum(map(int, fields[11:15])))  # its own and of its children that have ended
+    return sum(ticks) if ticks else None
+
+
+def run_watched(command, cwd, **options):
+    """Like shell(), but kills what stops working without ending; its return code is then -9."""
+    process = subprocess.Popen(command, shell=True, cwd=cwd, text=True, errors="replace", start_new_session=True,
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)
+    before = None
+    while True:
+        try:
+            out, err = process.communicate(timeout=IDLE_SECONDS)
+            return subprocess.CompletedProcess(command, process.returncode, out, err)
+        except subprocess.TimeoutExpired:
+            now = processor_ticks(process.pid)
+            if now == before:
+                os.killpg(process.pid, signal.SIGKILL)
+            before = now
 
 
 class Workshop:
@@ -169,11 +201,11 @@ class Workshop:
         def limits():
             resource.setrlimit(resource.RLIMIT_CPU, (int(most_seconds) + 1, int(most_seconds) + 2))
             resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        command = (f"{self.prefix} timeout -s KILL {MOST_SECONDS} bash -c "
+        command = (f"{self.prefix} bash -c "
                    f"'TIMEFORMAT=\"seconds %U\"; time {binary} {RUN_OPTIONS} 2>&1'")
         schedule = {} if build == "fast" else {"VERACE_SIMT_SCHEDULE": "random-1"}
-        result = shell(command, folder, env=dict(os.environ, **ENVIRONMENT, **schedule),
-                       preexec_fn=limits if most_seconds < 1e8 else None)
+        result = run_watched(command, folder, env=dict(os.environ, **ENVIRONMENT, **schedule),
+                             preexec_fn=limits if most_seconds < 1e8 else None)
         binary.unlink(missing_ok=True)
         seconds = float((re.findall(r"seconds ([\d.]+)", result.stderr) or ["0"])[-1])
         return (self.verdict(result) if result.returncode != 0 else None), seconds

@@ -29,11 +29,19 @@
 #define SIMT_DYNAMIC_SHARED(T, name)                                    \
   extern __shared__ __align__(16) unsigned char simt_dynamic_shared_[]; \
   T* const name = reinterpret_cast<T*>(simt_dynamic_shared_)
+#define SIMT_CALLER
+#define SIMT_PLACE
+#define SIMT_AND_PLACE
 #else
 #define SIMT_EMULATED 1
 #include "kernels/simt/emulator/device_api.h"
 #define SIMT_DYNAMIC_SHARED(T, name) \
   T* const name = static_cast<T*>(::verace::simt::emulator::dynamic_shared())
+// A device function that synchronises takes its caller's place (SIMT_CALLER, after its last
+// parameter) and hands it on: the emulator then tells its calls in two branches apart.
+#define SIMT_CALLER , SIMT_HERE
+#define SIMT_PLACE file, line
+#define SIMT_AND_PLACE , file, line
 #endif
 
 namespace verace::simt {
@@ -48,9 +56,10 @@ struct LaunchConfig {
   const char* file;
   int line;
 
-  LaunchConfig(dim3 grid_blocks, dim3 block_threads, size_t shared_bytes = 0,
-               cudaStream_t on = nullptr, const char* from_file = __builtin_FILE(),
-               int from_line = __builtin_LINE())
+  // No default for the stream: nullptr is one that waits for others, and nobody should get it
+  // unasked.
+  LaunchConfig(dim3 grid_blocks, dim3 block_threads, size_t shared_bytes, cudaStream_t on,
+               const char* from_file = __builtin_FILE(), int from_line = __builtin_LINE())
       : grid(grid_blocks),
         block(block_threads),
         dynamic_shared_bytes(shared_bytes),
@@ -86,13 +95,13 @@ struct kernel_arguments<std::tuple<P...>, std::tuple<A...>, std::index_sequence<
   static constexpr bool fit = (... && kernel_argument<static_cast<int>(I), P, A>::fits);
 };
 
-#if !SIMT_EMULATED
-inline void check_launch(cudaError_t status, const char* file, int line) {
-  if (status != cudaSuccess) {
-    fail_check("simt::launch", file, line, cudaGetErrorString(status));
-  }
+// Throws for a call that was refused; the runtime then forgets the error, which it would report for
+// the next launch again.
+inline void check_call(cudaError_t status, const char* call, const char* file, int line) {
+  if (status == cudaSuccess) return;
+  cudaGetLastError();
+  fail_check(call, file, line, cudaGetErrorString(status));
 }
-#endif
 
 }  // namespace detail
 
@@ -114,8 +123,8 @@ void launch(void (*kernel)(P...), const LaunchConfig& config, A&&... arguments) 
     cuda.blockDim = config.block;
     cuda.dynamicSmemBytes = config.dynamic_shared_bytes;
     cuda.stream = config.stream;
-    detail::check_launch(cudaLaunchKernelEx(&cuda, kernel, static_cast<P>(arguments)...),
-                         config.file, config.line);
+    detail::check_call(cudaLaunchKernelEx(&cuda, kernel, static_cast<P>(arguments)...),
+                       "simt::launch", config.file, config.line);
 #endif
   }
 }
@@ -128,9 +137,7 @@ void allow_dynamic_shared(void (*kernel)(P...), size_t bytes, const char* file =
   const cudaError_t status =
       cudaFuncSetAttribute(reinterpret_cast<const void*>(kernel),
                            cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(bytes));
-  if (status != cudaSuccess) {
-    fail_check("simt::allow_dynamic_shared", file, line, cudaGetErrorString(status));
-  }
+  detail::check_call(status, "simt::allow_dynamic_shared", file, line);
 }
 
 }  // namespace verace::simt

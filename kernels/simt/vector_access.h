@@ -72,32 +72,47 @@ struct Word<BFloat16> {
   }
 };
 
+// The emulated device checks what a device's vector access demands.
+__device__ inline void check_aligned([[maybe_unused]] const void* p, [[maybe_unused]] size_t n) {
+#if SIMT_EMULATED
+  emulator::check_aligned(p, n);
+#endif
+}
+
 template <int kWords>
 struct Access;
 template <>
 struct Access<1> {
   static __device__ void load(const void* p, uint32_t* w) {
+    check_aligned(p, 4);
     w[0] = *static_cast<const uint32_t*>(p);
   }
-  static __device__ void store(void* p, const uint32_t* w) { *static_cast<uint32_t*>(p) = w[0]; }
+  static __device__ void store(void* p, const uint32_t* w) {
+    check_aligned(p, 4);
+    *static_cast<uint32_t*>(p) = w[0];
+  }
 };
 template <>
 struct Access<2> {
   static __device__ void load(const void* p, uint32_t* w) {
+    check_aligned(p, 8);
     const uint2 raw = *static_cast<const uint2*>(p);
     w[0] = raw.x, w[1] = raw.y;
   }
   static __device__ void store(void* p, const uint32_t* w) {
+    check_aligned(p, 8);
     *static_cast<uint2*>(p) = make_uint2(w[0], w[1]);
   }
 };
 template <>
 struct Access<4> {
   static __device__ void load(const void* p, uint32_t* w) {
+    check_aligned(p, 16);
     const uint4 raw = *static_cast<const uint4*>(p);
     w[0] = raw.x, w[1] = raw.y, w[2] = raw.z, w[3] = raw.w;
   }
   static __device__ void store(void* p, const uint32_t* w) {
+    check_aligned(p, 16);
     *static_cast<uint4*>(p) = make_uint4(w[0], w[1], w[2], w[3]);
   }
 };

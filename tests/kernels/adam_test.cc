@@ -97,8 +97,8 @@ struct Tensor {
   explicit Tensor(int64_t count, int index)
       : w(uniform(count, static_cast<uint64_t>(900 + index), -0.5f, 0.5f)),
         g(count),
-        m(count),
-        v(count) {}
+        m(count, 0.0f),
+        v(count, 0.0f) {}
   AdamTensor view() {
     return {w.data(), g.data(), m.data(), v.data(), static_cast<int64_t>(w.size())};
   }
@@ -138,7 +138,7 @@ Comparison check(const Operation& op, const Exec& exec, AdamEpsilon placement,
     std::vector<std::vector<float>> gradients;
     for (size_t k = 0; k < counts.size(); ++k) {
       gradients.push_back(gradient(counts[k], static_cast<int>(k), t));
-      std::copy(gradients[k].begin(), gradients[k].end(), tensors[k].g.data());
+      std::copy(gradients[k].begin(), gradients[k].end(), tensors[k].g.write().begin());
       oracles[k].step(widen(gradients[k]));
     }
     op(exec, views, {placement, kRate, kBeta1, kBeta2, epsilon, t});
@@ -186,7 +186,7 @@ TEST_CASE("adam_factors: the first step by hand") {
 TEST_CASE("the first step moves by the learning rate against the gradient's sign") {
   for_each_device([](const Exec& exec) {
     for (const auto placement : {AdamEpsilon::kKeras, AdamEpsilon::kPyTorch}) {
-      Guarded<float> w(3, 1.0f), m(3), v(3);
+      Guarded<float> w(3, 1.0f), m(3, 0.0f), v(3, 0.0f);
       const Guarded<float> g(std::vector<float>{5.0f, -0.25f, 0.0f});
       const AdamTensor tensor{w.data(), g.data(), m.data(), v.data(), 3};
       kernels::adam_step(exec, {{&tensor, 1}, adam_factors(placement, 0.1, 0.9, 0.999, 1e-8, 1)});
@@ -205,8 +205,8 @@ TEST_CASE("PyTorch's epsilon divided by sqrt(1 - b2^t) is Keras'") {
     const AdamTensor keras_view = keras.view(), torch_view = torch.view();
     for (int t = 1; t <= kSteps; ++t) {
       const std::vector<float> g = uniform(500, static_cast<uint64_t>(t), -1e-6f, 1e-6f);
-      std::copy(g.begin(), g.end(), keras.g.data());
-      std::copy(g.begin(), g.end(), torch.g.data());
+      std::copy(g.begin(), g.end(), keras.g.write().begin());
+      std::copy(g.begin(), g.end(), torch.g.write().begin());
       const double equal_epsilon = 1e-7 / std::sqrt(1 - std::pow(kBeta2, t));
       correct(exec, {&keras_view, 1}, {AdamEpsilon::kKeras, kRate, kBeta1, kBeta2, 1e-7, t});
       correct(exec, {&torch_view, 1},
@@ -237,7 +237,7 @@ std::vector<float> state_after(const Exec& exec, bool one_call, bool unaligned) 
   for (int t = 1; t <= 3; ++t) {
     for (size_t k = 0; k < kCounts.size(); ++k) {
       const std::vector<float> g = gradient(kCounts[k], static_cast<int>(k), t);
-      std::copy(g.begin(), g.end(), tensors[k].g.data() + shift);
+      std::copy(g.begin(), g.end(), tensors[k].g.write().begin() + shift);
     }
     const Step s{AdamEpsilon::kPyTorch, kRate, kBeta1, kBeta2, 1e-8, t};
     if (one_call) correct(exec, views, s);
@@ -278,7 +278,7 @@ TEST_CASE("adam_step: nothing to do is fine, empty tensors between others too") 
   for_each_device([](const Exec& exec) {
     kernels::adam_step(exec, {{}, adam_factors(AdamEpsilon::kKeras, kRate, 0.9, 0.999, 1e-7, 1)});
     Tensor tensor(5, 1);
-    std::fill_n(tensor.g.data(), 5, 1.0f);
+    std::fill_n(tensor.g.write().begin(), 5, 1.0f);
     const std::vector<float> before = tensor.w.copy();
     const std::vector<AdamTensor> views{{}, tensor.view(), {}};
     correct(exec, views, {AdamEpsilon::kKeras, kRate, kBeta1, kBeta2, 1e-7, 1});
@@ -290,7 +290,7 @@ TEST_CASE("adam_step: nothing to do is fine, empty tensors between others too") 
 
 TEST_CASE("adam_step: gradients whose square underflows still give a finite step") {
   for_each_device([](const Exec& exec) {
-    Guarded<float> w(2, 1.0f), m(2), v(2);
+    Guarded<float> w(2, 1.0f), m(2, 0.0f), v(2, 0.0f);
     const Guarded<float> g(std::vector<float>{1e-30f, -1e-40f});
     const AdamTensor tensor{w.data(), g.data(), m.data(), v.data(), 2};
     for (int t = 1; t <= 3; ++t) {
@@ -351,7 +351,7 @@ TEST_CASE("adam_step: a set skip flag changes nothing, a cleared one everything"
   for_each_device([](const Exec& exec) {
     for (const uint32_t flag : {0u, 1u, 7u}) {
       Tensor tensor(5000, 1);
-      std::fill_n(tensor.g.data(), 5000, 1.0f);
+      std::fill_n(tensor.g.write().begin(), 5000, 1.0f);
       Guarded<kernels::Half> copy(5000, kernels::Half{0x1234});
       const std::vector<float> before = tensor.w.copy();
       const Guarded<uint32_t> skip(1, flag);
@@ -379,10 +379,10 @@ TEST_CASE("adam_advance: factors and steps live on the device; a skipped step do
       const AdamTensor live_view = live.view(), told_view = told.view();
       long taken = 0;
       for (int t = 1; t <= 9; ++t) {
-        skip[0] = t % 3 == 2 ? 1 : 0;
+        skip.write()[0] = t % 3 == 2 ? 1 : 0;
         const std::vector<float> g = uniform(300, static_cast<uint64_t>(t));
-        std::copy(g.begin(), g.end(), live.g.data());
-        std::copy(g.begin(), g.end(), told.g.data());
+        std::copy(g.begin(), g.end(), live.g.write().begin());
+        std::copy(g.begin(), g.end(), told.g.write().begin());
         kernels::adam_advance(exec, {placement, kRate, kBeta1, kBeta2, 1e-8, skip.data(),
                                      steps.data(), factors.data()});
         AdamStep step{{&live_view, 1}};
@@ -406,7 +406,7 @@ TEST_CASE("adam_advance: factors and steps live on the device; a skipped step do
 TEST_CASE("adam_step: many tensors, also more than one launch takes") {
   for_each_device([](const Exec& exec) {
     for (const int64_t count : {32, 33, 161, 192, 193, 512, 513}) {
-      Guarded<float> w(count, 1.0f), m(count), v(count);
+      Guarded<float> w(count, 1.0f), m(count, 0.0f), v(count, 0.0f);
       const Guarded<float> g(uniform(count, 5, 0.5f, 1.0f));
       std::vector<AdamTensor> views;
       for (int64_t i = 0; i < count; ++i) {

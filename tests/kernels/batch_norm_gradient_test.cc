@@ -251,7 +251,8 @@ Floats everything(const Exec& exec, const Shape& shape, int64_t shift) {
       dy(test::uniform(n, 50), shift), dy2(test::uniform(n, 51), shift), y(n, kNan, shift),
       dx(n, kNan, shift), dshortcut(n, kNan, shift);
   const Guarded<float> gamma(layer.gamma), beta(layer.beta);
-  Guarded<float> mean(c), inv_std(c), running_mean(c), running_var(c), dgamma(c), dbeta(c);
+  Guarded<float> mean(c), inv_std(c), dgamma(c), dbeta(c);
+  Guarded<float> running_mean(c, 0.0f), running_var(c, 0.0f);
   Guarded<float> scratch(batch_norm_backward_scratch(shape.rows, c)),
       partial = statistics_scratch(shape);
   Guarded<uint32_t> mask(mask_words(n));

@@ -74,8 +74,8 @@ template <typename From, typename To>
 std::vector<To> run(const Exec& exec, const std::vector<From>& values, int64_t shift = 0) {
   const auto count = static_cast<int64_t>(values.size());
   Guarded<From> x(count + shift);
-  std::copy(values.begin(), values.end(), x.data() + shift);
-  Guarded<To> y(count + shift);
+  std::copy(values.begin(), values.end(), x.write().begin() + shift);
+  Guarded<To> y(count + shift, To{});
   cast<From, To>(exec, {count, x.data() + shift, y.data() + shift});
   CHECK(x.intact());
   CHECK(y.intact());

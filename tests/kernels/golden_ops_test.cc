@@ -301,7 +301,10 @@ Comparison check_inference(const Exec& exec, const Golden& g) {
   verdict.add("y", y, g["y"], bound);
   kernels::fold_batch_norm(exec, {s.c, 1, w.data(), gamma.data(), beta.data(), mean.data(),
                                   variance.data(), epsilon, w.data(), bias.data()});
-  for (int64_t i = 0; i < s.count(); ++i) y[i] = x[i] * w[i % s.c] + bias[i % s.c];
+  const std::span<float> folded = y.write();
+  for (int64_t i = 0; i < s.count(); ++i) {
+    folded[static_cast<size_t>(i)] = x[i] * w[i % s.c] + bias[i % s.c];
+  }
   verdict.add("folded", y, g["y"], bound);
   check_batch_norm_backward(exec, g, kernels::BatchNormMode::kRunningStatistics, mean, inv_std,
                             verdict);
@@ -453,7 +456,7 @@ Comparison check_cross_entropy(const Exec& exec, const Golden& g) {
   const Guarded<float> x(g["x"]);
   Guarded<int32_t> labels(n);
   const std::vector<float> stored = g["labels"];
-  std::transform(stored.begin(), stored.end(), labels.data(),
+  std::transform(stored.begin(), stored.end(), labels.write().begin(),
                  [](float label) { return static_cast<int32_t>(label); });
   Guarded<float> probabilities(n * classes, kNan), losses(n, kNan), dx(n * classes, kNan);
   kernels::softmax_cross_entropy(
@@ -493,14 +496,14 @@ Comparison check_adam(const Exec& exec, const Golden& g) {
                                                         : kernels::AdamEpsilon::kPyTorch;
   const double lr = g.number("lr");
   const std::vector<float> gradients = g["gradients"], want = g["p"];
-  Guarded<float> w(g["p0"]), m(count), v(count), dw(count);
+  Guarded<float> w(g["p0"]), m(count, 0.0f), v(count, 0.0f), dw(count);
   Verdict verdict;
   for (int64_t t = 1; t <= steps; ++t) {
     const auto row = [&](const std::vector<float>& all) {
       return std::vector<float>(all.begin() + (t - 1) * count, all.begin() + t * count);
     };
     const std::vector<float> step_gradient = row(gradients);
-    std::copy(step_gradient.begin(), step_gradient.end(), dw.data());
+    std::copy(step_gradient.begin(), step_gradient.end(), dw.write().begin());
     const kernels::AdamTensor tensor{w.data(), dw.data(), m.data(), v.data(), count};
     const auto factors =
         kernels::adam_factors(placement, lr, 0.9, 0.999, g.number("epsilon"), static_cast<long>(t));

@@ -113,7 +113,7 @@ class ShiftedBytes {
  public:
   ShiftedBytes(const std::vector<uint8_t>& values, int64_t shift)
       : shift_(shift), all_(static_cast<int64_t>(values.size()) + shift) {
-    std::copy(values.begin(), values.end(), all_.data() + shift);
+    std::copy(values.begin(), values.end(), all_.write().begin() + shift);
   }
   const uint8_t* data() const { return all_.data() + shift_; }
   bool holds(const std::vector<uint8_t>& values) const {

@@ -134,9 +134,9 @@ TEST_CASE("find_non_finite: any number of tensors, also more than one launch tak
       CHECK_FALSE(found(exec, tensors));
       for (const int64_t i : {int64_t{0}, int64_t{511}, int64_t{512}, count - 1}) {
         if (i >= count) continue;
-        values[i] = kNan;
+        values.write()[static_cast<size_t>(i)] = kNan;
         CHECK(found(exec, tensors));
-        values[i] = 1.0f;
+        values.write()[static_cast<size_t>(i)] = 1.0f;
       }
     }
   });
@@ -203,7 +203,7 @@ TEST_CASE("update_loss_scale follows the rule and clears the flag") {
     Guarded<uint32_t> flag(1, 0u);
     for (int step = 0; step < 30; ++step) {
       const bool overflow = step % 7 == 3;
-      flag[0] = overflow ? 1 : 0;
+      flag.write()[0] = overflow ? 1 : 0;
       update_loss_scale(exec, {rule, state.data(), flag.data()});
       want = next_loss_scale(rule, want, overflow);
       CHECK(flag[0] == 0);

@@ -69,11 +69,11 @@ TEST_CASE("sum") {
 TEST_CASE("sum accumulates in double") {
   test::for_each_device([](const Exec& exec) {
     Guarded<float> x(100000, 1e-4f);
-    x[0] = 1e6f;
+    x.write()[0] = 1e6f;
     Guarded<double> result(1), scratch(kReductionScratch);
     sum(exec, {100000, x.data(), result.data(), scratch.data()});
     CHECK(result[0] == doctest::Approx(1e6 + 99999 * static_cast<double>(1e-4f)).epsilon(1e-11));
-    x[77] = kNan;
+    x.write()[77] = kNan;
     sum(exec, {100000, x.data(), result.data(), scratch.data()});
     CHECK(std::isnan(result[0]));
   });

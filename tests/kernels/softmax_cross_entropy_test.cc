@@ -468,7 +468,7 @@ TEST_CASE("a NaN logit makes its own row NaN, in both forms, and no other row") 
     for (const auto form : {kLogits, kClipped}) {
       for (size_t at = 0; at < 3; ++at) {
         Guarded<float> logits(std::vector<float>{1.0f, 2.0f, 3.0f, 1.0f, 2.0f, 3.0f});
-        logits[static_cast<int64_t>(at)] = kNan;
+        logits.write()[at] = kNan;
         const Guarded<int32_t> labels(2, 1);
         Guarded<float> p(6), loss(2), dx(6);
         kernels::softmax_cross_entropy(exec, {2, 3, logits.data(), labels.data(), nullptr, form,

@@ -2,11 +2,10 @@
 #include "tests/simt/emulator_kernels.h"
 
 #include "kernels/simt/launch.h"
+#include "tests/simt/planted_kernels.h"
 
 namespace verace::test {
 namespace {
-
-constexpr unsigned kAllLanes = 0xffffffffu;
 
 __global__ void __launch_bounds__(256) block_sum_kernel(const float* x, float* y, int n) {
   __shared__ float parts[8];
@@ -34,6 +33,15 @@ __global__ void scale_kernel(const float* x, float* y, int n, float factor, floa
 
 __global__ void stop_kernel(float* x) {
   if (threadIdx.x < 32) {
+    __syncthreads();
+    x[threadIdx.x] = 1.0f;
+  } else {
+    __syncthreads();
+  }
+}
+
+__global__ void stop_in_last_block_kernel(float* x) {
+  if (blockIdx.x == gridDim.x - 1 && threadIdx.x < 32) {
     __syncthreads();
     x[threadIdx.x] = 1.0f;
   } else {
@@ -87,6 +95,12 @@ __device__ void add_numbers(Results& results) {
   results.add(__float2int_ru(2.1f), 3);
   results.add(__float2int_rd(-2.1f), -3);
   results.add(max(3, 5) + min(3.0f, 5.0f), 8);
+  const float no_number = __uint_as_float(0x7fc00000u);
+  results.add(max(no_number, 2.0f) + max(2.0f, no_number), 4);
+  results.add(min(double{no_number}, 2.0) + min(2.0, double{no_number}), 4);
+  results.add(__float2int_rn(3e9f), 2147483647);
+  results.add(__float2int_rd(-3e9f), -2147483648.0);
+  results.add(__float2int_rz(no_number), 0);
 }
 
 __device__ void add_halves(Results& results) {
@@ -99,6 +113,8 @@ __device__ void add_halves(Results& results) {
   results.add(__half2float(hrcp(__float2half(4.0f))), 0.25);
   results.add(__half2float(hfloor(__float2half(-1.5f))), -2);
   results.add(__half2int_rn(__float2half(3.5f)), 4);
+  results.add(__bfloat162int_ru(__float2bfloat16(3e9f)), 2147483647);
+  results.add(__half2int_rd(__ushort_as_half(0x7e00)), 0);  // NaN
   const __half2 two = __hfma2(__half2(h, h), __half2(h, h), __half2(h, h));
   results.add(__half2float(two.y), 3.75);
   results.add(__bfloat162float(__ldg(&b)), 1.5);
@@ -167,16 +183,28 @@ void block_sum(const float* x, float* y, int n, cudaStream_t stream) {
 }
 
 void run_order(unsigned* tickets, unsigned* order, unsigned blocks, unsigned threads) {
-  simt::launch(order_kernel<false>, {blocks, threads}, tickets, order);
+  simt::launch(order_kernel<false>, {blocks, threads, 0, nullptr}, tickets, order);
 }
 
 void run_order_after_shuffle(unsigned* tickets, unsigned* order, unsigned threads) {
-  simt::launch(order_kernel<true>, {1, threads}, tickets, order);
+  simt::launch(order_kernel<true>, {1, threads, 0, nullptr}, tickets, order);
 }
 
 void scale(const float* x, float* y, int n, float factor, float shift, cudaStream_t stream) {
   const auto blocks = static_cast<unsigned>((n + 127) / 128);
   simt::launch(scale_kernel, {blocks, 128, 0, stream}, x, y, n, factor, shift);
+}
+
+void last_block_sum(const float* x, float* parts, unsigned* ticket, float* y, unsigned blocks) {
+  simt::launch(last_block_kernel<true>, {blocks, 256, 0, nullptr}, x, parts, ticket, y);
+}
+
+void ask_for_too_much_dynamic_shared() {
+  simt::allow_dynamic_shared(stop_in_last_block_kernel, size_t{1} << 20);
+}
+
+void stop_in_last_block(float* x, unsigned blocks) {
+  simt::launch(stop_in_last_block_kernel, {blocks, 256, 0, nullptr}, x);
 }
 
 void stop(float* x, cudaStream_t stream) { simt::launch(stop_kernel, {1, 64, 0, stream}, x); }
@@ -185,7 +213,7 @@ int device_api(float* results) {
   void* memory = nullptr;
   if (cudaMallocManaged(&memory, sizeof(int), cudaMemAttachGlobal) != cudaSuccess) return -1;
   int* const count = static_cast<int*>(memory);
-  simt::launch(device_api_kernel, {1, 32}, results, count);
+  simt::launch(device_api_kernel, {1, 32, 0, nullptr}, results, count);
   if (cudaDeviceSynchronize() != cudaSuccess) return -1;
   const int got = *count;
   cudaFree(memory);

@@ -20,22 +20,21 @@ namespace verace::test {
 namespace emulator = simt::emulator;
 namespace {
 
-// Calls body(schedule) with each schedule in force; the first is in force afterwards.
+// Calls body(schedule) with each schedule in force; the former one is in force afterwards.
 template <class Body>
 void for_each_schedule(Body&& body) {
   for (const auto& schedule : emulator::schedules()) {
-    emulator::use_schedule(schedule);
+    const emulator::UsedSchedule in_force(schedule);
     INFO("schedule ", std::string(schedule.name));
     body(schedule);
   }
-  emulator::use_schedule(emulator::schedules()[0]);
 }
 
 std::vector<unsigned> order_of(unsigned blocks, unsigned threads) {
   const DeviceBuffer<unsigned> tickets(std::vector<unsigned>{0}), order(blocks * threads);
+  const emulator::KeptOptions kept;
   emulator::options().os_threads = 1;
   run_order(tickets.data(), order.data(), blocks, threads);
-  emulator::options().os_threads = 0;
   return order.copy();
 }
 
@@ -69,10 +68,24 @@ TEST_CASE("forward and reverse are what they say") {
   std::vector<unsigned> up(n);
   std::iota(up.begin(), up.end(), 0u);
   CHECK(order_of(4, 96) == up);
-  emulator::use_schedule(emulator::schedules()[1]);
+  const emulator::UsedSchedule reverse(emulator::schedules()[1]);
   const std::vector<unsigned> down(up.rbegin(), up.rend());
   CHECK(order_of(4, 96) == down);
-  emulator::use_schedule(emulator::schedules()[0]);
+}
+
+TEST_CASE("what is set for a while is restored when an exception leaves") {
+  const std::string name = emulator::current_schedule().name;
+  const bool lazy = emulator::options().lazy;
+  const auto leave = [&] {
+    const emulator::KeptOptions kept;
+    emulator::options().lazy = !lazy;
+    const emulator::UsedSchedule scatter(emulator::schedules()[4]);
+    CHECK(std::string(emulator::current_schedule().name) == "scatter");
+    throw 1;
+  };
+  CHECK_THROWS(leave());
+  CHECK(emulator::current_schedule().name == name);
+  CHECK(emulator::options().lazy == lazy);
 }
 
 TEST_CASE("a warp runs as far as it goes before the next, except under scatter") {
@@ -117,6 +130,28 @@ TEST_CASE("after a kernel was stopped the device goes on") {
   CHECK(cudaGetLastError() == cudaSuccess);
 }
 
+// In the fast build on four OS threads; the sanitizers' builds have one.
+TEST_CASE("a grid on several OS threads: fences, atomics, an error, the next launch") {
+  const emulator::KeptOptions kept;
+  emulator::options().os_threads = 4;
+  constexpr unsigned kBlocks = 64, kThreads = 256 * kBlocks;
+  const DeviceBuffer<float> x(std::vector<float>(kThreads, 1.0f)), parts(kBlocks), sum(1);
+  for (int round = 0; round < 20; ++round) {
+    const DeviceBuffer<unsigned> ticket(std::vector<unsigned>{0}), tickets(ticket.copy());
+    const DeviceBuffer<unsigned> order(kThreads);
+    last_block_sum(x.data(), parts.data(), ticket.data(), sum.data(), kBlocks);
+    CHECK(sum.copy()[0] == float{kThreads});
+    CHECK(ticket.copy()[0] == kBlocks);
+    run_order(tickets.data(), order.data(), kBlocks, 256);
+    std::vector<unsigned> sorted = order.copy();
+    std::sort(sorted.begin(), sorted.end());
+    bool each_once = true;
+    for (unsigned i = 0; i < kThreads; ++i) each_once = each_once && sorted[i] == i;
+    CHECK(each_once);
+    CHECK_THROWS_AS(stop_in_last_block(x.data(), kBlocks), const Error&);
+  }
+}
+
 TEST_CASE("a stopped kernel's error names launch, block, thread and both barriers") {
   const DeviceBuffer<float> x(std::vector<float>(64, 1.0f));
   std::string message;
@@ -141,21 +176,24 @@ TEST_CASE("a kernel without barriers costs two switches per block") {
   CHECK(after.switches - before.switches == 20);
 }
 
-TEST_CASE("the log names each kernel with build and schedule") {
+TEST_CASE("the log names each kernel with build, schedule and each launch larger than before") {
   const std::string file = std::string(VERACE_PLANTED) + ".log";
   std::remove(file.c_str());
   const std::string command = "VERACE_SIMT_LOG='" + file + "' '" + VERACE_PLANTED +
-                              "' 'ok: barriers in a tree sum' > /dev/null";
+                              "' 'ok: dynamic shared memory, 64 KiB, allowed' > /dev/null";
   REQUIRE(std::system(command.c_str()) == 0);
   std::ifstream in(file);
   std::vector<std::string> lines;
   for (std::string line; std::getline(in, line);) lines.push_back(line);
-  REQUIRE(lines.size() == 5);
-  const std::string name = "void verace::test::tree_sum_kernel<true>(float const*, float*)";
-  for (size_t i = 0; i < 5; ++i) {
-    const std::string schedule = emulator::schedules()[i].name;
-    CHECK(lines[i] == std::string(emulator::build_kind()) + "\t" + schedule + "\t" + name);
+  std::vector<std::string> want;
+  for (const emulator::Schedule& schedule : emulator::schedules()) {
+    for (const char* dynamic_shared : {"1024", "65536"}) {
+      want.push_back(std::string(emulator::build_kind()) + "\t" + schedule.name + "\t256\t" +
+                     dynamic_shared +
+                     "\tverace::test::reverse_dynamic_kernel(float const*, float*)");
+    }
   }
+  CHECK(lines == want);
   std::remove(file.c_str());
 }
 

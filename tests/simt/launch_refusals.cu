@@ -18,23 +18,25 @@ void launch_refusals(const float* x, float* y, std::size_t n, const double* doub
   using verace::simt::launch;
   const int count = static_cast<int>(n);
 #if LAUNCH_CASE == 0
-  launch(kernel, {1, 256}, x, y, count, 2.0f);
+  launch(kernel, {1, 256, 0, nullptr}, x, y, count, 2.0f);
 #elif LAUNCH_CASE == 1  // narrowed: size_t -> int
-  launch(kernel, {1, 256}, x, y, n, 2.0f);
+  launch(kernel, {1, 256, 0, nullptr}, x, y, n, 2.0f);
 #elif LAUNCH_CASE == 2  // narrowed: double -> float
-  launch(kernel, {1, 256}, x, y, count, 2.0);
+  launch(kernel, {1, 256, 0, nullptr}, x, y, count, 2.0);
 #elif LAUNCH_CASE == 3  // too few
-  launch(kernel, {1, 256}, x, y, count);
+  launch(kernel, {1, 256, 0, nullptr}, x, y, count);
 #elif LAUNCH_CASE == 4  // another pointer
-  launch(kernel, {1, 256}, doubles, y, count, 2.0f);
+  launch(kernel, {1, 256, 0, nullptr}, doubles, y, count, 2.0f);
 #elif LAUNCH_CASE == 5  // const lost
-  launch(kernel, {1, 256}, x, x, count, 2.0f);
+  launch(kernel, {1, 256, 0, nullptr}, x, x, count, 2.0f);
 #elif LAUNCH_CASE == 6  // a reference would point to the host's stack
-  launch(by_reference, {1, 256}, 2.0f);
+  launch(by_reference, {1, 256, 0, nullptr}, 2.0f);
 #elif LAUNCH_CASE == 7  // not copyable bytewise
-  launch(by_owner, {1, 256}, Owner{});
+  launch(by_owner, {1, 256, 0, nullptr}, Owner{});
 #elif LAUNCH_CASE == 8  // too many
-  launch(kernel, {1, 256}, x, y, count, 2.0f, 3.0f);
+  launch(kernel, {1, 256, 0, nullptr}, x, y, count, 2.0f, 3.0f);
+#elif LAUNCH_CASE == 9  // no stream: the default one waits for others
+  launch(kernel, {1, 256, 0}, x, y, count, 2.0f);
 #endif
   static_cast<void>(count);
   static_cast<void>(doubles);

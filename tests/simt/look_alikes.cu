@@ -37,6 +37,44 @@ __global__ void table_kernel(const float* x, float* y) {
   y[threadIdx.x] = local[threadIdx.x % 4];
 }
 
+// What thread 0 has learnt by its atomic access, the barrier tells all threads of the last block.
+__global__ void last_block_together_kernel(const float* x, float* parts, unsigned* ticket,
+                                           float* y) {
+  __shared__ float shared_parts[8];
+  __shared__ bool is_last;
+  const float sum = block_sum_of<true>(x[blockIdx.x * 256 + threadIdx.x], shared_parts);
+  if (threadIdx.x == 0) {
+    parts[blockIdx.x] = sum;
+    __threadfence();
+    is_last = atomicAdd(ticket, 1u) == gridDim.x - 1;
+  }
+  __syncthreads();
+  if (!is_last) return;
+  const float part = threadIdx.x < gridDim.x ? parts[threadIdx.x] : 0.0f;
+  const float all = block_sum_of<true>(part, shared_parts);
+  if (threadIdx.x == 0) y[0] = all;
+}
+
+// The same by __syncwarp, in blocks of one warp.
+__global__ void last_warp_together_kernel(const float* x, float* parts, unsigned* ticket,
+                                          float* y) {
+  const unsigned i = blockIdx.x * 32 + threadIdx.x;
+  parts[i] = x[i];
+  __syncwarp();
+  unsigned number = 0;
+  if (threadIdx.x == 0) {
+    __threadfence();
+    number = atomicAdd(ticket, 1u);
+  }
+  number = __shfl_sync(kAllLanes, number, 0);
+  __syncwarp();
+  if (number != gridDim.x - 1) return;
+  float sum = 0.0f;
+  for (unsigned k = threadIdx.x; k < gridDim.x * 32; k += 32) sum += parts[k];
+  for (int offset = 16; offset > 0; offset /= 2) sum += __shfl_xor_sync(kAllLanes, sum, offset);
+  if (threadIdx.x == 0) y[0] = sum;
+}
+
 constexpr PlantedCase kCases[] = {
     {"ok: barrier between write and read", [] { return run_reverse(reverse_kernel<true>); }},
     {"ok: barrier between read and next write",
@@ -50,7 +88,7 @@ constexpr PlantedCase kCases[] = {
        const std::vector<float> x = numbers(256);
        const DeviceBuffer<float> from(x);
        const DeviceBuffer<__nv_bfloat16> to(256);
-       simt::launch(narrow_neighbours_kernel, {1, 256}, from.data(), to.data());
+       simt::launch(narrow_neighbours_kernel, {1, 256, 0, nullptr}, from.data(), to.data());
        std::vector<float> got, want;
        for (const __nv_bfloat16 v : to.copy()) got.push_back(__bfloat162float(v));
        for (const float v : x) want.push_back(__bfloat162float(__float2bfloat16_rn(v)));
@@ -62,14 +100,14 @@ constexpr PlantedCase kCases[] = {
        std::vector<float> want = x;
        for (size_t i = 0; i < 64; ++i) want[i] = i % 32 < 16 ? x[i ^ 8] : x[i];
        const DeviceBuffer<float> from(x), to(64);
-       simt::launch(half_warp_kernel, {1, 64}, from.data(), to.data());
+       simt::launch(half_warp_kernel, {1, 64, 0, nullptr}, from.data(), to.data());
        return Outcome{to.copy(), want};
      }},
     {"ok: whole warps return early",
      [] {
        const std::vector<float> x = numbers(128);
        const DeviceBuffer<float> from(x), to(x);
-       simt::launch(warp_returns_kernel, {1, 128}, from.data(), to.data(), 3);
+       simt::launch(warp_returns_kernel, {1, 128, 0, nullptr}, from.data(), to.data(), 3);
        std::vector<float> want = x;
        for (size_t row = 0; row < 3; ++row) {
          const auto first = x.begin() + static_cast<std::ptrdiff_t>(row * 32);
@@ -83,7 +121,7 @@ constexpr PlantedCase kCases[] = {
        const std::vector<float> x = numbers(64);
        const DeviceBuffer<float> from(x), to(64);
        const DeviceBuffer<int> counter(std::vector<int>{0});
-       simt::launch(count_kernel, {1, 64}, from.data(), counter.data(), to.data());
+       simt::launch(count_kernel, {1, 64, 0, nullptr}, from.data(), counter.data(), to.data());
        std::vector<float> got = to.copy(), want = x;
        got.push_back(static_cast<float>(counter.copy()[0]));
        want.push_back(64.0f);
@@ -93,7 +131,7 @@ constexpr PlantedCase kCases[] = {
      [] {
        const std::vector<float> x = numbers(64);
        const DeviceBuffer<float> from(x), to(64);
-       simt::launch(table_kernel, {1, 64}, from.data(), to.data());
+       simt::launch(table_kernel, {1, 64, 0, nullptr}, from.data(), to.data());
        std::vector<float> want(64);
        for (size_t i = 0; i < 64; ++i) want[i] = x[i] * static_cast<float>(2 * i % 4 + 1);
        return Outcome{to.copy(), want};
@@ -103,8 +141,32 @@ constexpr PlantedCase kCases[] = {
        const std::vector<float> x = numbers(256);
        const DeviceBuffer<float> from(x), to(256);
        simt::allow_dynamic_shared(reverse_dynamic_kernel, 65536);
-       simt::launch(reverse_dynamic_kernel, {1, 256, 65536}, from.data(), to.data());
+       simt::launch(reverse_dynamic_kernel, {1, 256, 1024, nullptr}, from.data(), to.data());
+       simt::launch(reverse_dynamic_kernel, {1, 256, 65536, nullptr}, from.data(), to.data());
        return Outcome{to.copy(), reversed(x)};
+     }},
+    {"ok: last block with a fence after __syncwarp",
+     [] { return run_last_warp(last_warp_kernel<true>); }},
+    {"ok: last block, all of whose threads read",
+     [] { return run_last_block(last_block_together_kernel); }},
+    {"ok: last warp, all of whose lanes read",
+     [] { return run_last_warp(last_warp_together_kernel); }},
+    {"ok: copy from a static array of the host",
+     [] {
+       static float x[64];
+       for (size_t i = 0; i < 64; ++i) x[i] = static_cast<float>(i);
+       const DeviceBuffer<float> from(64), to(64);
+       check_cuda(cudaMemcpy(from.data(), x, sizeof x, cudaMemcpyHostToDevice), "cudaMemcpy");
+       simt::launch(copy_kernel<0>, {1, 64, 0, nullptr}, from.data(), to.data(), 64);
+       return Outcome{to.copy(), std::vector<float>(x, x + 64)};
+     }},
+    {"ok: managed memory that a kernel, or the host, has written",
+     [] {
+       const ByKernels by_kernels(true);
+       const std::vector<float> x = numbers(256);
+       Guarded<float> from(256), between(256), to(256);
+       std::copy(x.begin(), x.end(), from.write().begin());
+       return run_managed(from, between, to, 256);
      }},
 };
 

@@ -1,9 +1,14 @@
 // Device code of which a bug and its look-alike are two instances.
 #pragma once
 
+#include <stdexcept>
+#include <string>
+#include <utility>
+
 #include "kernels/simt/launch.h"
 #include "tests/simt/device_buffer.h"
 #include "tests/simt/planted.h"
+#include "tests/support/guarded.h"
 
 namespace verace::test {
 
@@ -85,6 +90,22 @@ __global__ void last_block_kernel(const float* x, float* parts, unsigned* ticket
   }
 }
 
+// The same by blocks of one warp, whose lanes hand in parts of their own. Without __syncwarp lane
+// 0's fence covers what lane 0 wrote only: a shuffle orders nothing.
+template <bool Syncwarp>
+__global__ void last_warp_kernel(const float* x, float* parts, unsigned* ticket, float* y) {
+  const unsigned i = blockIdx.x * 32 + threadIdx.x;
+  const float value = x[i];
+  parts[i] = value + 0.0f * __shfl_xor_sync(kAllLanes, value, 1);
+  if (Syncwarp) __syncwarp();
+  if (threadIdx.x != 0) return;
+  __threadfence();
+  if (atomicAdd(ticket, 1u) != gridDim.x - 1) return;
+  float all = 0.0f;
+  for (unsigned k = 0; k < gridDim.x * 32; ++k) all += parts[k];
+  y[0] = all;
+}
+
 // y[i] = x[i] for i < n; Step further reads past the end.
 template <int Step>
 __global__ void copy_kernel(const float* x, float* y, int n) {
@@ -128,14 +149,14 @@ inline float sum_of(const std::vector<float>& x) {
 inline Outcome run_reverse(void (*kernel)(const float*, float*)) {
   const std::vector<float> x = numbers(1024);
   const DeviceBuffer<float> from(x), to(1024);
-  simt::launch(kernel, {4, 256}, from.data(), to.data());
+  simt::launch(kernel, {4, 256, 0, nullptr}, from.data(), to.data());
   return {to.copy(), reversed(x)};
 }
 
 inline Outcome run_deviation(void (*kernel)(const float*, float*)) {
   const std::vector<float> x = numbers(256);
   const DeviceBuffer<float> from(x), to(256);
-  simt::launch(kernel, {1, 256}, from.data(), to.data());
+  simt::launch(kernel, {1, 256, 0, nullptr}, from.data(), to.data());
   const double mean = double{sum_of(x)} / 256.0;
   double sum = 0.0;
   for (const float v : x) sum += (double{v} - mean) * (double{v} - mean);
@@ -145,7 +166,7 @@ inline Outcome run_deviation(void (*kernel)(const float*, float*)) {
 inline Outcome run_tree_sum(void (*kernel)(const float*, float*)) {
   const std::vector<float> x = numbers(256);
   const DeviceBuffer<float> from(x), to(1);
-  simt::launch(kernel, {1, 256}, from.data(), to.data());
+  simt::launch(kernel, {1, 256, 0, nullptr}, from.data(), to.data());
   return {to.copy(), {sum_of(x)}};
 }
 
@@ -154,23 +175,46 @@ inline Outcome run_swap(void (*kernel)(const float*, float*)) {
   std::vector<float> want(32);
   for (size_t i = 0; i < 32; ++i) want[i] = x[i ^ 1];
   const DeviceBuffer<float> from(x), to(32);
-  simt::launch(kernel, {1, 32}, from.data(), to.data());
+  simt::launch(kernel, {1, 32, 0, nullptr}, from.data(), to.data());
   return {to.copy(), want};
 }
 
 inline Outcome run_last_block(void (*kernel)(const float*, float*, unsigned*, float*)) {
   const std::vector<float> x = numbers(2048);
   const DeviceBuffer<float> from(x), parts(8), to(1);
+  const DeviceBuffer<unsigned> ticket(std::vector<unsigned>(9, 0));
+  simt::launch(kernel, {8, 256, 0, nullptr}, from.data(), parts.data(), ticket.data(), to.data());
+  return {to.copy(), {sum_of(x)}};
+}
+
+inline Outcome run_last_warp(void (*kernel)(const float*, float*, unsigned*, float*)) {
+  const std::vector<float> x = numbers(256);
+  const DeviceBuffer<float> from(x), parts(256), to(1);
   const DeviceBuffer<unsigned> ticket(std::vector<unsigned>{0});
-  simt::launch(kernel, {8, 256}, from.data(), parts.data(), ticket.data(), to.data());
+  simt::launch(kernel, {8, 32, 0, nullptr}, from.data(), parts.data(), ticket.data(), to.data());
   return {to.copy(), {sum_of(x)}};
 }
 
 inline Outcome run_copy_fours(void (*kernel)(const float*, float*, int)) {
   const std::vector<float> x = numbers(61);
   const DeviceBuffer<float> from(x), to(61);
-  simt::launch(kernel, {1, 32}, from.data(), to.data(), 61);
+  simt::launch(kernel, {1, 32, 0, nullptr}, from.data(), to.data(), 61);
   return {to.copy(), x};
+}
+
+// Through memory that both sides reach; of its last part only the first `written` elements are
+// written.
+inline Outcome run_managed(const Guarded<float>& from, Guarded<float>& between, Guarded<float>& to,
+                           int written) {
+  simt::launch(copy_kernel<0>, {1, 256, 0, nullptr}, from.data(), between.data(), 256);
+  const float* const x = between.data();
+  simt::launch(copy_kernel<0>, {1, 256, 0, nullptr}, x, to.data(), written);
+  const Outcome outcome{to.copy(), numbers(256)};
+  const size_t looks = std::exchange(contents().unwritten_looks, 0);
+  if (looks > 0) {
+    throw std::runtime_error(std::to_string(looks) + " elements that nothing had written");
+  }
+  return outcome;
 }
 
 }  // namespace verace::test

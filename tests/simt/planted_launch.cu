@@ -7,7 +7,8 @@ namespace {
 Outcome run_shape(dim3 grid, dim3 block, size_t dynamic_shared_bytes = 0) {
   const std::vector<float> x = numbers(4096);
   const DeviceBuffer<float> from(x), to(x);
-  simt::launch(copy_kernel<0>, {grid, block, dynamic_shared_bytes}, from.data(), to.data(), 4096);
+  simt::launch(copy_kernel<0>, {grid, block, dynamic_shared_bytes, nullptr}, from.data(), to.data(),
+               4096);
   return {to.copy(), x};
 }
 

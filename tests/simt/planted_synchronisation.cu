@@ -1,4 +1,5 @@
 // Planted bugs between threads of a block and between blocks: barriers, order, races.
+#include "kernels/simt/reductions.h"
 #include "tests/simt/planted_kernels.h"
 
 namespace verace::test {
@@ -18,6 +19,15 @@ __global__ void two_barriers_kernel(const float* x, float* y) {
     y[threadIdx.x] = 0.0f;
     __syncthreads();
     y[threadIdx.x] = tile[255 - threadIdx.x];
+  }
+}
+
+__global__ void two_sums_kernel(const float* x, float* y) {
+  __shared__ float parts[8];
+  if (threadIdx.x < 128) {
+    y[threadIdx.x] = simt::block_sum<256>(x[threadIdx.x], parts);
+  } else {
+    y[threadIdx.x] = simt::block_sum<256>(x[threadIdx.x], parts);
   }
 }
 
@@ -68,10 +78,24 @@ __global__ void count_kernel(const float* x, int* counter, float* y) {
   y[threadIdx.x] = x[threadIdx.x];
 }
 
+// The ticket is taken before the part is handed in; what the fence covers is published elsewhere.
+__global__ void early_ticket_kernel(const float* x, float* parts, unsigned* ticket, float* y) {
+  __shared__ float shared_parts[8];
+  const float sum = block_sum_of<true>(x[blockIdx.x * 256 + threadIdx.x], shared_parts);
+  if (threadIdx.x != 0) return;
+  const bool is_last = atomicAdd(ticket, 1u) == gridDim.x - 1;
+  parts[blockIdx.x] = sum;
+  __threadfence();
+  atomicAdd(ticket + 1 + blockIdx.x, 1u);
+  if (!is_last) return;
+  y[0] = 0.0f;
+  for (unsigned i = 0; i < gridDim.x; ++i) y[0] += parts[i];
+}
+
 Outcome run_pair(void (*kernel)(const float*, float*)) {
   const std::vector<float> x = numbers(256);
   const DeviceBuffer<float> from(x), to(256);
-  simt::launch(kernel, {1, 256}, from.data(), to.data());
+  simt::launch(kernel, {1, 256, 0, nullptr}, from.data(), to.data());
   return {to.copy(), reversed(x)};
 }
 
@@ -84,7 +108,7 @@ constexpr PlantedCase kCases[] = {
      [] {
        const std::vector<float> x = numbers(856);
        const DeviceBuffer<float> from(x), to(856);
-       simt::launch(overlap_kernel, {4, 256}, from.data(), to.data());
+       simt::launch(overlap_kernel, {4, 256, 0, nullptr}, from.data(), to.data());
        return Outcome{to.copy(), x};
      }},
     {"barriers at different lines", [] { return run_pair(two_barriers_kernel); }},
@@ -92,7 +116,7 @@ constexpr PlantedCase kCases[] = {
      [] {
        const std::vector<float> x = numbers(256);
        const DeviceBuffer<float> from(x), to(x);
-       simt::launch(early_return_kernel, {1, 256}, from.data(), to.data(), 200);
+       simt::launch(early_return_kernel, {1, 256, 0, nullptr}, from.data(), to.data(), 200);
        return Outcome{to.copy(), x};
      }},
     {"barrier in a loop of unequal length", [] { return run_pair(unequal_trips_kernel); }},
@@ -101,14 +125,14 @@ constexpr PlantedCase kCases[] = {
      [] {
        const std::vector<float> x = numbers(2048);
        const DeviceBuffer<float> from(x), to(std::vector<float>{0.0f});
-       simt::launch(atomic_float_sum_kernel, {8, 256}, from.data(), to.data());
+       simt::launch(atomic_float_sum_kernel, {8, 256, 0, nullptr}, from.data(), to.data());
        return Outcome{to.copy(), to.copy()};
      }},
     {"shuffle in one warp, barrier in the others",
      [] {
        const std::vector<float> x = numbers(96);
        const DeviceBuffer<float> from(x), to(96);
-       simt::launch(shuffle_against_barrier_kernel, {1, 96}, from.data(), to.data());
+       simt::launch(shuffle_against_barrier_kernel, {1, 96, 0, nullptr}, from.data(), to.data());
        return Outcome{to.copy(), x};
      }},
     {"two kinds of barrier in one", [] { return run_pair(mixed_barriers_kernel); }},
@@ -117,8 +141,18 @@ constexpr PlantedCase kCases[] = {
        const std::vector<float> x = numbers(64);
        const DeviceBuffer<float> from(x), to(64);
        const DeviceBuffer<int> counter(std::vector<int>{0});
-       simt::launch(count_kernel, {1, 64}, from.data(), counter.data(), to.data());
+       simt::launch(count_kernel, {1, 64, 0, nullptr}, from.data(), counter.data(), to.data());
        return Outcome{to.copy(), x};
+     }},
+    {"last block with a fence for one lane of many",
+     [] { return run_last_warp(last_warp_kernel<false>); }},
+    {"last block by a ticket taken too early", [] { return run_last_block(early_ticket_kernel); }},
+    {"barriers of a helper called in two branches",
+     [] {
+       const std::vector<float> x = numbers(256);
+       const DeviceBuffer<float> from(x), to(256);
+       simt::launch(two_sums_kernel, {1, 256, 0, nullptr}, from.data(), to.data());
+       return Outcome{to.copy(), std::vector<float>(256, sum_of(x))};
      }},
 };
 

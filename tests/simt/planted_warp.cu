@@ -1,4 +1,5 @@
 // Planted bugs within a warp: missing __syncwarp, wrong masks, lanes that are not there.
+#include "kernels/simt/reductions.h"
 #include "tests/simt/planted_kernels.h"
 
 namespace verace::test {
@@ -36,10 +37,18 @@ __global__ void two_masks_kernel(const float* x, float* y) {
   y[threadIdx.x] = value;
 }
 
+__global__ void two_warp_sums_kernel(const float* x, float* y) {
+  if (threadIdx.x % 32 < 16) {
+    y[threadIdx.x] = simt::warp_sum(x[threadIdx.x]);
+  } else {
+    y[threadIdx.x] = simt::warp_sum(x[threadIdx.x]);
+  }
+}
+
 Outcome run_lanes(void (*kernel)(const float*, float*)) {
   const std::vector<float> x = numbers(64);
   const DeviceBuffer<float> from(x), to(64);
-  simt::launch(kernel, {1, 64}, from.data(), to.data());
+  simt::launch(kernel, {1, 64, 0, nullptr}, from.data(), to.data());
   return {to.copy(), x};
 }
 
@@ -53,6 +62,7 @@ constexpr PlantedCase kCases[] = {
     {"mask names a lane that has returned", [] { return run_lanes(returned_lane_kernel); }},
     {"shuffle width no power of two", [] { return run_lanes(width_kernel); }},
     {"lanes disagree about the mask", [] { return run_lanes(two_masks_kernel); }},
+    {"shuffles of a helper called in two branches", [] { return run_lanes(two_warp_sums_kernel); }},
 };
 
 }  // namespace

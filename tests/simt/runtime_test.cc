@@ -21,7 +21,9 @@ constexpr int kCount = 1000;
 class Lazy {
  public:
   Lazy() { emulator::options().lazy = true; }
-  ~Lazy() { emulator::options().lazy = false; }
+
+ private:
+  emulator::KeptOptions kept_;
 };
 
 std::vector<float> ones() { return std::vector<float>(kCount, 1.0f); }
@@ -69,6 +71,44 @@ TEST_CASE("a capture takes in a second stream by events, and it must come back")
   cudaGetLastError();
   CHECK(x.copy()[0] == 1.0f);
   CHECK(y.copy()[0] == 1.0f);
+}
+
+TEST_CASE("an event of another time does not belong to a capture") {
+  const Stream stream, other;
+  const Event inside, outside;
+  const DeviceBuffer<float> x(ones());
+  cudaGraph_t graph = nullptr;
+  check_cuda(cudaEventRecord(outside.get(), other.get()), "record");
+  check_cuda(cudaStreamBeginCapture(stream.get(), cudaStreamCaptureModeGlobal), "begin");
+  CHECK(cudaStreamWaitEvent(stream.get(), outside.get(), 0) == cudaErrorStreamCaptureIsolation);
+  CHECK(cudaStreamEndCapture(stream.get(), &graph) == cudaErrorStreamCaptureInvalidated);
+  check_cuda(cudaStreamBeginCapture(stream.get(), cudaStreamCaptureModeGlobal), "begin");
+  check_cuda(cudaEventRecord(inside.get(), stream.get()), "record");
+  check_cuda(cudaStreamEndCapture(stream.get(), &graph), "end");
+  cudaGraphDestroy(graph);
+  CHECK(cudaStreamWaitEvent(other.get(), inside.get(), 0) == cudaErrorCapturedEvent);
+  scale(x.data(), x.data(), kCount, 2.0f, 0.0f, other.get());  // no part of the dead capture
+  other.wait();
+  CHECK(x.copy()[0] == 2.0f);
+  cudaGetLastError();
+}
+
+TEST_CASE("the default stream cannot wait for a blocking stream that captures") {
+  const Stream apart;
+  const DeviceBuffer<float> x(ones());
+  cudaStream_t blocking = nullptr;
+  cudaGraph_t graph = nullptr;
+  check_cuda(cudaStreamCreate(&blocking), "create");
+  check_cuda(cudaStreamBeginCapture(apart.get(), cudaStreamCaptureModeThreadLocal), "begin");
+  scale(x.data(), x.data(), kCount, 2.0f, 0.0f, nullptr);  // which waits for no such stream
+  check_cuda(cudaStreamEndCapture(apart.get(), &graph), "end");
+  cudaGraphDestroy(graph);
+  check_cuda(cudaStreamBeginCapture(blocking, cudaStreamCaptureModeThreadLocal), "begin");
+  CHECK(cudaMemsetAsync(x.data(), 0, x.bytes(), nullptr) == cudaErrorStreamCaptureImplicit);
+  CHECK(cudaStreamEndCapture(blocking, &graph) == cudaErrorStreamCaptureInvalidated);
+  CHECK(x.copy()[0] == 2.0f);
+  cudaStreamDestroy(blocking);
+  cudaGetLastError();
 }
 
 TEST_CASE("waiting or allocating while a stream captures spoils the capture") {
@@ -134,6 +174,7 @@ TEST_CASE("a lazy stream does nothing until something waits for it") {
 
 TEST_CASE("lazy: a forgotten wait between two streams shows") {
   const Lazy lazy;
+  emulator::options().check_uninitialised = false;  // the copy that comes too early
   for (const bool waits : {true, false}) {
     const Stream producer, consumer;
     const Event done;
@@ -149,6 +190,47 @@ TEST_CASE("lazy: a forgotten wait between two streams shows") {
     CHECK(std::isnan(out.data()[5]) == !waits);
     if (waits) CHECK(out.data()[5] == 2.0f);
   }
+}
+
+TEST_CASE("lazy: independent branches of a graph are replayed latest first") {
+  const Lazy lazy;
+  for (const bool waits : {true, false}) {
+    const Stream first, second;
+    const Event fork, done, join;
+    const DeviceBuffer<float> x(ones());
+    Capture capture(first);
+    check_cuda(cudaEventRecord(fork.get(), first.get()), "record");
+    check_cuda(cudaStreamWaitEvent(second.get(), fork.get(), 0), "wait");
+    scale(x.data(), x.data(), kCount, 2.0f, 0.0f, first.get());
+    check_cuda(cudaEventRecord(done.get(), first.get()), "record");
+    if (waits) check_cuda(cudaStreamWaitEvent(second.get(), done.get(), 0), "wait");
+    scale(x.data(), x.data(), kCount, 1.0f, 1.0f, second.get());
+    check_cuda(cudaEventRecord(join.get(), second.get()), "record");
+    check_cuda(cudaStreamWaitEvent(first.get(), join.get(), 0), "wait");
+    scale(x.data(), x.data(), kCount, 10.0f, 0.0f, first.get());
+    const Graph graph(capture);
+    graph.launch(first);
+    first.wait();
+    CHECK(x.copy()[0] == (waits ? 30.0f : 40.0f));
+  }
+}
+
+TEST_CASE("lazy: work that waits for work that fails is not lost") {
+  const Lazy lazy;
+  cudaStream_t blocking = nullptr;
+  check_cuda(cudaStreamCreate(&blocking), "create");
+  {
+    const DeviceBuffer<float> x(ones()), y(ones());
+    stop(y.data(), blocking);
+    scale(x.data(), x.data(), kCount, 2.0f, 0.0f, nullptr);
+    CHECK(cudaStreamSynchronize(nullptr) == cudaErrorLaunchFailure);
+    CHECK(cudaStreamSynchronize(nullptr) == cudaSuccess);
+    CHECK(cudaStreamQuery(nullptr) == cudaSuccess);
+    CHECK(x.copy()[0] == 2.0f);
+  }
+  cudaStreamDestroy(blocking);
+  emulator::take_kernel_failure();
+  cudaGetLastError();
 }
 
 TEST_CASE("lazy: the default stream is in order with blocking streams") {
@@ -207,6 +289,8 @@ TEST_CASE("copies in the wrong direction, past the end, to freed memory are refu
   CHECK(cudaMemset(p + 1, 0, bytes) == cudaErrorInvalidValue);
   CHECK(cudaMemset(host.data(), 0, bytes) == cudaErrorInvalidValue);
   CHECK(cudaMemcpy(p, host.data(), bytes, cudaMemcpyDefault) == cudaSuccess);
+  CHECK(cudaMemcpy(p + 1, host.data(), bytes, cudaMemcpyDefault) == cudaErrorInvalidValue);
+  CHECK(cudaMemcpy(host.data(), p + 1, bytes, cudaMemcpyDefault) == cudaErrorInvalidValue);
   CHECK(cudaFree(p + 1) == cudaErrorInvalidValue);
   CHECK(cudaFreeHost(p) == cudaErrorInvalidValue);
   CHECK(cudaFree(nullptr) == cudaSuccess);
@@ -246,6 +330,14 @@ TEST_CASE("stream-ordered allocation, managed memory, attributes") {
   cudaFree(memory);
 }
 
+TEST_CASE("a refused launch leaves no error for the next call") {
+  const DeviceBuffer<unsigned> tickets(1), order(2048);
+  CHECK_THROWS_AS(run_order(tickets.data(), order.data(), 1, 2048), const Error&);
+  CHECK(cudaGetLastError() == cudaSuccess);
+  CHECK_THROWS_AS(ask_for_too_much_dynamic_shared(), const Error&);
+  CHECK(cudaGetLastError() == cudaSuccess);
+}
+
 TEST_CASE("dead handles are errors") {
   cudaStream_t stream = nullptr;
   check_cuda(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), "create");
@@ -254,6 +346,10 @@ TEST_CASE("dead handles are errors") {
   CHECK(cudaStreamDestroy(stream) == cudaErrorInvalidResourceHandle);
   CHECK(cudaStreamSynchronize(stream) == cudaErrorInvalidResourceHandle);
   CHECK_THROWS_AS(scale(x.data(), x.data(), kCount, 1.0f, 0.0f, stream), const Error&);
+  for (int i = 0; i < 20; ++i) {  // no later stream takes the dead one's place
+    const Stream later;
+    CHECK(later.get() != stream);
+  }
   cudaGetLastError();
 }
 

@@ -53,16 +53,16 @@ int main() {
   std::printf("build %s, one OS thread, median of 11\n", simt::emulator::build_kind());
   const DeviceBuffer<float> x(std::vector<float>(256 * 256, 1.0f)), y(256 * 256);
   std::printf("thread without barrier  %7.1f ns\n", nanoseconds(256 * 256, [&] {
-                simt::launch(one_element_kernel, {256, 256}, x.data(), y.data());
+                simt::launch(one_element_kernel, {256, 256, 0, nullptr}, x.data(), y.data());
               }));
   for (const unsigned threads : {64u, 256u, 1024u}) {
     const int rounds = 200;
     const double count = double{rounds} * threads;
     const double barrier = nanoseconds(count, [&] {
-      simt::launch(barriers_kernel, {1, threads}, rounds);
+      simt::launch(barriers_kernel, {1, threads, 0, nullptr}, rounds);
     });
     const double shuffle = nanoseconds(count, [&] {
-      simt::launch(shuffles_kernel, {1, threads}, rounds, y.data());
+      simt::launch(shuffles_kernel, {1, threads, 0, nullptr}, rounds, y.data());
     });
     std::printf("block of %4u: barrier %7.1f ns, shuffle %7.1f ns per thread\n", threads, barrier,
                 shuffle);

@@ -12,7 +12,9 @@
 #include "kernels/exec.h"
 #include "kernels/storage.h"
 #include "tests/support/compare.h"
+#include "tests/support/contents.h"
 #include "tests/support/device_memory.h"
+#include "tests/support/faults.h"
 
 #if VERACE_EMULATED
 #include "kernels/simt/emulator/options.h"
@@ -66,14 +68,12 @@ void for_each_schedule([[maybe_unused]] const kernels::Exec& exec, Body&& body) 
 #if VERACE_EMULATED
   if (exec.device == kernels::DeviceKind::kCuda && std::getenv("VERACE_SIMT_SCHEDULE") == nullptr) {
     namespace emulator = simt::emulator;
-    const emulator::Schedule before = emulator::current_schedule();
     for (const emulator::Schedule& schedule : emulator::schedules()) {
       INFO("schedule ", std::string(schedule.name));
-      emulator::use_schedule(schedule);
+      const emulator::UsedSchedule in_force(schedule);
       body();
       wait_for_device();
     }
-    emulator::use_schedule(before);
     return;
   }
 #endif
@@ -88,7 +88,11 @@ void for_each_device_of(const std::vector<kernels::Exec>& all, Body&& body) {
   for (const kernels::Exec& device : all) {
     const kernels::Exec exec = kernels::make_exec(device.device, device.threads);
     INFO("device ", std::string(kernels::to_string(exec.device)), ", threads ", exec.threads);
-    for_each_schedule(exec, [&] { body(exec); });
+    const ByKernels by_kernels(exec.device == kernels::DeviceKind::kCuda);
+    for_each_schedule(exec, [&] {
+      body(exec);
+      expect_no_unwritten_looks();
+    });
   }
 }
 

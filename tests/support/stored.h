@@ -1,7 +1,10 @@
 // Tensors in a storage type: numbers rounded once, so that oracles start from what a kernel sees.
 #pragma once
 
+#include <algorithm>
+#include <cmath>
 #include <cstdint>
+#include <cstring>
 #include <span>
 #include <vector>
 
@@ -45,16 +48,23 @@ class Shifted {
  public:
   Shifted(std::span<const float> values, int64_t shift)
       : shift_(shift), all_(static_cast<int64_t>(values.size()) + shift) {
-    for (int64_t i = 0; i < shift; ++i) all_[i] = kernels::from_float<T>(kBefore);
-    T* tensor = data();
+    const std::span<T> all = all_.write();
+    const std::span<T> tensor = all.subspan(static_cast<size_t>(shift));
+    std::fill_n(all.begin(), shift, kernels::from_float<T>(kBefore));
     for (size_t i = 0; i < values.size(); ++i) tensor[i] = kernels::from_float<T>(values[i]);
   }
+  // A fill of NaN: without contents, each bit is set.
   Shifted(int64_t count, float fill, int64_t shift)
-      : Shifted(std::vector<float>(static_cast<size_t>(count), fill), shift) {}
+      : Shifted(std::vector<float>(static_cast<size_t>(count), fill), shift) {
+    if (!std::isnan(fill)) return;
+    std::memset(static_cast<void*>(data()), 0xff, static_cast<size_t>(count) * sizeof(T));
+    forget(data(), static_cast<size_t>(count) * sizeof(T));
+  }
 
   T* data() { return all_.data() + shift_; }
   const T* data() const { return all_.data() + shift_; }
   int64_t size() const { return static_cast<int64_t>(all_.size()) - shift_; }
+  std::span<T> write() { return all_.write().subspan(static_cast<size_t>(shift_)); }
   std::span<const T> span() const { return all_.span().subspan(static_cast<size_t>(shift_)); }
   std::vector<float> floats() const { return widened(span()); }
 

@@ -1,36 +1,31 @@
 // The access checker: what each load and store of a kernel may see; data races by happens-before.
 //
 // Threads of a block are ordered by barriers, lanes of a warp by __syncwarp (a vector clock per
-// lane), blocks by __threadfence followed by an atomic access here and an atomic access there,
-// launches by their order. A shuffle or a vote orders nothing, as the CUDA guide says.
+// lane), blocks by a thread's __threadfence and atomic access and another's access to the same
+// variable, launches by their order. A shuffle or a vote orders nothing, as the CUDA guide says.
 #include "kernels/simt/emulator/checker.h"
 
 #include <algorithm>
+#include <utility>
 #include <vector>
 
 #include "kernels/format.h"
 #include "kernels/simt/emulator/access.h"
 #include "kernels/simt/emulator/block.h"
 #include "kernels/simt/emulator/device_api.h"
+#include "kernels/simt/emulator/fences.h"
 #include "kernels/simt/emulator/options.h"
 #include "kernels/simt/emulator/shadow.h"
 #include "kernels/simt/emulator/source_line.h"
 
-extern "C" char __executable_start, _end;
+extern "C" char __executable_start, __data_start, _end;
 
 namespace verace::simt::emulator::checker {
 namespace {
 
-struct Segment {
-  uint32_t block, thread, epoch, clock;
-};
 struct Lane {
   uint32_t clock = 1;
   uint32_t seen[32] = {};  // of the lanes of its warp: what this lane is ordered after
-};
-struct Publication {
-  uint32_t number = 0;  // in the order of the launch; 0: none
-  SegmentId up_to = 0;  // segments of the block before this one
 };
 
 // Only the OS thread that runs a kernel is checked, and not while it is inside the emulator: the
@@ -64,9 +59,8 @@ struct State {
   uint32_t first_serial = 2, serial = 2;  // a number for each block ever run; > kWritten
 
   int atomic_depth = 0;
-  std::vector<Publication> published;  // by block
-  uint32_t publications = 0, acquired = 0;
-  SegmentId fenced_up_to = 0;  // 0: no fence in this block
+  uintptr_t variable = 0;  // of the atomic access
+  Fences fences;
 };
 
 State& state() {
@@ -93,8 +87,7 @@ bool is_before(const State& s, SegmentId id, SegmentId own) {
     return other.thread / 32 == s.thread / 32 &&
            s.lanes[s.thread].seen[other.thread % 32] >= other.clock;
   }
-  const Publication& by = s.published[other.block];
-  return by.number != 0 && by.number <= s.acquired && id < by.up_to;
+  return s.fences.is_known(s.thread, id, other);
 }
 
 // ---- reports ------------------------------------------------------------------------------------
@@ -124,24 +117,34 @@ bool in_object(uintptr_t p, const void* object, size_t bytes) {
   return p - reinterpret_cast<uintptr_t>(object) < bytes;
 }
 
+bool between(uintptr_t p, const char& begin, const char& end) {
+  return p >= reinterpret_cast<uintptr_t>(&begin) && p < reinterpret_cast<uintptr_t>(&end);
+}
+
+const char* kind_of(const State& s, const Region& region) {
+  if (!region.shared()) return "a device allocation";
+  return s.shadow.is_shared_array(region) ? "a shared array" : "the launch's dynamic shared memory";
+}
+
 // Neither device memory nor shared memory: the thread's own stack, constants and arguments are
 // fine.
 void check_elsewhere(const State& s, const Access& access) {
   const uintptr_t p = access.address;
   if (Block::here().on_own_stack(reinterpret_cast<const void*>(p))) return;
-  const auto program = reinterpret_cast<uintptr_t>(&__executable_start);
-  if (p >= program && p < reinterpret_cast<uintptr_t>(&_end)) return;
+  if (between(p, __executable_start, __data_start)) return;
   if (in_object(p, s.arguments, s.argument_bytes)) return;
   if (in_object(p, &threadIdx, sizeof threadIdx) || in_object(p, &blockIdx, sizeof blockIdx) ||
       in_object(p, &blockDim, sizeof blockDim) || in_object(p, &gridDim, sizeof gridDim)) {
     return;
   }
   if (const Region* region = s.shadow.before(p)) {
-    fail_access(access,
-                text::format(
-                    "starts {} bytes past the end of {} of {} bytes", p - region->end(),
-                    region->shared() ? "the launch's dynamic shared memory" : "a device allocation",
-                    region->size()));
+    fail_access(access, text::format("starts {} bytes past the end of {} of {} bytes",
+                                     p - region->end(), kind_of(s, *region), region->size()));
+  }
+  if (between(p, __data_start, _end)) {
+    fail_access(access, text::format("at {:#x}, which is static data of the host (or far past a "
+                                     "shared array)",
+                                     p));
   }
   fail_access(access, text::format("at {:#x}, which is not memory of the device (a pointer of the "
                                    "host?)",
@@ -215,12 +218,13 @@ void check_access(const Access& access) {
   }
   ++counters().checked_accesses;
   if (p + access.bytes > region->end()) {
-    fail_access(access,
-                text::format("runs past the end of an allocation of {} bytes", region->size()));
+    fail_access(access, text::format("runs past the end of {} of {} bytes", kind_of(s, *region),
+                                     region->size()));
   }
   if (access.aligned && p % access.bytes != 0) {
     fail_access(access, text::format("at an address that is no multiple of {}", access.bytes));
   }
+  if (s.atomic_depth > 0) s.variable = p;
   const SegmentId id = own_segment(s) | (s.atomic_depth > 0 ? kAtomic : 0);
   Cell* cell = region->cell(p);
   for (unsigned i = 0; i < access.bytes; ++i, ++cell) {
@@ -242,8 +246,7 @@ void begin_launch(const void* arguments, size_t bytes) {
   s.first = s.next;
   s.segments.clear();
   s.first_serial = s.serial + 1;
-  s.published.clear();
-  s.publications = 0;
+  s.fences.begin_launch();
 }
 
 void begin_block(uint64_t block, unsigned threads, const void* dynamic_shared, size_t bytes) {
@@ -251,10 +254,8 @@ void begin_block(uint64_t block, unsigned threads, const void* dynamic_shared, s
   s.block = static_cast<uint32_t>(block);
   s.serial = std::max(s.serial + 1, s.first_serial);
   s.epoch = 0;
-  s.fenced_up_to = 0;
-  s.acquired = 0;
+  s.fences.begin_block();
   s.atomic_depth = 0;
-  if (s.published.size() <= block) s.published.resize(block + 1);
   s.lanes.assign(threads, {});
   s.current.assign(threads, 0);
   s.shadow.set_dynamic_shared(dynamic_shared, bytes);
@@ -265,11 +266,13 @@ void run_thread(unsigned thread) { running = thread; }
 void barrier() {
   State& s = state();
   ++s.epoch;
+  s.fences.barrier();
   std::fill(s.current.begin(), s.current.end(), 0u);
 }
 
 void sync_warp(unsigned warp, uint32_t mask) {
   State& s = state();
+  s.fences.sync_warp(warp, mask);
   Lane* const lanes = s.lanes.data() + size_t{warp} * 32;
   uint32_t latest[32] = {};
   for (unsigned l = 0; l < 32; ++l) {
@@ -290,7 +293,9 @@ void fence() {
   if (running == kNoThread) return;
   const Unwatched inside;
   State& s = state();
-  s.fenced_up_to = s.next;
+  Fence fence{s.block, inside.thread(), s.epoch, s.next, {}, {}};
+  std::copy_n(s.lanes[inside.thread()].seen, 32, fence.seen);
+  s.fences.fence(std::move(fence));
   s.current[inside.thread()] = 0;
 }
 
@@ -299,23 +304,24 @@ void atomic(bool begins) {
   const Unwatched inside;
   State& s = state();
   s.atomic_depth += begins ? 1 : -1;
-  if (begins) return;
-  s.acquired = s.publications;
-  if (s.fenced_up_to == 0) return;
-  Publication& own = s.published[s.block];
-  if (own.number == 0) own.number = ++s.publications;
-  own.up_to = s.fenced_up_to;
+  if (!begins) s.fences.atomic(inside.thread(), s.variable);
 }
 
 // ---- what the runtime tells ---------------------------------------------------------------------
 
 namespace {
 
+// The device allocation that p lies in, nullptr if none.
+Region* device_memory(uintptr_t p) {
+  Region* const region = state().shadow.find(p);
+  return region == nullptr || region->shared() ? nullptr : region;
+}
+
 // Calls visit(cell) for each byte of [p, p + bytes) that has one.
 template <class Visit>
 void for_cells(const void* p, size_t bytes, Visit visit) {
   const auto address = reinterpret_cast<uintptr_t>(p);
-  Region* const region = state().shadow.find(address);
+  Region* const region = device_memory(address);
   if (region == nullptr || bytes == 0) return;
   const size_t most = std::min(bytes, region->end() - address);
   Cell* const cells = region->cell(address);
@@ -336,9 +342,15 @@ void initialised(const void* p, size_t bytes) {
   });
 }
 
+void forget(const void* p, size_t bytes) {
+  for_cells(p, bytes, [](Cell& cell, size_t) {
+    if (cell.state != kForbidden) cell.state = kUnwritten;
+  });
+}
+
 void copied(const void* to, const void* from, size_t bytes) {
   const auto source = reinterpret_cast<uintptr_t>(from);
-  Region* const region = state().shadow.find(source);
+  Region* const region = device_memory(source);
   const bool known = region != nullptr && source + bytes <= region->end();
   Cell* const cells = known ? region->cell(source) : nullptr;
   for_cells(to, bytes, [cells](Cell& cell, size_t i) {

@@ -27,6 +27,7 @@ void atomic(bool begins);
 void allocated(const void* p, size_t bytes, bool initialised);
 void freed(const void* p);
 void initialised(const void* p, size_t bytes);
+void forget(const void* p, size_t bytes);                     // nothing has written these bytes
 void copied(const void* to, const void* from, size_t bytes);  // before the bytes are
 size_t count_uninitialised(const void* p, size_t bytes);
 void forbid(const void* p, size_t bytes);  // any access is an overrun, until allow()

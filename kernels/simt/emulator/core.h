@@ -82,6 +82,14 @@ unsigned lane();
 // Stops the kernel: the launch throws verace::Error with this message and the thread's place.
 [[noreturn]] void fail(const char* format, ...) __attribute__((format(printf, 1, 2)));
 
+// Stops the kernel unless p is a multiple of `bytes`: where the compiler may split a vector access,
+// neither sanitizer nor access checker sees how wide it is on the device.
+inline void check_aligned(const void* p, size_t bytes) {
+  if (reinterpret_cast<uintptr_t>(p) % bytes != 0) {
+    fail("vector access at %p, which is no multiple of %zu", p, bytes);
+  }
+}
+
 // While one lives, the accesses of this thread count as atomic for the access checker.
 struct AtomicScope {
   AtomicScope();

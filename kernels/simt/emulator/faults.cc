@@ -35,7 +35,7 @@ cudaError_t injected_fault(const char* call, cudaError_t error) {
   ++counted.calls;
   if (interval() == 0 || counted.calls % interval() != 0) return cudaSuccess;
   ++counted.injected;
-  counted.last = call;
+  counted.names.emplace_back(call);
   return error;
 }
 

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 namespace verace::simt::emulator {
 
@@ -14,9 +15,9 @@ namespace verace::simt::emulator {
 void fail_every(uint64_t n);
 
 struct Faults {
-  uint64_t calls;     // since fail_every()
-  uint64_t injected;  // of which failed on purpose
-  std::string last;   // name of the last call that did
+  uint64_t calls;                  // since fail_every()
+  uint64_t injected;               // of which failed on purpose
+  std::vector<std::string> names;  // of those, in order
 };
 const Faults& faults();
 

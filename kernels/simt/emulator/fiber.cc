@@ -3,8 +3,10 @@
 #include "kernels/simt/emulator/fiber.h"
 
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <cstdint>
+#include <utility>
 
 #include "kernels/check.h"
 #include "kernels/simt/emulator/qualifiers.h"
@@ -36,7 +38,11 @@ verace_simt_switch:
 namespace verace::simt::emulator {
 namespace {
 
-constexpr size_t kGuardBytes = 4096;
+// One page, of whatever size.
+size_t guard_bytes() {
+  static const auto bytes = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  return bytes;
+}
 constexpr size_t kStackBytes = size_t{128} << 10;
 // The tops of the stacks are spread over this many cache lines: all at one distance from a page
 // border, they would share a few cache sets.
@@ -45,15 +51,31 @@ thread_local size_t next_colour = 0;
 
 thread_local Fiber* left = nullptr;  // the fiber that the last switch came from
 
+#if defined(__SANITIZE_ADDRESS__)
+// Gives back where AddressSanitizer kept the frames of an abandoned fiber. Only who leaves a stack
+// for good can, so this pretends to go there and leave.
+__attribute__((no_sanitize("address"))) void drop_fake_stack(void* fake_stack, const void* bottom,
+                                                             size_t size) {
+  if (fake_stack == nullptr) return;
+  void* own = nullptr;
+  const void* own_bottom = nullptr;
+  size_t own_size = 0;
+  __sanitizer_start_switch_fiber(&own, bottom, size);
+  __sanitizer_finish_switch_fiber(fake_stack, &own_bottom, &own_size);
+  __sanitizer_start_switch_fiber(nullptr, own_bottom, own_size);
+  __sanitizer_finish_switch_fiber(own, nullptr, nullptr);
+}
+#endif
+
 }  // namespace
 
 Fiber::Fiber(void (*entry)()) : entry_(entry), colour_(next_colour++ % kColours * kColourBytes) {
-  void* mapping = mmap(nullptr, kGuardBytes + kStackBytes, PROT_READ | PROT_WRITE,
+  void* mapping = mmap(nullptr, guard_bytes() + kStackBytes, PROT_READ | PROT_WRITE,
                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   VERACE_CHECK(mapping != MAP_FAILED, "no memory for the stack of an emulated thread");
   mapping_ = static_cast<std::byte*>(mapping);
-  mprotect(mapping_, kGuardBytes, PROT_NONE);
-  bottom_ = mapping_ + kGuardBytes;
+  VERACE_CHECK(mprotect(mapping_, guard_bytes(), PROT_NONE) == 0, "no guard page for a stack");
+  bottom_ = mapping_ + guard_bytes();
   size_ = kStackBytes;
   restart();
 }
@@ -61,27 +83,29 @@ Fiber::Fiber(void (*entry)()) : entry_(entry), colour_(next_colour++ % kColours 
 Fiber::~Fiber() {
   if (mapping_ == nullptr) return;
 #if defined(__SANITIZE_ADDRESS__)
-  __asan_unpoison_memory_region(mapping_ + kGuardBytes, size_);
+  drop_fake_stack(fake_stack_, bottom_, size_);
+  __asan_unpoison_memory_region(mapping_ + guard_bytes(), size_);
 #endif
-  munmap(mapping_, kGuardBytes + kStackBytes);
+  munmap(mapping_, guard_bytes() + kStackBytes);
 }
 
 void Fiber::restart() {
 #if defined(__SANITIZE_ADDRESS__)
   // An abandoned stack keeps the poison of its frames.
-  __asan_unpoison_memory_region(mapping_ + kGuardBytes, size_);
+  drop_fake_stack(fake_stack_, bottom_, size_);
+  __asan_unpoison_memory_region(mapping_ + guard_bytes(), size_);
 #endif
   fake_stack_ = nullptr;
 #if VERACE_SIMT_UCONTEXT
   getcontext(&context_);
-  context_.uc_stack.ss_sp = mapping_ + kGuardBytes;
+  context_.uc_stack.ss_sp = mapping_ + guard_bytes();
   context_.uc_stack.ss_size = kStackBytes - colour_;
   context_.uc_link = nullptr;
   makecontext(&context_, entry_, 0);
 #else
   // What verace_simt_switch pops: six registers and the address to return to. At the entry the
   // stack pointer is 8 modulo 16, as after a call.
-  auto** top = reinterpret_cast<void**>(mapping_ + kGuardBytes + kStackBytes - colour_);
+  auto** top = reinterpret_cast<void**>(mapping_ + guard_bytes() + kStackBytes - colour_);
   *--top = nullptr;
   *--top = reinterpret_cast<void*>(entry_);
   for (int i = 0; i < 6; ++i) *--top = nullptr;
@@ -106,7 +130,8 @@ void Fiber::change(Fiber& from, Fiber& to, [[maybe_unused]] bool abandon) {
 #if defined(__SANITIZE_ADDRESS__)
   const void* bottom = nullptr;
   size_t size = 0;
-  __sanitizer_finish_switch_fiber(from.fake_stack_, &bottom, &size);
+  // What the fiber has while it runs belongs to ASan, and is gone when it leaves for good.
+  __sanitizer_finish_switch_fiber(std::exchange(from.fake_stack_, nullptr), &bottom, &size);
   if (left->entry_ == nullptr) {
     left->bottom_ = bottom;
     left->size_ = size;

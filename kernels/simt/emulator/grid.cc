@@ -119,7 +119,8 @@ void run_grid(const Launch& launch) {
   const Shape& shape = launch.shape;
   const uint64_t blocks = uint64_t{shape.grid.x} * shape.grid.y * shape.grid.z;
   ++counters().launches;
-  log_kernel(launch.body.kernel);
+  log_kernel(launch.body.kernel, size_t{shape.block.x} * shape.block.y * shape.block.z,
+             shape.dynamic_shared_bytes);
   if constexpr (checker::compiled_in) {
     checker::begin_launch(launch.body.closure.get(), launch.body.closure_bytes);
   }

@@ -8,6 +8,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "kernels/simt/emulator/intrinsics.h"
+
 namespace verace::simt::emulator {
 
 inline double to_double(__half x) { return double{__half2float(x)}; }
@@ -78,15 +80,21 @@ SIMT_HALF_FUNCTIONS(__nv_bfloat16, __nv_bfloat162)
 #undef SIMT_HALF_FUNCTIONS
 #undef SIMT_HALF_FUNCTION
 
-inline int __half2int_rn(__half x) { return static_cast<int>(std::nearbyint(__half2float(x))); }
-inline int __half2int_rd(__half x) { return static_cast<int>(std::floor(__half2float(x))); }
-inline int __half2int_ru(__half x) { return static_cast<int>(std::ceil(__half2float(x))); }
+inline int __half2int_rn(__half x) {
+  return verace::simt::emulator::saturated_int(std::nearbyint(__half2float(x)));
+}
+inline int __half2int_rd(__half x) {
+  return verace::simt::emulator::saturated_int(std::floor(__half2float(x)));
+}
+inline int __half2int_ru(__half x) {
+  return verace::simt::emulator::saturated_int(std::ceil(__half2float(x)));
+}
 inline int __bfloat162int_rn(__nv_bfloat16 x) {
-  return static_cast<int>(std::nearbyint(__bfloat162float(x)));
+  return verace::simt::emulator::saturated_int(std::nearbyint(__bfloat162float(x)));
 }
 inline int __bfloat162int_rd(__nv_bfloat16 x) {
-  return static_cast<int>(std::floor(__bfloat162float(x)));
+  return verace::simt::emulator::saturated_int(std::floor(__bfloat162float(x)));
 }
 inline int __bfloat162int_ru(__nv_bfloat16 x) {
-  return static_cast<int>(std::ceil(__bfloat162float(x)));
+  return verace::simt::emulator::saturated_int(std::ceil(__bfloat162float(x)));
 }

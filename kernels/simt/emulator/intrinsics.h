@@ -53,6 +53,16 @@ void __stwt(T* p, T value) {
 
 // ---- numbers ------------------------------------------------------------------------------------
 
+namespace verace::simt::emulator {
+
+// A whole number as an int: the nearest when it is out of range, 0 for NaN, as on the device.
+inline int saturated_int(double x) {
+  if (x != x) return 0;
+  return static_cast<int>(std::min(std::max(x, -2147483648.0), 2147483647.0));
+}
+
+}  // namespace verace::simt::emulator
+
 // Of one type only: CUDA's mixed overloads convert silently.
 template <class T>
 constexpr T min(T a, T b) {
@@ -62,6 +72,11 @@ template <class T>
 constexpr T max(T a, T b) {
   return a < b ? b : a;
 }
+// Of a number and NaN the number, in either order.
+inline float min(float a, float b) { return std::fmin(a, b); }
+inline double min(double a, double b) { return std::fmin(a, b); }
+inline float max(float a, float b) { return std::fmax(a, b); }
+inline double max(double a, double b) { return std::fmax(a, b); }
 inline float rsqrtf(float x) { return 1.0f / std::sqrt(x); }
 inline double rsqrt(double x) { return 1.0 / std::sqrt(x); }
 
@@ -96,10 +111,12 @@ inline float __fdiv_rn(float a, float b) { return a / b; }
 // NaN becomes 0, as on the device.
 inline float __saturatef(float x) { return x > 0.0f ? (x < 1.0f ? x : 1.0f) : 0.0f; }
 
-inline int __float2int_rn(float x) { return static_cast<int>(std::nearbyint(x)); }
-inline int __float2int_rz(float x) { return static_cast<int>(x); }
-inline int __float2int_rd(float x) { return static_cast<int>(std::floor(x)); }
-inline int __float2int_ru(float x) { return static_cast<int>(std::ceil(x)); }
+inline int __float2int_rn(float x) {
+  return verace::simt::emulator::saturated_int(std::nearbyint(x));
+}
+inline int __float2int_rz(float x) { return verace::simt::emulator::saturated_int(std::trunc(x)); }
+inline int __float2int_rd(float x) { return verace::simt::emulator::saturated_int(std::floor(x)); }
+inline int __float2int_ru(float x) { return verace::simt::emulator::saturated_int(std::ceil(x)); }
 inline float __int2float_rn(int x) { return static_cast<float>(x); }
 inline float __uint2float_rn(unsigned x) { return static_cast<float>(x); }
 

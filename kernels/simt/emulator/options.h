@@ -26,16 +26,42 @@ std::span<const Schedule> schedules();
 // "random-2", "scatter").
 void use_schedule(const Schedule& schedule);
 const Schedule& current_schedule();
+// Puts a schedule in force for as long as it lives.
+class UsedSchedule {
+ public:
+  explicit UsedSchedule(const Schedule& schedule) : before_(current_schedule()) {
+    use_schedule(schedule);
+  }
+  ~UsedSchedule() { use_schedule(before_); }
+  UsedSchedule(const UsedSchedule&) = delete;
+  UsedSchedule& operator=(const UsedSchedule&) = delete;
+
+ private:
+  Schedule before_;
+};
 
 struct Options {
-  int os_threads = 0;  // that blocks run on; 0: as many as OpenMP has. Sanitizer builds use one.
-  bool lazy = false;   // streams do nothing until something waits for them (VERACE_SIMT_LAZY=1)
+  // That blocks run on; 0: as many as OpenMP has. One in sanitizer builds and for grids of fewer
+  // than 4096 threads, which those of the operations' tests are with their few blocks.
+  int os_threads = 0;
+  bool lazy = false;  // streams do nothing until something waits for them (VERACE_SIMT_LAZY=1)
   size_t memory_limit = size_t{4} << 30;  // bytes of device memory
   // Of the access checker:
   bool check_races = true;
   bool check_uninitialised = true;
 };
 Options& options();
+// Keeps the options as they are and restores them at its end.
+class KeptOptions {
+ public:
+  KeptOptions() : before_(options()) {}
+  ~KeptOptions() { options() = before_; }
+  KeptOptions(const KeptOptions&) = delete;
+  KeptOptions& operator=(const KeptOptions&) = delete;
+
+ private:
+  Options before_;
+};
 
 struct Counters {
   uint64_t launches, blocks, threads, barriers, warp_operations, switches, checked_accesses;

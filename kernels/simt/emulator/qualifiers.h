@@ -13,7 +13,17 @@
 // the access checker knows where statics lie.
 #if defined(__SANITIZE_ADDRESS__) || VERACE_SIMT_CHECK
 #define SIMT_ONE_OS_THREAD 1
+#if VERACE_SIMT_CHECK
+// Beside each shared array lies a gap: an access past the array's end does not fall into the next,
+// and the gap tells the checker which of a program's statics are shared arrays.
+#define SIMT_GAP_OF_LINE(line) simt_gap_##line
+#define SIMT_GAP(line) SIMT_GAP_OF_LINE(line)
+#define __shared__                                                           \
+  [[maybe_unused]] static __attribute__((used)) char SIMT_GAP(__LINE__)[64]; \
+  static
+#else
 #define __shared__ static
+#endif
 #else
 #define SIMT_ONE_OS_THREAD 0
 #define __shared__ static thread_local

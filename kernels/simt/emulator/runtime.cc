@@ -50,7 +50,8 @@ cudaError_t Runtime::put(CUstream_st& stream, std::function<void()> run, std::ve
   if (stream.capture) {
     Capture& capture = *stream.capture;
     if (capture.invalid) return report(cudaErrorStreamCaptureInvalidated);
-    capture.nodes.push_back(std::move(run));
+    std::vector<size_t> last{capture.nodes.size()};
+    capture.nodes.push_back({std::move(run), std::exchange(stream.captured_last, std::move(last))});
     return cudaSuccess;
   }
   if (&stream == &this->stream(nullptr)) {
@@ -70,9 +71,11 @@ cudaError_t Runtime::put(CUstream_st& stream, std::function<void()> run, std::ve
 
 void Runtime::run_until(Queue& queue, uint64_t count) {
   while (queue.done < count && !queue.waiting.empty()) {
+    // First of all what it waits for: when that fails, the work itself stays.
+    const std::vector<Point> after = queue.waiting.front().after;
+    for (const Point& point : after) run_until(*point.queue, point.count);
     const Work work = std::move(queue.waiting.front());
     queue.waiting.pop_front();
-    for (const Point& point : work.after) run_until(*point.queue, point.count);
     ++queue.done;
     work.run();
   }
@@ -115,7 +118,9 @@ cudaError_t Runtime::refuse_during_capture() {
 
 namespace {
 
+// Throws, so that no later call has to report the error, too: as launch.h does on a device.
 [[noreturn]] void throw_launch_error(const Shape& shape, const std::string& why) {
+  Runtime::get().last_error = cudaSuccess;
   throw Error(ErrorKind::kInternal,
               text::format("{}:{}: simt::launch: {}", shape.file, shape.line, why));
 }
@@ -133,10 +138,7 @@ void enqueue(cudaStream_t stream, Launch&& launch) {
   const auto allowed = runtime.allowed_dynamic_shared.find(launch.body.kernel);
   const bool asked = allowed != runtime.allowed_dynamic_shared.end();
   const std::string wrong = shape_error(shape, asked ? allowed->second : kDefaultDynamicShared);
-  if (!wrong.empty()) {
-    report(cudaErrorInvalidConfiguration);
-    throw_launch_error(shape, wrong);
-  }
+  if (!wrong.empty()) throw_launch_error(shape, wrong);
   const cudaError_t status =
       runtime.put(runtime.stream(stream), [kept = std::move(launch)] { run_grid(kept); });
   if (status == cudaErrorLaunchFailure) {  // ran at once: the caller hears the reason itself

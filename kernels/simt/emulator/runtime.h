@@ -34,16 +34,23 @@ struct Queue {
   uint64_t issued = 0, done = 0;
 };
 
+// A piece of a graph's work, and the earlier ones that it comes after (positions in the order of
+// capture).
+struct Node {
+  std::function<void()> run;
+  std::vector<size_t> after;
+};
 // A graph is its work in the order of capture, which respects every dependency.
 struct Capture {
   CUstream_st* origin = nullptr;
   cudaStreamCaptureMode mode = cudaStreamCaptureModeGlobal;
-  std::vector<std::function<void()>> nodes;
+  std::vector<Node> nodes;
   std::vector<cudaStream_t> unjoined;  // took part and were not waited for by the origin
-  bool invalid = false;
+  bool invalid = false, ended = false;
 };
 
 // Handles given out by the runtime; each use is checked, so a dead handle is an error, not a crash.
+// No handle is given out twice: what has been destroyed keeps its address.
 template <class T>
 class Handles {
  public:
@@ -54,13 +61,21 @@ class Handles {
     return handle;
   }
   bool has(const T* handle) const { return live_.count(const_cast<T*>(handle)) != 0; }
-  bool destroy(T* handle) { return live_.erase(handle) != 0; }
+  bool destroy(T* handle) {
+    const auto found = live_.find(handle);
+    if (found == live_.end()) return false;
+    *handle = T();  // releases what it held
+    dead_.push_back(std::move(found->second));
+    live_.erase(found);
+    return true;
+  }
   size_t size() const { return live_.size(); }
   auto begin() const { return live_.begin(); }
   auto end() const { return live_.end(); }
 
  private:
   std::map<T*, std::unique_ptr<T>> live_;
+  std::vector<std::unique_ptr<T>> dead_;
 };
 
 // ---- memory -------------------------------------------------------------------------------------
@@ -138,6 +153,7 @@ struct CUstream_st {
       std::make_shared<verace::simt::emulator::Queue>();
   bool blocking = true;  // ordered with the default stream
   std::shared_ptr<verace::simt::emulator::Capture> capture;
+  std::vector<size_t> captured_last;  // nodes that the next one of this stream comes after
 };
 struct CUevent_st {
   verace::simt::emulator::Point point;
@@ -145,12 +161,13 @@ struct CUevent_st {
   std::shared_ptr<double> milliseconds = std::make_shared<double>(0.0);
   std::shared_ptr<verace::simt::emulator::Capture> capture;  // recorded inside this capture
   cudaStream_t captured_on = nullptr;
+  std::vector<size_t> captured_last;
 };
 struct CUgraph_st {
-  std::vector<std::function<void()>> nodes;
+  std::vector<verace::simt::emulator::Node> nodes;
 };
 struct CUgraphExec_st {
-  std::vector<std::function<void()>> nodes;
+  std::vector<verace::simt::emulator::Node> nodes;
 };
 
 // Serialises the runtime's calls and lets the fault injector fail them.

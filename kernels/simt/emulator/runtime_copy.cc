@@ -26,12 +26,23 @@ bool fits(const Runtime& runtime, const void* p, size_t bytes, Side side) {
   return runtime.memory.find(p, 0) == nullptr;  // pageable, or past the end of ours
 }
 
+// cudaMemcpyDefault takes any memory, but of ours only what lies in one allocation.
+bool fits_somewhere(const Runtime& runtime, const void* p, size_t bytes) {
+  return runtime.memory.find(p, 1) == nullptr || runtime.memory.find(p, bytes) != nullptr;
+}
+
+// Whether what is written at p is for the host to read: pageable or pinned memory.
+bool is_for_host(const Runtime& runtime, const void* p) {
+  const MemoryTable::Block* block = runtime.memory.find(p, 0);
+  return block == nullptr || block->kind == MemoryKind::kPinned;
+}
+
 bool direction_is_true(const Runtime& runtime, void* to, const void* from, size_t bytes,
                        cudaMemcpyKind kind) {
   if (bytes == 0) return true;
   switch (kind) {
     case cudaMemcpyDefault:
-      return true;
+      return fits_somewhere(runtime, to, bytes) && fits_somewhere(runtime, from, bytes);
     case cudaMemcpyHostToHost:
       return fits(runtime, to, bytes, Side::kHost) && fits(runtime, from, bytes, Side::kHost);
     case cudaMemcpyHostToDevice:
@@ -70,8 +81,9 @@ cudaError_t copy(Runtime& runtime, void* to, const void* from, size_t bytes, cud
       copy_now(to, staged.data(), staged.size(), false);
     });
   }
-  const cudaError_t error = runtime.put(
-      stream, [to, from, bytes, pageable_to] { copy_now(to, from, bytes, pageable_to); });
+  const bool to_host = is_for_host(runtime, to);
+  const cudaError_t error =
+      runtime.put(stream, [to, from, bytes, to_host] { copy_now(to, from, bytes, to_host); });
   if (error == cudaSuccess && pageable_to && !stream.capture) return runtime.finish(stream);
   return error;
 }

@@ -2,13 +2,44 @@
 // it.
 #include <cuda_runtime_api.h>
 
+#include <algorithm>
+#include <vector>
+
 #include "kernels/simt/emulator/faults.h"
+#include "kernels/simt/emulator/options.h"
 #include "kernels/simt/emulator/runtime.h"
 
 using verace::simt::emulator::Capture;
 using verace::simt::emulator::injected_fault;
 using verace::simt::emulator::report;
 using verace::simt::emulator::Runtime;
+
+namespace verace::simt::emulator {
+namespace {
+
+// The order of capture; lazily always the latest of the nodes that need not wait, so that a
+// dependency which nobody captured is seen.
+std::vector<size_t> replay_order(const std::vector<Node>& nodes) {
+  std::vector<size_t> order;
+  std::vector<bool> done(nodes.size(), false);
+  const auto is_ready = [&](size_t i) {
+    const auto& after = nodes[i].after;
+    return !done[i] &&
+           std::all_of(after.begin(), after.end(), [&](size_t earlier) { return done[earlier]; });
+  };
+  while (order.size() < nodes.size()) {
+    size_t next = options().lazy ? nodes.size() - 1 : order.size();
+    while (!is_ready(next)) --next;  // the first that is not done never has to wait
+    order.push_back(next);
+    done[next] = true;
+  }
+  return order;
+}
+
+}  // namespace
+}  // namespace verace::simt::emulator
+
+using verace::simt::emulator::replay_order;
 
 extern "C" {
 
@@ -19,6 +50,7 @@ cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode mo
   if (!runtime.valid(stream)) return report(cudaErrorInvalidResourceHandle);
   if (stream->capture) return report(cudaErrorIllegalState);
   stream->capture = std::make_shared<Capture>();
+  stream->captured_last.clear();
   stream->capture->origin = stream;
   stream->capture->mode = mode;
   return cudaSuccess;
@@ -34,6 +66,7 @@ cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
   if (!stream->capture) return report(cudaErrorIllegalState);
   const std::shared_ptr<Capture> capture = stream->capture;
   if (capture->origin != stream) return report(cudaErrorStreamCaptureUnmatched);
+  capture->ended = true;
   for (const auto& [handle, other] : runtime.streams) {
     if (other->capture == capture) other->capture.reset();
   }
@@ -76,8 +109,8 @@ cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t stream) {
   SIMT_RUNTIME_CALL(runtime, "cudaGraphLaunch")
   if (!runtime.executables.has(executable)) return report(cudaErrorInvalidValue);
   if (!runtime.valid(stream)) return report(cudaErrorInvalidResourceHandle);
-  for (const auto& node : executable->nodes) {
-    const cudaError_t error = runtime.put(runtime.stream(stream), node);
+  for (const size_t i : replay_order(executable->nodes)) {
+    const cudaError_t error = runtime.put(runtime.stream(stream), executable->nodes[i].run);
     if (error != cudaSuccess) return error;
   }
   return cudaSuccess;

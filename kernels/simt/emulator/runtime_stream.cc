@@ -35,11 +35,18 @@ cudaError_t create_event(const char* name, cudaEvent_t* event, unsigned flags) {
 // Waiting for an event of a capture takes the stream into that capture; when the capture's origin
 // waits, the stream that recorded the event has been joined.
 cudaError_t wait_inside_capture(CUstream_st& stream, cudaStream_t handle, const CUevent_st& event) {
+  if (event.capture->ended) {
+    if (stream.capture) stream.capture->invalid = true;
+    return report(cudaErrorCapturedEvent);
+  }
   if (stream.capture && stream.capture != event.capture) {
     stream.capture->invalid = true;
     return report(cudaErrorStreamCaptureIsolation);
   }
+  if (!stream.capture) stream.captured_last.clear();  // of an earlier capture
   stream.capture = event.capture;
+  stream.captured_last.insert(stream.captured_last.end(), event.captured_last.begin(),
+                              event.captured_last.end());
   auto& unjoined = event.capture->unjoined;
   if (&stream == event.capture->origin) {
     std::erase(unjoined, event.captured_on);
@@ -100,6 +107,10 @@ cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned
     return verace::simt::emulator::wait_inside_capture(waiting, stream, *event);
   }
   if (!event->recorded) return cudaSuccess;
+  if (waiting.capture) {  // for work that is no part of the graph
+    waiting.capture->invalid = true;
+    return report(cudaErrorStreamCaptureIsolation);
+  }
   return runtime.put(waiting, [] {}, {event->point});
 }
 cudaError_t cudaLaunchHostFunc(cudaStream_t stream, cudaHostFn_t function, void* data) {
@@ -129,6 +140,7 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
   auto& recording = runtime.stream(stream);
   event->capture = recording.capture;
   event->captured_on = stream;
+  event->captured_last = recording.captured_last;
   if (recording.capture) return cudaSuccess;
   event->recorded = true;
   event->point = {recording.queue, recording.queue->issued + 1};

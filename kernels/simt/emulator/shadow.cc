@@ -1,5 +1,5 @@
-// Regions of shadow cells: device allocations, the program's static data (where shared arrays are),
-// dynamic shared memory.
+// Regions of shadow cells: device allocations, shared arrays (static data of the program), dynamic
+// shared memory.
 #include "kernels/simt/emulator/shadow.h"
 
 #include <sys/mman.h>
@@ -7,9 +7,7 @@
 #include <iterator>
 
 #include "kernels/check.h"
-
-// The linker's: the program's writable static data.
-extern "C" char __data_start, _end;
+#include "kernels/simt/emulator/symbols.h"
 
 namespace verace::simt::emulator::checker {
 
@@ -32,25 +30,44 @@ void Region::forget_accesses() {
   }
 }
 
-Shadow::Shadow()
-    : static_shared_(&__data_start, static_cast<size_t>(&_end - &__data_start), true),
-      dynamic_shared_(nullptr, 0, true) {}
+Shadow::Shadow() : dynamic_shared_(nullptr, 0, true) {
+  for (const StaticObject& array : Symbols::get().shared_arrays()) {
+    arrays_[array.address + array.size] =
+        Region(reinterpret_cast<const void*>(array.address), array.size, true);
+  }
+}
+
+namespace {
+
+constexpr uintptr_t kGap = 64;  // between shared arrays, at least
+
+// In a map by the regions' ends: the one that p lies in, the last that ends at or before p.
+Region* region_of(std::map<uintptr_t, Region>& regions, uintptr_t p) {
+  const auto found = regions.upper_bound(p);
+  return found != regions.end() && found->second.contains(p) ? &found->second : nullptr;
+}
+const Region* region_before(const std::map<uintptr_t, Region>& regions, uintptr_t p) {
+  const auto next = regions.upper_bound(p);
+  return next == regions.begin() ? nullptr : &std::prev(next)->second;
+}
+
+}  // namespace
 
 Region* Shadow::find(uintptr_t p) {
   if (last_ != nullptr && last_->contains(p)) return last_;
   if (dynamic_shared_.contains(p)) return last_ = &dynamic_shared_;
-  if (static_shared_.contains(p)) return last_ = &static_shared_;
-  const auto found = global_.upper_bound(p);
-  if (found != global_.end() && found->second.contains(p)) return last_ = &found->second;
+  for (auto* const regions : {&global_, &arrays_}) {
+    if (Region* const region = region_of(*regions, p)) return last_ = region;
+  }
   return nullptr;
 }
 
 const Region* Shadow::before(uintptr_t p) const {
-  const auto next = global_.upper_bound(p);
-  const Region* nearest = &dynamic_shared_;
-  if (next != global_.begin()) {
-    const Region& region = std::prev(next)->second;
-    if (p - region.end() <= p - nearest->end()) nearest = &region;
+  const Region* const array = region_before(arrays_, p);
+  if (array != nullptr && p - array->end() < kGap) return array;
+  const Region* nearest = region_before(global_, p);
+  if (nearest == nullptr || p - dynamic_shared_.end() < p - nearest->end()) {
+    nearest = &dynamic_shared_;
   }
   return p - nearest->end() < 4096 ? nearest : nullptr;
 }
@@ -82,7 +99,7 @@ void Shadow::set_dynamic_shared(const void* base, size_t size) {
 
 void Shadow::forget_accesses() {
   for (auto& [end, region] : global_) region.forget_accesses();
-  static_shared_.forget_accesses();
+  for (auto& [end, region] : arrays_) region.forget_accesses();
   dynamic_shared_.forget_accesses();
 }
 

@@ -52,9 +52,10 @@ class Shadow {
   Shadow();
   // The region that p lies in, nullptr if none.
   Region* find(uintptr_t p);
-  // What ends at or before p, nearest to it: a device allocation or the dynamic shared memory;
-  // nullptr if nothing is near.
+  // What ends at or before p, nearest to it: a device allocation, a shared array or the dynamic
+  // shared memory; nullptr if nothing is near.
   const Region* before(uintptr_t p) const;
+  bool is_shared_array(const Region& region) const { return arrays_.count(region.end()) != 0; }
 
   void add(const void* base, size_t size);
   void remove(const void* base);
@@ -62,8 +63,10 @@ class Shadow {
   void forget_accesses();
 
  private:
-  std::map<uintptr_t, Region> global_;  // device allocations, by their end
-  Region static_shared_, dynamic_shared_;
+  // By their end:
+  std::map<uintptr_t, Region> global_;  // device allocations
+  std::map<uintptr_t, Region> arrays_;  // in shared memory
+  Region dynamic_shared_;
   Region* last_ = nullptr;
 };
 
