@@ -42,9 +42,6 @@ inline constexpr int kPackChannels = 8;
 struct RowChunks {
   static constexpr int64_t kThreads = 256;
   static constexpr int64_t kWarp = 32;
-  // Three per multiprocessor of an H100 or H200, one wave; few where the kernels are emulated, so
-  // that threads of small tests have many rows.
-  static constexpr int64_t kBlocks = cuda_is_emulated ? 40 : 396;
   static constexpr int64_t kMinRowsPerThread = 4;
 
   int64_t lanes_x, lanes_y, tiles, rows_per_chunk, chunks;
@@ -55,7 +52,10 @@ struct RowChunks {
     while (lanes_x < packs && lanes_x < kWarp) lanes_x *= 2;
     lanes_y = kThreads / lanes_x;
     tiles = ceil_div(packs, lanes_x);
-    const int64_t share = ceil_div(rows, std::max<int64_t>(1, kBlocks / tiles));
+    // Three per multiprocessor of an H100 or H200, one wave; few where the kernels are emulated, so
+    // that threads of small tests have many rows.
+    const int64_t blocks = cuda_is_emulated ? 40 : 396;
+    const int64_t share = ceil_div(rows, std::max<int64_t>(1, blocks / tiles));
     rows_per_chunk = std::max(kMinRowsPerThread, ceil_div(share, lanes_y)) * lanes_y;
     chunks = ceil_div(rows, rows_per_chunk);
   }

@@ -5,7 +5,13 @@
 
 #include "kernels/check.h"
 
+#if !defined(VERACE_EMULATED)
+#define VERACE_EMULATED 0
+#endif
+
 namespace verace::kernels {
+
+const bool cuda_is_emulated = VERACE_EMULATED;
 
 const char* to_string(DeviceKind device) {
   switch (device) {

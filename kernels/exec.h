@@ -12,9 +12,6 @@
 #if !defined(VERACE_HAVE_CUDA)
 #define VERACE_HAVE_CUDA 0
 #endif
-#if !defined(VERACE_EMULATED)
-#define VERACE_EMULATED 0
-#endif
 
 struct CUstream_st;  // cudaStream_t is a pointer to it; declared here, so that no CUDA header is
                      // needed
@@ -30,7 +27,8 @@ enum class DeviceKind { kCpu, kReference, kCuda };
 // has neither stubs nor device sources.
 inline constexpr bool have_cuda = VERACE_HAVE_CUDA;
 // True when the cuda:: implementations of this build run on the CPU (kernels/simt).
-inline constexpr bool cuda_is_emulated = VERACE_EMULATED;
+// Not a constant for the compiler: whoever asks compiles to the same code in both.
+extern const bool cuda_is_emulated;
 
 struct Exec {
   DeviceKind device = DeviceKind::kCpu;

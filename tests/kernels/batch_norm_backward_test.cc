@@ -275,7 +275,7 @@ TEST_CASE("backward agrees with the oracle for all sources and results") {
 TEST_CASE("backward where each thread has many rows") {
   test::for_each_cuda_device([](const Exec& exec) {
     expect_backward<Half>(
-        exec, {.shape = kManyRows, .fork = true, .mask = MaskFrom::kBits, .dshortcut = true});
+        exec, {.shape = many_rows(), .fork = true, .mask = MaskFrom::kBits, .dshortcut = true});
   });
 }
 

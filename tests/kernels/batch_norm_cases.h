@@ -54,9 +54,9 @@ void for_each_device_once(const Body& body) {
 
 // So large that each thread of CUDA's sums has more rows than its loop takes at a time, and each
 // lane of the second stage more than one chunk.
-inline constexpr Shape kManyRows = cuda_is_emulated ? Shape{1300, 136} : Shape{1705, 2056};
+inline Shape many_rows() { return cuda_is_emulated ? Shape{1300, 136} : Shape{1705, 2056}; }
 
-// Inputs of one normalisation; tensors of activations .
+// Inputs of one normalisation; tensors of activations are [rows, c].
 struct Layer {
   Shape shape;
   Floats x, mean, inv_std, gamma, beta, shortcut;

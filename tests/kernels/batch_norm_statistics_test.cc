@@ -158,7 +158,7 @@ TEST_CASE("statistics of all storage types, aligned or not") {
 
 TEST_CASE("statistics where each thread has many rows") {
   test::for_each_cuda_device([](const Exec& exec) {
-    const StatisticsCase k{kManyRows};
+    const StatisticsCase k{many_rows()};
     test::expect_ok(name(k.shape), check_statistics<Half>(run_statistics<Half>, exec, k));
   });
 }

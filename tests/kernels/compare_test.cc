@@ -109,7 +109,7 @@ TEST_CASE("Guarded sees a store on either side of the payload") {
   CHECK(reinterpret_cast<uintptr_t>(buffer.data()) % 64 == 0);
   CHECK(buffer.size() == 7);
   CHECK(buffer[6] == 2.0f);
-  buffer[0] = buffer[6] = 1.0f;
+  buffer.write()[0] = buffer.write()[6] = 1.0f;
   CHECK(buffer.intact());
   // Volatile: the compiler may not reason about these stores.
   volatile std::byte* bytes = reinterpret_cast<volatile std::byte*>(buffer.data());

@@ -172,7 +172,7 @@ TEST_CASE("unscale: any number of tensors, also more than one launch takes") {
       Guarded<float> values(count);
       std::vector<StorageTensor> tensors;
       for (int64_t i = 0; i < count; ++i) {
-        values[i] = static_cast<float>(2 * i + 2);
+        values.write()[static_cast<size_t>(i)] = static_cast<float>(2 * i + 2);
         tensors.push_back({values.data() + i, 1});
       }
       unscale(exec, {tensors, scale.data()});

@@ -6,9 +6,7 @@
 #include <cstring>
 #include <utility>
 
-#if VERACE_EMULATED
-#include "kernels/simt/emulator/guard.h"
-#endif
+#include "tests/support/emulated.h"
 
 namespace verace::test {
 
@@ -35,31 +33,22 @@ class ByKernels {
   bool before_;
 };
 
-inline void forget([[maybe_unused]] const void* p, [[maybe_unused]] size_t bytes) {
-#if VERACE_EMULATED
-  if (contents().by_kernels) simt::emulator::forget(p, bytes);
-#endif
+inline void forget(const void* p, size_t bytes) {
+  if (contents().by_kernels) forget_bytes(p, bytes);
 }
 
 // The host is about to write all of it.
-inline void remember([[maybe_unused]] const void* p, [[maybe_unused]] size_t bytes) {
-#if VERACE_EMULATED
-  simt::emulator::remember(p, bytes);
-#endif
-}
+inline void remember(const void* p, size_t bytes) { remember_bytes(p, bytes); }
 
 // The host looks at `count` elements. Those count that no kernel has written and that still hold
 // the bits of `fill`: others an operation on the CPU has written.
 template <class T>
-void look([[maybe_unused]] const T* p, [[maybe_unused]] size_t count,
-          [[maybe_unused]] const T& fill) {
-#if VERACE_EMULATED
-  if (!contents().by_kernels || simt::emulator::unwritten(p, count * sizeof(T)) == 0) return;
+void look(const T* p, size_t count, const T& fill) {
+  if (!contents().by_kernels || unwritten_bytes(p, count * sizeof(T)) == 0) return;
   for (size_t i = 0; i < count; ++i) {
     const bool untouched = std::memcmp(p + i, &fill, sizeof(T)) == 0;
-    if (untouched && simt::emulator::unwritten(p + i, sizeof(T)) > 0) ++contents().unwritten_looks;
+    if (untouched && unwritten_bytes(p + i, sizeof(T)) > 0) ++contents().unwritten_looks;
   }
-#endif
 }
 
 }  // namespace verace::test

@@ -14,11 +14,8 @@
 #include "tests/support/compare.h"
 #include "tests/support/contents.h"
 #include "tests/support/device_memory.h"
+#include "tests/support/emulated.h"
 #include "tests/support/faults.h"
-
-#if VERACE_EMULATED
-#include "kernels/simt/emulator/options.h"
-#endif
 
 namespace verace::test {
 
@@ -64,21 +61,16 @@ inline void note_skipped_devices() {
 // Calls body() under each of the emulator's five schedules, which must make no difference, or under
 // the one that VERACE_SIMT_SCHEDULE names; once on all other devices.
 template <typename Body>
-void for_each_schedule([[maybe_unused]] const kernels::Exec& exec, Body&& body) {
-#if VERACE_EMULATED
-  if (exec.device == kernels::DeviceKind::kCuda && std::getenv("VERACE_SIMT_SCHEDULE") == nullptr) {
-    namespace emulator = simt::emulator;
-    for (const emulator::Schedule& schedule : emulator::schedules()) {
-      INFO("schedule ", std::string(schedule.name));
-      const emulator::UsedSchedule in_force(schedule);
-      body();
-      wait_for_device();
-    }
-    return;
-  }
-#endif
-  body();
-  wait_for_device();
+void for_each_schedule(const kernels::Exec& exec, Body&& body) {
+  const auto once = [&] {
+    body();
+    wait_for_device();
+  };
+  if (exec.device != kernels::DeviceKind::kCuda) return once();
+  for_each_emulated_schedule([&](const char* name) {
+    INFO("schedule ", std::string(name));
+    once();
+  });
 }
 
 // Calls body(exec) for each of `all` under each schedule; a failing check inside names both.
