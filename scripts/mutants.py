@@ -41,6 +41,7 @@ STATEMENT = re.compile(r"^ +(?!return\b|using\b|static_assert|break|case|default
                        r"[\w:>.*\-\[\](){}+ ,<&!=%/]*?(?:\)| = .*| [-+*/|&]= .*|continue|return|\+\+\w+);$")
 DECLARATION = re.compile(r"^ +(?:const |constexpr |static |__shared__ |unsigned |int |float |double |bool |size_t |auto "
                          r"|u?int\d+_t |Pack |T |dim3 |std::|SoftmaxRow|Branch|VERACE|template |inline |struct )")
+EXTENT = re.compile(r" +(?:__shared__ )?[\w:]+ \w+((?:\[[^\]]*\])+)(?: = \{\})?[;,]")
 HEADER = re.compile(r"__device__|VERACE_HOST_DEVICE")
 
 
@@ -147,7 +148,9 @@ class Generator:
             if self.is_limit(match):
                 continue
             for new in BINARY.get(match[1], []):
-                self.add("operator", match.start(1), match.end(1), new)
+                larger = (match[1], new) in (("/", "*"), ("-", "+"))
+                self.add("operator", match.start(1), match.end(1), new,
+                         same=larger and self.is_extent(match.start(1)))
 
     def is_limit(self, match):
         """`a < b ? a : b`: the same with `<=`."""
@@ -163,8 +166,20 @@ class Generator:
             changes = {0: [1], 1: [0, 2], 2: [1, 4]}.get(value, [])
             if match[2] is None and value > 2:
                 changes = [value * 2, value // 2] if value & (value - 1) == 0 else [value + 1, value - 1]
+            # One byte of dynamic shared memory that nobody uses.
+            unused = self.code.startswith(", exec.stream}", match.end())
             for change in changes:
-                self.add("constant", match.start(1), match.end(1), str(change))
+                self.add("constant", match.start(1), match.end(1), str(change),
+                         same=unused or (change > value and self.is_extent(match.start(1))))
+
+    def is_extent(self, offset):
+        """Inside the extent of a local array: a larger one holds the same numbers."""
+        line = self.line_span(offset)
+        declared = EXTENT.match(self.code, *line)
+        return bool(declared) and declared.start(1) <= offset < declared.end(1)
+
+    def line_span(self, offset):
+        return self.code.rfind("\n", 0, offset) + 1, self.code.find("\n", offset)
 
     def words(self):
         for match in re.finditer(r"(?<![\w:.])(?:" + "|".join(map(re.escape, WORDS)) + r")(?!\w)", self.code):
@@ -211,7 +226,9 @@ class Generator:
             if end > 0:
                 self.add("condition", match.end(), end, f"!({self.text[match.end():end]})")
         for match in re.finditer(r"([\w\])]+(?: (?:[<>]=?|[=!]=) [\w\[\].()]+)?) \? ", self.code):
-            self.add("condition", match.start(1), match.end(1), f"!({match[1]})")
+            # How large a grid is: other sizes give the same numbers.
+            self.add("condition", match.start(1), match.end(1), f"!({match[1]})",
+                     same=match[1] in ("SIMT_EMULATED", "cuda_is_emulated"))
 
     def arguments(self):
         """The first two arguments of a call change places."""
@@ -239,8 +256,8 @@ class Generator:
             parts = split_arguments(self.code, start + 1, match.start())
             for (a, b), what in zip(parts[:2], ("grid", "block")):
                 text = self.text[a:b]
-                self.add(f"{what} halved", a, b, f"simt_halved({text})")
-                self.add(f"{what} turned", a, b, f"simt_turned({text})")
+                for change in ("halved", "turned"):
+                    self.add(f"{what} {change}", a, b, f"simt_{change}({text})", same=text.strip() == "1")
 
     def opening_brace(self, position):
         depth = 0
@@ -314,18 +331,21 @@ SELF_TEST = {
     "  const T* x;\n": set(),
     "  for (int i = first; i < n; ++i) sum += x[i];\n":
         {"<=", "(i < n) && false", "i += 2", "first + 1", " - 1", "-=", ";"},
+    "  __shared__ float shared[kThreads / 32];\n": {"16"},
+    "  simt::launch(k, {1, 32, 0, exec.stream}, n);\n":
+        {"0", "2", "64", "16", "simt_halved(32)", "simt_turned(32)", "{1, 32, 0, exec.stream}, k", ";"},
     "template void add(const Exec&, const AddOf<float>&);\n": set(),
     "  VERACE_CHECK(a.count >= 0);\n": set(),
     "  simt::launch(k, {blocks, kThreads, 0, exec.stream}, n);\n":
         {"simt_halved(blocks)", "simt_turned(blocks)", "simt_halved(kThreads)",
-         "simt_turned(kThreads)", "{blocks, kThreads, 0, exec.stream}, k", "1", ";"},
+         "simt_turned(kThreads)", "{blocks, kThreads, 0, exec.stream}, k", ";"},
 }
 
 
 def self_test():
     failed = 0
     for text, want in SELF_TEST.items():
-        got = {m.new for m in Generator("kernels/x.cu", text).found}
+        got = {m.new for m in Generator("kernels/x.cu", text).found if not m.same}
         if got != want:
             failed += 1
             print(f"{text.strip()}\n  missing {want - got}, too many {got - want}")
