@@ -4,7 +4,7 @@
 #include <string_view>
 
 #include "kernels/batch_norm.h"
-#include "kernels/scalar_math.h"
+#include "kernels/image.h"
 
 namespace verace::engine {
 
@@ -17,7 +17,7 @@ enum class Variant { kV1, kV15 };
 // and "ceil".
 enum class PoolMode { kPadded, kCeil };
 
-// How pixels become network input (formulas: kernels/scalar_math.h). Spelled "caffe", "torch",
+// How pixels become network input (formulas: kernels/image.h). Spelled "caffe", "torch",
 // "tf", "unit".
 using InputScale = kernels::PixelScale;
 

@@ -7,6 +7,7 @@
 
 #include "kernels/check.h"
 #include "kernels/parallel.h"
+#include "kernels/scalar_math.h"
 
 namespace verace::kernels {
 
@@ -14,6 +15,23 @@ bool check_pictures(const Nhwc& shape, int64_t channels) {
   VERACE_CHECK(shape.n >= 0 && shape.h >= 0 && shape.w >= 0 && shape.c == 3);
   VERACE_CHECK(channels == 3 || channels == 4 || channels == 8);
   return shape.count() > 0;
+}
+
+ChannelScale channel_scale(PixelScale mode, int channel) {
+  constexpr float kCaffeMean[3] = {103.939f, 116.779f, 123.68f};  // B, G, R
+  constexpr float kTorchMean[3] = {0.485f, 0.456f, 0.406f};
+  constexpr float kTorchStd[3] = {0.229f, 0.224f, 0.225f};
+  switch (mode) {
+    case PixelScale::kCaffe:
+      return {2 - channel, 255.0f, kCaffeMean[channel]};
+    case PixelScale::kTorch:
+      return {channel, 1.0f / kTorchStd[channel], kTorchMean[channel] / kTorchStd[channel]};
+    case PixelScale::kTf:
+      return {channel, 2.0f, 1.0f};
+    case PixelScale::kUnit:
+      break;
+  }
+  return {channel, 1.0f, 0.0f};
 }
 
 PictureScale picture_scale(PixelScale mode) {

@@ -5,11 +5,21 @@
 #include <cstdint>
 
 #include "kernels/exec.h"
-#include "kernels/scalar_math.h"
 #include "kernels/shape.h"
 #include "kernels/storage.h"
 
 namespace verace::kernels {
+
+// How pixels become network input (Keras' preprocess_input modes and the plain one; semantics.md
+// A.3). For channel ch of the network input: z = pixel[source] * scale - shift, pixel in [0, 1]
+// RGB, source = 2 - ch for BGR (kCaffe), else ch.
+enum class PixelScale { kCaffe, kTorch, kTf, kUnit };
+
+struct ChannelScale {
+  int source;
+  float scale, shift;
+};
+ChannelScale channel_scale(PixelScale mode, int channel);
 
 // y = x / 255, mirrored left-right where flip[n] != 0.
 struct PixelsToUnit {
@@ -19,7 +29,7 @@ struct PixelsToUnit {
   float* y = nullptr;             // [n, h, w, 3] in [0, 1], overwritten
 };
 
-// z = channel_scale(mode) of x (scalar_math.h): torch (x - mean)/std, caffe 255*x in BGR minus
+// z = channel_scale(mode) of x: torch (x - mean)/std, caffe 255*x in BGR minus
 // mean, tf 2x - 1, unit x. Convolutions on a GPU want more than three channels in memory: those
 // behind the third are zero.
 template <typename T>

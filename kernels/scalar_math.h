@@ -95,16 +95,6 @@ VERACE_HOST_DEVICE inline float round_to_level(float x) {
   return std::nearbyint(x * 255.0f) / 255.0f;
 }
 
-// How pixels become network input (Keras' preprocess_input modes and the plain one; semantics.md
-// A.3). For channel ch of the network input: z = pixel[source] * scale - shift, pixel in [0, 1]
-// RGB, source = 2 - ch for BGR (kCaffe), else ch.
-enum class PixelScale { kCaffe, kTorch, kTf, kUnit };
-
-struct ChannelScale {
-  int source;
-  float scale, shift;
-};
-
 // An 8-bit pixel value in [0, 1].
 VERACE_HOST_DEVICE inline float unit_of_pixel(int value) {
   return static_cast<float>(value) / 255.0f;
@@ -112,23 +102,6 @@ VERACE_HOST_DEVICE inline float unit_of_pixel(int value) {
 
 VERACE_HOST_DEVICE inline float scale_pixel(float unit, float scale, float shift) {
   return unit * scale - shift;
-}
-
-VERACE_HOST_DEVICE inline ChannelScale channel_scale(PixelScale mode, int channel) {
-  constexpr float kCaffeMean[3] = {103.939f, 116.779f, 123.68f};  // B, G, R
-  constexpr float kTorchMean[3] = {0.485f, 0.456f, 0.406f};
-  constexpr float kTorchStd[3] = {0.229f, 0.224f, 0.225f};
-  switch (mode) {
-    case PixelScale::kCaffe:
-      return {2 - channel, 255.0f, kCaffeMean[channel]};
-    case PixelScale::kTorch:
-      return {channel, 1.0f / kTorchStd[channel], kTorchMean[channel] / kTorchStd[channel]};
-    case PixelScale::kTf:
-      return {channel, 2.0f, 1.0f};
-    case PixelScale::kUnit:
-      break;
-  }
-  return {channel, 1.0f, 0.0f};
 }
 
 }  // namespace verace::kernels
