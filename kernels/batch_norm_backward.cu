@@ -176,7 +176,7 @@ struct WriteDx {
 
 // dx at one channel. Without kBatch the statistics are constants, and only scale counts.
 struct DxFactors {
-  float scale, mean, offset, slope;
+  float scale, mean = {}, offset = {}, slope = {};
 
   template <bool kBatch>
   __device__ float dx_of(float dz, float x) const {
@@ -188,7 +188,7 @@ struct DxFactors {
 template <bool kBatch, class T>
 __device__ DxFactors factors_at(const WriteDx<T>& a, size_t channel) {
   const float scale = a.gamma[channel] * a.inv_std[channel];
-  if constexpr (!kBatch) return {scale, 0.0f, 0.0f, 0.0f};
+  if constexpr (!kBatch) return {scale};
   return {scale, a.mean[channel], a.offset[channel], a.slope[channel]};
 }
 

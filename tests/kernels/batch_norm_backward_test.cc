@@ -149,7 +149,7 @@ struct BackwardBuffers {
         gamma(in.layer.gamma),
         dgamma(in.old_dgamma),
         dbeta(in.old_dbeta),
-        scratch(batch_norm_backward_scratch(k.shape.rows, k.shape.c), kNan),
+        scratch(batch_norm_backward_scratch(k.shape.rows, k.shape.c) + 1, kNan),
         mask(mask_of(in.y)) {}
 
   Shifted<T>& aliased(Alias alias, Shifted<T>& fresh) {
@@ -173,7 +173,7 @@ struct BackwardBuffers {
             .dbeta_mode = k.dbeta_mode,
             .dx = k.dx ? aliased(k.dx_alias, dx).data() : nullptr,
             .dshortcut = k.dshortcut ? aliased(k.dshortcut_alias, dshortcut).data() : nullptr,
-            .scratch = scratch.data(),
+            .scratch = scratch.data() + 1,  // floats ask for no more than that
             .mask = k.mask == MaskFrom::kBits ? mask.data() : nullptr};
   }
 

@@ -70,17 +70,22 @@ bool is_nan(T x) {
   return std::isnan(to_float(x));
 }
 
+// Elements by which the tensors lie behind an aligned address.
+struct Shifts {
+  int64_t x = 0, y = 0;
+};
+
 template <typename From, typename To>
-std::vector<To> run(const Exec& exec, const std::vector<From>& values, int64_t shift = 0) {
+std::vector<To> run(const Exec& exec, const std::vector<From>& values, Shifts shifts = {}) {
   const auto count = static_cast<int64_t>(values.size());
-  Guarded<From> x(count + shift);
-  std::copy(values.begin(), values.end(), x.write().begin() + shift);
-  Guarded<To> y(count + shift, To{});
-  cast<From, To>(exec, {count, x.data() + shift, y.data() + shift});
+  Guarded<From> x(count + shifts.x);
+  std::copy(values.begin(), values.end(), x.write().begin() + shifts.x);
+  Guarded<To> y(count + shifts.y, To{});
+  cast<From, To>(exec, {count, x.data() + shifts.x, y.data() + shifts.y});
   CHECK(x.intact());
   CHECK(y.intact());
   const std::vector<To> all = y.copy();
-  return {all.begin() + shift, all.end()};
+  return {all.begin() + shifts.y, all.end()};
 }
 
 template <typename T>
@@ -185,7 +190,7 @@ TEST_CASE("between fp16 and bf16 there is one rounding") {
 TEST_CASE("casts: tails, unaligned tensors, nothing to do") {
   test::for_each_device([](const Exec& exec) {
     for (const int64_t count : {1, 7, 8, 9, 31, 33, 2047, 2049}) {
-      for (const int64_t shift : {0, 1}) {
+      for (const Shifts shift : {Shifts{0, 0}, Shifts{1, 1}, Shifts{0, 1}, Shifts{1, 0}}) {
         const std::vector<float> x = test::uniform(count, 78, -9.0f, 9.0f);
         const std::vector<Half> half = run<float, Half>(exec, x, shift);
         const std::vector<BFloat16> brain = run<float, BFloat16>(exec, x, shift);
