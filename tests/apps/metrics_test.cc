@@ -30,28 +30,37 @@ double pairs_auc(const Doubles& scores, const Labels& labels, double tie = 0.5) 
   return wins / pairs;
 }
 
+std::optional<double> area_under_roc(const Doubles& scores, const Labels& labels) {
+  return compute_metrics(scores, labels).auc;
+}
+
 TEST_CASE("a set judged by hand") {
   const Doubles p = {0.9, 0.2, 0.5, 0.7, 0.1};
   const Labels y = {1, 1, 1, 0, 0};
   const Metrics m = compute_metrics(p, y);
   CHECK(m.count == 5);
   CHECK(m.confusion == Confusion{{{1, 1}, {2, 1}}});  // 0.5 is not above the threshold: real
-  CHECK(m.accuracy == doctest::Approx(0.4));
+  CHECK(*m.accuracy == doctest::Approx(0.4));
   CHECK(*m.balanced_accuracy == doctest::Approx((0.5 + 1.0 / 3) / 2));
   CHECK(*m.auc == doctest::Approx(4.0 / 6));  // 0.9 beats both, 0.2 and 0.5 beat 0.1
   CHECK(compute_metrics(p, y, 0.6).confusion == Confusion{{{1, 1}, {2, 1}}});
-  CHECK(compute_metrics(p, y, 0.15).accuracy == doctest::Approx(0.8));
+  CHECK(compute_metrics(p, y, 0.15).accuracy.value() == doctest::Approx(0.8));
 }
 
 TEST_CASE("one class missing, and nothing at all") {
   const Metrics all_fake = compute_metrics(Doubles{0.9, 0.1}, Labels{1, 1});
-  CHECK(all_fake.accuracy == doctest::Approx(0.5));
-  CHECK_FALSE(all_fake.balanced_accuracy);
-  CHECK_FALSE(all_fake.auc);
+  CHECK(*all_fake.accuracy == doctest::Approx(0.5));
+  for (const auto& figure : {all_fake.balanced_accuracy, all_fake.auc, all_fake.average_precision,
+                             all_fake.equal_error_rate}) {
+    CHECK_FALSE(figure);
+  }
   const Metrics none = compute_metrics(Doubles{}, Labels{});
   CHECK(none.count == 0);
-  CHECK(none.accuracy == 0);
-  CHECK_FALSE(none.auc);
+  CHECK(undefined_reason(none) == "no samples");
+  for (const Figure& figure : kFigures) {
+    INFO(std::string(figure.key));
+    CHECK_FALSE(none.*figure.member);
+  }
 }
 
 TEST_CASE("area under the curve: exact ends, ties, brute force") {
@@ -77,7 +86,18 @@ TEST_CASE("what has no rank or label is refused") {
   const double nan = std::numeric_limits<double>::quiet_NaN();
   CHECK_THROWS_AS(area_under_roc(Doubles{nan, 0.5}, Labels{0, 1}), Error);
   CHECK_THROWS_AS(compute_metrics(Doubles{0.5}, Labels{2}), Error);
+  CHECK_THROWS_AS(compute_metrics(Doubles{1.5, 0.5}, Labels{0, 1}), Error);
+  CHECK_THROWS_AS(ScoredSet(Doubles{0.5, 0.6}, Labels{0, 1}, Doubles{1, nan}), Error);
   CHECK_THROWS_AS(compute_metrics(Doubles{0.5, 0.5}, Labels{1}), Error);
+}
+
+TEST_CASE("losses of samples are their own where given, and of a multiset the mean") {
+  const ScoredSet set(Doubles{0.1, 0.9, 0.4}, Labels{0, 1, 1}, Doubles{1, 2, 6});
+  CHECK(*set.metrics().loss == doctest::Approx(3));
+  CHECK(*set.metrics(std::vector<int64_t>{2, 0, 2}).loss == doctest::Approx(3.5));
+  CHECK(set.metrics(std::vector<int64_t>{2, 0, 2}).count == 4);
+  CHECK(set.metrics(std::vector<int64_t>{2, 0, 2}).confusion == Confusion{{{2, 0}, {2, 0}}});
+  CHECK_FALSE(set.metrics(std::vector<int64_t>{0, 1, 1}).auc);
 }
 
 TEST_CASE("cross-entropy from logits, also from very large ones") {
@@ -99,7 +119,7 @@ TEST_CASE("videos are judged by the mean of their faces") {
   CHECK(videos[0].faces == 2);
   CHECK(videos[0].probability == doctest::Approx(0.6));
   CHECK(videos[1].probability == doctest::Approx(0.4));
-  CHECK(compute_metrics(videos).accuracy == 1.0);  // two of four faces are wrong
+  CHECK(compute_metrics(videos).accuracy.value() == 1.0);  // two of four faces are wrong
   const std::string message = input_error([] {
     aggregate_videos(std::vector<FaceScore>{{"a", 0, 0.5}, {"a", 1, 0.5}});
   });
