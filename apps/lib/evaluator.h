@@ -57,7 +57,7 @@ Evaluation evaluate(InferenceSession& session, data::Loader& loader, const std::
 // The faces as metrics and thresholds want them.
 std::vector<FaceScore> face_scores(const Evaluation& evaluation);
 
-// Sets evaluation.intervals; about resamples times 30 ns per face.
+// Sets evaluation.intervals; resamples times about 20 ns per face.
 void add_intervals(Evaluation& evaluation, const BootstrapOptions& options);
 
 // Points of the curves of both levels.

@@ -83,7 +83,7 @@ std::string predictions_text(const Predictions& predictions, int64_t top) {
       text += predictions.decision.faces == kFakeThreshold
                   ? text::format("{}  {:6.2f} %  {}\n", verdict,
                                  100 * (is_fake(fake) ? fake : 1 - fake), picture.path.string())
-                  : text::format("{}  fake {:6.2f} %  {}\n", verdict, 100 * fake,
+                  : text::format("{}  P(fake) {:6.2f} %  {}\n", verdict, 100 * fake,
                                  picture.path.string());
       continue;
     }

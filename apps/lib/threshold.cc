@@ -46,7 +46,9 @@ LevelThreshold choose_threshold(std::span<const double> probabilities,
     if (labels[i] == 0) reals.push_back(probabilities[i]);
   }
   if (reals.empty()) {
-    fail_input("no real sample could be judged: without one there is no false-positive rate");
+    fail_input(
+        "--fpr: no real picture could be judged, and without one there is no false-positive rate: "
+        "look at the broken pictures");
   }
   std::ranges::sort(reals, std::ranges::greater{});
   level.reals = static_cast<int64_t>(reals.size());
@@ -107,7 +109,7 @@ std::string decision_text(const Decision& decision) {
   if (decision.source == Decision::Source::kModel) {
     return text::format(
         "faces are fake above {:.6g}, videos above {:.6g} (the model's, chosen on {} of {} for a "
-        "false-positive rate of {:g}; reached {:g} of {} real faces, {:g} of {} real videos)",
+        "false-positive rate of {:g}; reached {:.4g} of {} real faces, {:.4g} of {} real videos)",
         decision.faces, decision.videos, chosen->split, chosen->data, chosen->rate,
         chosen->faces.false_positive_rate, chosen->faces.reals, chosen->videos.false_positive_rate,
         chosen->videos.reals);

@@ -34,8 +34,13 @@ constexpr int64_t kTraceFrom = 2, kTraceTo = 5;
 
 SplitMetrics split_metrics(const Evaluation& e) {
   // The loader refuses a split of which no picture can be read: there is a loss and an accuracy.
-  return {e.faces.loss.value(), e.faces.accuracy.value(), e.faces.balanced_accuracy,
-          e.faces.auc,          e.videos.accuracy,        e.videos.auc};
+  return {e.faces.loss.value(),       e.faces.accuracy.value(),
+          e.faces.balanced_accuracy,  e.faces.auc,
+          e.videos.accuracy,          e.videos.auc,
+          e.faces.average_precision,  e.faces.equal_error_rate,
+          e.faces.calibration_error,  e.videos.loss,
+          e.videos.balanced_accuracy, e.videos.average_precision,
+          e.videos.equal_error_rate,  e.videos.calibration_error};
 }
 
 std::string split_text(const char* name, const SplitMetrics& s) {

@@ -160,7 +160,7 @@ TEST_CASE("predictions: pictures by the faces' threshold, all together by the vi
   CHECK(json["verdict"] == "fake");
   CHECK(json["threshold"]["source"] == "model");
   CHECK(json["threshold"]["model"]["split"] == "val");
-  CHECK(contains(predictions_text(p, 1), "real  fake  70.00 %  a.png"));
+  CHECK(contains(predictions_text(p, 1), "real  P(fake)  70.00 %  a.png"));
   p.decision = {};
   CHECK(Json::parse(predictions_json(p, 1))["pictures"][0]["verdict"] == "fake");
   CHECK(contains(predictions_text(p, 1), "fake   70.00 %  a.png"));

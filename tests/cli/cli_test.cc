@@ -5,6 +5,7 @@
 #include <chrono>
 #include <csignal>
 #include <cstdlib>
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <thread>
@@ -260,6 +261,21 @@ TEST_CASE("a threshold is chosen on val, stored, used, and overridden") {
   REQUIRE(world.run({"threshold", "--model", model, "--data", data, "--fpr", "0.1"}).code == 0);
   CHECK(eval(model, {})["threshold"]["model"]["rate"] == 0.1);
   CHECK(world.run({"weights", "inspect", model}).out.find("verace.threshold") != std::string::npos);
+}
+
+TEST_CASE("answers that are no numbers are refused, and no threshold is stored on them") {
+  const World& world = World::get();
+  const std::string path = world / "broken.safetensors", data = data_with_val(world);
+  const apps::LoadedModel model = apps::load_model(world / "run/best.safetensors");
+  model.classifier->table().parameters().back()->value.f32_span()[0] =
+      std::numeric_limits<float>::quiet_NaN();
+  apps::save_model(path, *model.classifier);
+  const std::string before = test::read_text(path);
+  expect_refusal({"eval", "--model", path, "--data", data}, "not finite numbers");
+  expect_refusal({"predict", "--model", path, data + "/val"}, "not a finite number");
+  expect_refusal({"threshold", "--model", path, "--data", data, "--fpr", "0.1"},
+                 "not finite numbers");
+  CHECK(test::read_text(path) == before);
 }
 
 TEST_CASE("training stores a threshold with its best model") {
