@@ -281,6 +281,7 @@ TEST_CASE("intervals that nothing can be said about are empty") {
   CHECK(any({}, {}, {}) == 0);
   CHECK(any({0.1, 0.2, 0.9}, {0, 0, 1}, {0, 1, 2}) == 0);  // one fake video
   CHECK(any({0.1, 0.2, 0.9, 0.8}, {0, 0, 1, 1}, {0, 1, 2, 2}) == 0);
+  CHECK(any({0.1, 0.2, 0.9, 0.8}, {0, 0, 1, 1}, {0, 0, 1, 2}) == 0);
   CHECK(any({0.1, 0.2, 0.9, 0.8}, {0, 0, 1, 1}, {0, 1, 2, 3}) == 7);
   CHECK(any({0.1, 0.2, 0.9, 0.8}, {0, 0, 1, 1}, {0, 1, 2, 3}, 0) == 0);
   CHECK(any({0.1, 0.2, 0.9}, {1, 1, 1}, {0, 1, 2}) == 3);   // loss, accuracy, calibration

@@ -126,6 +126,44 @@ TEST_CASE("videos are judged by the mean of their faces") {
   CHECK(contains(message, "video 'a'"));
 }
 
+TEST_CASE("intervals are those of each level, curves too") {
+  Evaluation evaluation;
+  Doubles probabilities, losses;
+  Labels labels;
+  const std::vector<size_t> video_of = {0, 0, 1, 1, 2, 2, 3, 3};
+  for (size_t i = 0; i < video_of.size(); ++i) {
+    probabilities.push_back(0.1 + 0.07 * static_cast<double>(i * 5 % 11));
+    losses.push_back(static_cast<double>(i));
+    labels.push_back(video_of[i] > 1 ? 1 : 0);
+    evaluation.samples.push_back(
+        {"x", std::to_string(video_of[i]), labels[i], probabilities[i], losses[i]});
+  }
+  evaluation.video_scores = aggregate_videos(face_scores(evaluation));
+  evaluation.decision.faces = 0.3;
+  evaluation.decision.videos = 0.4;
+  const BootstrapOptions options{100, 3, 0.9};
+  add_intervals(evaluation, options);
+  Doubles means;
+  for (const VideoScore& video : evaluation.video_scores) means.push_back(video.probability);
+  const Labels video_labels = {0, 0, 1, 1};
+  const auto same = [](const Intervals& a, const Intervals& b) {
+    for (size_t i = 0; i < a.size(); ++i) {
+      if (!a[i] || !b[i] || a[i]->low != b[i]->low || a[i]->high != b[i]->high) return false;
+    }
+    return true;
+  };
+  const Intervals faces =
+      bootstrap_intervals(ScoredSet(probabilities, labels, losses, 0.3), labels, video_of, options);
+  const Intervals videos =
+      bootstrap_intervals(ScoredSet(means, video_labels, {}, 0.4), video_labels,
+                          std::vector<size_t>{0, 1, 2, 3}, options);
+  CHECK(same(evaluation.intervals->faces, faces));
+  CHECK(same(evaluation.intervals->videos, videos));
+  test::expect_caught("levels exchanged", same(evaluation.intervals->faces, videos));
+  CHECK(face_curves(evaluation).roc.size() == 9);
+  CHECK(video_curves(evaluation).roc.size() <= 5);
+}
+
 TEST_CASE("faces as CSV") {
   const TempFolder folder;
   Evaluation evaluation;

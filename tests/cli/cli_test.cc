@@ -10,6 +10,7 @@
 #include <set>
 #include <thread>
 
+#include "data/dataset.h"
 #include "data/image.h"
 #include "kernels/exec.h"
 #include "tests/cli/process.h"
@@ -192,16 +193,25 @@ TEST_CASE("eval: curves as CSV, intervals that a seed repeats") {
   CHECK(plain["faces"]["auc"] == first["faces"]["auc"]);
 }
 
-// Pictures with a validation split.
+// Pictures with a validation split, two of them a video: with-val.csv, and the folder with-val.
 std::string data_with_val(const World& world) {
-  const std::string folder = world / "with-val";
-  if (!fs::exists(folder)) {
-    data::SyntheticOptions options;
-    options.size = 32;
-    options.pictures_per_class = {8, 10, 4};
-    data::write_synthetic_dataset(folder, options);
+  const std::string manifest = world / "with-val.csv";
+  if (fs::exists(manifest)) return manifest;
+  data::SyntheticOptions options;
+  options.size = 32;
+  options.pictures_per_class = {8, 10, 4};
+  data::write_synthetic_dataset(world / "with-val", options);
+  std::string lines = "path,label,video,split\n";
+  int i = 0;
+  const data::Dataset dataset = data::load_dataset(world / "with-val");
+  for (const data::Sample& sample : dataset.samples) {
+    const std::string label = data::kClassNames[static_cast<size_t>(sample.label)];
+    const std::string split = data::kSplitNames[static_cast<size_t>(sample.split)];
+    const std::string video = label + split + std::to_string(i++ / 2);
+    lines += sample.path.string() + "," + label + "," + video + "," + split + "\n";
   }
-  return folder;
+  test::write_text(manifest, lines);
+  return manifest;
 }
 
 TEST_CASE("a threshold is chosen on val, stored, used, and overridden") {
@@ -224,12 +234,16 @@ TEST_CASE("a threshold is chosen on val, stored, used, and overridden") {
   const Json used = eval(model, {});
   CHECK(used["threshold"]["source"] == "model");
   CHECK(used["threshold"]["model"]["rate"] == 0.2);
-  CHECK(used["threshold"]["model"]["data"] == "with-val");
+  CHECK(used["threshold"]["model"]["data"] == "with-val.csv");
   CHECK(used["threshold"]["faces"] == used["threshold"]["model"]["faces"]["threshold"]);
-  for (const char* level : {"faces", "videos"}) {
-    const double said_fake = used[level]["confusion"]["real"]["fake"].get<double>();
-    CHECK(said_fake / 10 == used["threshold"]["model"][level]["false_positive_rate"]);
-    CHECK(said_fake == 2);  // scores without ties reach 0.2 of 10
+  CHECK(used["threshold"]["faces"] != used["threshold"]["videos"]);
+  for (const auto& [level, reals] : {std::pair("faces", 10), std::pair("videos", 5)}) {
+    const Json& confusion = used[level]["confusion"];
+    const Json& model_says = used["threshold"]["model"][level];
+    CHECK(model_says["reals"] == reals);
+    CHECK(model_says["false_positive_rate"] == 0.2);  // scores without ties reach it
+    CHECK(confusion["real"]["fake"] == reals / 5);
+    CHECK(confusion["fake"]["fake"].get<double>() / reals == model_says["true_positive_rate"]);
   }
   CHECK(eval(world / "run", {})["threshold"]["source"] == "default");  // --out left it alone
   const Json overridden = eval(model, {"--threshold", "0"});
@@ -239,7 +253,7 @@ TEST_CASE("a threshold is chosen on val, stored, used, and overridden") {
   CHECK(overridden["faces"]["auc"] == used["faces"]["auc"]);
 
   const auto predict = [&](const Words& more) {
-    Words words = {"predict", "--model", model, data + "/val/real", "--json"};
+    Words words = {"predict", "--model", model, world / "with-val/val/real", "--json"};
     words.insert(words.end(), more.begin(), more.end());
     const test::Finished finished = world.run(words);
     REQUIRE(finished.code == 0);
@@ -250,7 +264,7 @@ TEST_CASE("a threshold is chosen on val, stored, used, and overridden") {
   };
   const auto [stored, note] = predict({});
   CHECK(stored == 2);
-  CHECK(note.find("chosen on val of with-val for a false-positive rate of 0.2") !=
+  CHECK(note.find("chosen on val of with-val.csv for a false-positive rate of 0.2") !=
         std::string::npos);
   const auto [all, flag_note] = predict({"--threshold", "0"});
   CHECK(all == 10);
@@ -272,7 +286,7 @@ TEST_CASE("answers that are no numbers are refused, and no threshold is stored o
   apps::save_model(path, *model.classifier);
   const std::string before = test::read_text(path);
   expect_refusal({"eval", "--model", path, "--data", data}, "not finite numbers");
-  expect_refusal({"predict", "--model", path, data + "/val"}, "not a finite number");
+  expect_refusal({"predict", "--model", path, world / "with-val/val"}, "not a finite number");
   expect_refusal({"threshold", "--model", path, "--data", data, "--fpr", "0.1"},
                  "not finite numbers");
   CHECK(test::read_text(path) == before);
