@@ -84,16 +84,26 @@ void declare_fit(Flags& flags, data::Fit& fit, data::ResizeFilter& filter) {
               }));
 }
 
+void declare_loading(Flags& flags, DataFlags& data) {
+  declare_fit(flags, data.fit, data.filter);
+  flags.value("--workers", "N", "Threads that decode pictures; 0: none (default 2)",
+              into(data.workers, 0));
+  flags.toggle("--strict", "End with an error at the first broken picture", data.strict);
+}
+
+void declare_fpr(Flags& flags, std::optional<double>& rate) {
+  flags.value("--fpr", "X",
+              "Store the threshold that calls at most this share of val's real pictures fake",
+              into_range(rate, 0, 1, Top::kExcluded));
+}
+
 void declare_data(Flags& flags, DataFlags& data) {
   flags.value("--data", "DIR", "Pictures: DIR/{train,val,test}/{real,fake}/..., or a CSV file",
               into(data.data));
   flags.value("--split", "NAME", "train, val or test (default test)",
               into_choice({"train", "val", "test"},
                           [&data](size_t i) { data.split = static_cast<data::Split>(i); }));
-  declare_fit(flags, data.fit, data.filter);
-  flags.value("--workers", "N", "Threads that decode pictures; 0: none (default 2)",
-              into(data.workers, 0));
-  flags.toggle("--strict", "End with an error at the first broken picture", data.strict);
+  declare_loading(flags, data);
 }
 
 std::vector<data::Sample> load_samples(const DataFlags& data) {

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -45,7 +46,12 @@ struct DataFlags {
   bool strict = false;
 };
 void declare_fit(Flags& flags, data::Fit& fit, data::ResizeFilter& filter);
+// --fit, --resize, --workers, --strict.
+void declare_loading(Flags& flags, DataFlags& data);
+// --data, --split, and those of loading.
 void declare_data(Flags& flags, DataFlags& data);
+// --fpr of what chooses a threshold.
+void declare_fpr(Flags& flags, std::optional<double>& rate);
 std::vector<data::Sample> load_samples(const DataFlags& data);
 
 // Throws Error(kInput) naming `flag` if the folder holds anything, unless `overwrite`. Makes

@@ -3,7 +3,7 @@
 #include <memory>
 
 #include "apps/cli/commands.h"
-#include "apps/cli/common.h"
+#include "apps/cli/judge.h"
 #include "apps/lib/evaluation_report.h"
 #include "apps/lib/signals.h"
 #include "kernels/format.h"
@@ -12,51 +12,47 @@ namespace verace::cli {
 namespace {
 
 struct Options {
-  ModelFlags model;
-  DataFlags data;
-  DeviceFlags device;
-  int64_t batch = 64;
-  std::filesystem::path csv;
-  bool json = false, quiet = false;
+  JudgeFlags judging;
+  std::optional<double> threshold;
+  std::filesystem::path csv, curves;
+  apps::BootstrapOptions bootstrap;
+  bool json = false;
 };
 
 void declare(Flags& flags, Options& o) {
-  declare_model(flags, o.model);
-  declare_data(flags, o.data);
+  declare_model(flags, o.judging.model);
+  declare_data(flags, o.judging.data);
+  declare_threshold(flags, o.threshold);
+  flags.value("--bootstrap", "N",
+              "Resamples for the 95 % intervals of all figures; 0: none (default 1000)",
+              into(o.bootstrap.resamples, 0));
+  flags.value("--seed", "N", "Of these resamples (default 1)", into(o.bootstrap.seed));
   flags.toggle("--json", "Print JSON instead of a table", o.json);
   flags.value("--csv", "FILE", "Also write a line per face: path,video,label,probability,loss",
               into(o.csv));
-  flags.value("--batch", "N", "Pictures that are judged at a time (default 64)", into(o.batch, 1));
-  flags.toggle("--quiet", "No progress, no notes", o.quiet);
-  declare_device(flags, o.device);
-  declare_overrides(flags, o.model.overrides);
+  flags.value("--curves", "DIR",
+              "Also write roc.csv, precision_recall.csv and reliability.csv to DIR",
+              into(o.curves));
+  declare_judging(flags, o.judging);
 }
 
 int run(const Flags& flags, Options& o) {
   flags.require("--model", "name the network's file");
   flags.require("--data", "name the folder or CSV file of pictures");
   check_output_file(o.csv, "--csv");
-  std::vector<data::Sample> samples = load_samples(o.data);
-  const apps::LoadedModel model = load(o.model, o.quiet);
-  const std::string name = o.model.file.string();
-  apps::class_indices(model.classifier->options(), name);
-  data::LoaderOptions loading;
-  loading.batch_size = o.batch;
-  loading.fit = {model.classifier->options().input_size, o.data.fit, 0, o.data.filter};
-  loading.workers = o.data.workers;
-  loading.strict = o.data.strict;
-  data::Loader loader(std::move(samples), loading);
-  const kernels::Exec exec = make_exec(o.device, o.quiet);
-  apps::InferenceSession session(*model.classifier, exec, std::make_shared<engine::Arena>(),
-                                 o.batch);
-  const apps::SignalGuard guard;
-  const apps::Evaluation evaluation =
-      apps::evaluate(session, loader, name, apps::default_progress(o.quiet));
-  std::vector<std::string> broken;
-  for (const auto& picture : evaluation.broken) broken.push_back(picture.message);
-  report_broken(broken);
+  check_output_folder(o.curves, "--curves", true);
+  std::vector<data::Sample> samples = load_samples(o.judging.data);
+  const apps::LoadedModel model = load(o.judging.model, o.judging.quiet);
+  apps::Evaluation evaluation =
+      judge(o.judging, model, std::move(samples), apps::decide(o.threshold, model.thresholds));
+  if (o.bootstrap.resamples > 0) apps::add_intervals(evaluation, o.bootstrap);
   if (!o.csv.empty()) apps::write_faces_csv(o.csv.string(), evaluation);
-  const char* split = data::kSplitNames[static_cast<size_t>(o.data.split)];
+  if (!o.curves.empty()) {
+    make_folder(o.curves, "--curves");
+    apps::write_curves(o.curves, evaluation);
+  }
+  const std::string name = o.judging.model.file.string();
+  const char* split = data::kSplitNames[static_cast<size_t>(o.judging.data.split)];
   text::print(
       stdout, "{}",
       o.json ? apps::evaluation_json(evaluation, name, split) : apps::evaluation_text(evaluation));
@@ -71,9 +67,10 @@ Command eval_command() {
   const auto options = std::make_shared<Options>();
   return {"eval",
           "Judge a network on labelled pictures, face by face and video by video",
-          "Prints loss, accuracy, balanced accuracy, AUC and confusion. Positive means fake.",
+          "Prints loss, accuracy, balanced accuracy, AUC, average precision, equal error rate,\n"
+          "calibration error and confusion, with 95 % intervals. Positive means fake.",
           "  verace eval --model RUN/best.safetensors --data DIR --split test\n"
-          "  verace eval --model RUN --data faces.csv --json --csv judged.csv\n",
+          "  verace eval --model RUN --data faces.csv --json --csv judged.csv --curves curves\n",
           [options](Flags& flags) { declare(flags, *options); },
           [options](const Flags& flags) { return run(flags, *options); }};
 }

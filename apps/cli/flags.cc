@@ -89,6 +89,17 @@ Setter into(std::optional<double>& target, double least, Bound bound) {
   };
 }
 
+Setter into_range(std::optional<double>& target, double low, double high, Top top) {
+  return [&target, low, high, top](const std::string& text, const std::string& flag) {
+    const std::optional<double> value = weights::number_in_text(text);
+    if (!value || *value < low || *value > high || (top == Top::kExcluded && *value == high)) {
+      fail_input(text::format("{}: '{}' is not a number from {} to {}{}", flag, text, low,
+                              top == Top::kExcluded ? "less than " : "", high));
+    }
+    target = value;
+  };
+}
+
 Setter into_choice(std::vector<std::string> words, std::function<void(size_t)> choose) {
   return [words = std::move(words), choose = std::move(choose)](const std::string& text,
                                                                 const std::string& flag) {

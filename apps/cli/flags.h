@@ -33,6 +33,9 @@ Setter into(std::optional<int64_t>& target, int64_t least);
 enum class Bound { kAtLeast, kAbove };
 Setter into(double& target, double least, Bound bound = Bound::kAtLeast);
 Setter into(std::optional<double>& target, double least, Bound bound = Bound::kAtLeast);
+// Numbers from `low` to `high`, or (below) to less than it.
+enum class Top { kIncluded, kExcluded };
+Setter into_range(std::optional<double>& target, double low, double high, Top top = Top::kIncluded);
 // One of several words; the position of the chosen one.
 Setter into_choice(std::vector<std::string> words, std::function<void(size_t)> choose);
 

@@ -5,6 +5,6 @@
 int main(int argc, char** argv) {
   using namespace verace::cli;
   return run_command_line(argc, argv,
-                          {train_command(), eval_command(), predict_command(), fgsm_command(),
-                           inspect_command(), demo_command(), info_command()});
+                          {train_command(), eval_command(), threshold_command(), predict_command(),
+                           fgsm_command(), inspect_command(), demo_command(), info_command()});
 }

@@ -5,6 +5,7 @@
 #include "apps/cli/command_line.h"
 #include "apps/cli/commands.h"
 #include "apps/cli/common.h"
+#include "apps/cli/judge.h"
 #include "apps/lib/predictor.h"
 #include "apps/lib/progress.h"
 #include "kernels/check.h"
@@ -19,6 +20,7 @@ struct Options {
   std::vector<std::string> pictures;
   std::optional<data::Fit> fit;
   std::filesystem::path labels;
+  std::optional<double> threshold;
   int64_t top = 5, batch = 16;
   bool json = false, quiet = false;
 };
@@ -27,6 +29,7 @@ void declare(Flags& flags, Options& o) {
   declare_model(flags, o.model);
   flags.arguments("PICTURE", "Picture files, or folders of them", o.pictures);
   flags.toggle("--json", "Print JSON instead of a table", o.json);
+  declare_threshold(flags, o.threshold);
   flags.value("--top", "K", "Classes to print, for networks with other classes (default 5)",
               into(o.top, 1));
   flags.value("--labels", "FILE", "Names of the classes, one per line", into(o.labels));
@@ -50,6 +53,19 @@ data::FitOptions choose_fit(const Options& o, const layers::ClassifierOptions& n
   return apps::fit_options(network, fit);
 }
 
+// By which threshold the network's verdicts are made; says so unless it is the default.
+apps::Decision choose_threshold(const Options& o, const apps::LoadedModel& model) {
+  const bool faces = apps::real_and_fake(model.classifier->options()).has_value();
+  if (o.threshold && !faces) {
+    fail_input("--threshold: the network tells other classes apart than real and fake");
+  }
+  const apps::Decision decision = apps::decide(o.threshold, model.thresholds);
+  if (decision.source != apps::Decision::Source::kDefault && faces && !o.quiet) {
+    text::print(stderr, "threshold: {}\n", apps::decision_text(decision));
+  }
+  return decision;
+}
+
 int run(const Flags& flags, Options& o) {
   flags.require("--model", "name the network's file");
   flags.require("PICTURE", "name at least one picture or folder");
@@ -59,15 +75,17 @@ int run(const Flags& flags, Options& o) {
   std::vector<std::string> names = network.class_names;
   if (!o.labels.empty()) names = apps::read_labels(o.labels, network.classes);
   const data::FitOptions fit = choose_fit(o, network);
+  const apps::Decision decision = choose_threshold(o, model);
   const kernels::Exec exec = make_exec(o.device, o.quiet);
   apps::InferenceSession session(*model.classifier, exec, std::make_shared<engine::Arena>(),
                                  std::min(o.batch, static_cast<int64_t>(paths.size())));
   apps::Progress progress(
       paths.size() > 100 ? apps::default_progress(o.quiet) : apps::ProgressStyle{}, "predict",
       "pictures", static_cast<int64_t>(paths.size()));
-  const apps::Predictions predictions = apps::predict(
+  apps::Predictions predictions = apps::predict(
       session, paths, fit, names, [&progress](int64_t done) { progress.update(done); });
   progress.finish();
+  predictions.decision = decision;
   text::print(stdout, "{}",
               o.json ? apps::predictions_json(predictions, o.top)
                      : apps::predictions_text(predictions, o.top));
@@ -89,7 +107,7 @@ Command predict_command() {
           "Say of pictures whether they are real or fake",
           "Also asks networks of other classes, such as ImageNet's. Broken pictures are named and\n"
           "left out; the exit code is 2 then. Several faces also get one verdict together (mean\n"
-          "probability).",
+          "probability), by the model's threshold of videos.",
           "  verace predict --model RUN/best.safetensors face.jpg\n"
           "  verace predict --model RUN faces/ --json\n"
           "  verace predict --model imagenet.safetensors --top 5 --labels names.txt cat.jpg\n",

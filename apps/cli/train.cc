@@ -113,6 +113,7 @@ void declare_optimisation(Flags& flags, apps::TrainOptions& o) {
   flags.value("--recalibrate", "N",
               "Pictures that renew batch-norm statistics before evaluation; 0: none (default 1024)",
               into(o.recalibrate, 0));
+  declare_fpr(flags, o.fpr);
   flags.value("--seed", "N", "Of new weights, order and mirroring (default 1)", into(o.seed));
 }
 
@@ -137,15 +138,34 @@ void declare(Flags& flags, Options& o) {
 }
 
 void check_resume(const Flags& flags, Options& o) {
-  for (const char* flag : {"--weights",     "--head",          "--activation",
-                           "--freeze",      "--frozen-bn",     "--init",
-                           "--input-size",  "--width",         "--batch",
-                           "--lr",          "--adam",          "--adam-epsilon",
-                           "--loss",        "--class-weights", "--seed",
-                           "--recalibrate", "--no-flip",       "--balanced-sampling",
-                           "--fit",         "--resize",        "--allow-leak",
-                           "--strict",      "--device",        "--variant",
-                           "--pool",        "--input-scale",   "--bn-epsilon",
+  for (const char* flag : {"--weights",
+                           "--head",
+                           "--activation",
+                           "--freeze",
+                           "--frozen-bn",
+                           "--init",
+                           "--input-size",
+                           "--width",
+                           "--batch",
+                           "--lr",
+                           "--adam",
+                           "--adam-epsilon",
+                           "--loss",
+                           "--class-weights",
+                           "--seed",
+                           "--recalibrate",
+                           "--fpr",
+                           "--no-flip",
+                           "--balanced-sampling",
+                           "--fit",
+                           "--resize",
+                           "--allow-leak",
+                           "--strict",
+                           "--device",
+                           "--variant",
+                           "--pool",
+                           "--input-scale",
+                           "--bn-epsilon",
                            "--force"}) {
     flags.refuse_both("--resume", flag, "a resumed run keeps what it was started with");
   }

@@ -171,11 +171,12 @@ void Demo::summarise() {
       "network:            {}\n"
       "learning curves:    {}\n"
       "attacked pictures:  {}\n",
-      options_.seed, options_.quick ? " (quick)" : "", 100 * result_.pretrained.faces.accuracy,
-      result_.pretrained.faces.count, 100 * result_.finetuned.faces.accuracy,
-      result_.finetuned.faces.count, result_.finetuned.faces.auc.value_or(0), last.epsilon,
-      100 * last.accuracy_after, result_.seconds, result_.model.string(),
-      (options_.out / "finetuned" / "curve.svg").string(), (options_.out / "attack").string());
+      options_.seed, options_.quick ? " (quick)" : "",
+      100 * result_.pretrained.faces.accuracy.value(), result_.pretrained.faces.count,
+      100 * result_.finetuned.faces.accuracy.value(), result_.finetuned.faces.count,
+      result_.finetuned.faces.auc.value_or(0), last.epsilon, 100 * last.accuracy_after,
+      result_.seconds, result_.model.string(), (options_.out / "finetuned" / "curve.svg").string(),
+      (options_.out / "attack").string());
   weights::write_file_atomically((options_.out / "summary.txt").string(), text);
   title("summary");
   text::print(out_, "{}\nthe result is in {}\n", text, options_.out.string());

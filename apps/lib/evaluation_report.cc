@@ -1,10 +1,9 @@
 // Reports of evaluations.
 #include "apps/lib/evaluation_report.h"
 
-#include <algorithm>
-#include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "apps/lib/threshold_json.h"
 #include "kernels/format.h"
 
 namespace verace::apps {
@@ -12,66 +11,94 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-std::string percent(const std::optional<double>& share) {
-  return share ? text::format("{:.2f} %", 100 * *share) : "undefined";
+std::string number(double value, bool percent) {
+  return percent ? text::format("{:.2f} %", 100 * value) : text::format("{:.4f}", value);
 }
 
-std::string level_text(const char* name, const Metrics& metrics, double loss) {
+std::string figure_text(const Figure& figure, const Metrics& metrics,
+                        const std::optional<Interval>& interval) {
+  const std::optional<double>& value = metrics.*figure.member;
+  if (!value) {
+    return text::format("  {:<19}undefined ({})\n", figure.title, undefined_reason(metrics));
+  }
+  std::string line = text::format("  {:<19}{:<9}", figure.title, number(*value, figure.percent));
+  if (interval) {
+    line += text::format("  [{}, {}]", number(interval->low, figure.percent),
+                         number(interval->high, figure.percent));
+  }
+  return line.substr(0, line.find_last_not_of(' ') + 1) + "\n";
+}
+
+std::string level_text(const std::string& name, const Metrics& metrics,
+                       const Intervals& intervals) {
   const Confusion& c = metrics.confusion;
   std::string text = text::format("{} ({})\n", name, metrics.count);
-  text += text::format("  loss               {:.4f}\n", loss);
-  text += text::format("  accuracy           {}\n", percent(metrics.accuracy));
-  text += text::format("  balanced accuracy  {}\n", percent(metrics.balanced_accuracy));
-  text += text::format("  AUC                {}\n",
-                       metrics.auc ? text::format("{:.4f}", *metrics.auc) : "undefined");
+  for (size_t i = 0; i < kFigures.size(); ++i) {
+    text += figure_text(kFigures[i], metrics, intervals[i]);
+  }
   text += text::format("  confusion          {:>10} {:>10}\n", "said real", "said fake");
   text += text::format("    real             {:>10} {:>10}\n", c[0][0], c[0][1]);
   text += text::format("    fake             {:>10} {:>10}\n", c[1][0], c[1][1]);
   return text;
 }
 
-Json optional_number(const std::optional<double>& value) { return value ? Json(*value) : Json(); }
+std::string intervals_text(const std::optional<EvaluationIntervals>& intervals) {
+  if (!intervals) return "";
+  const BootstrapOptions& o = intervals->options;
+  return text::format(
+      "[low, high]: {:g} % percentile bootstrap, {} resamples (seed {}) of whole videos, real and "
+      "fake apart{}\n",
+      100 * o.confidence, o.resamples, o.seed,
+      intervals->faces[0] ? "" : "; none here: it takes two videos of each class");
+}
 
-Json level_json(const Metrics& metrics, double loss) {
+Json level_json(const Metrics& metrics, const Intervals* intervals) {
+  Json json{{"count", metrics.count}};
+  for (const Figure& figure : kFigures) {
+    const std::optional<double>& value = metrics.*figure.member;
+    json[figure.key] = value ? Json(*value) : Json();
+  }
+  const std::string reason = undefined_reason(metrics);
+  json["undefined"] = reason.empty() ? Json() : Json(reason);
   const Confusion& c = metrics.confusion;
-  return {{"count", metrics.count},
-          {"loss", loss},
-          {"accuracy", metrics.accuracy},
-          {"balanced_accuracy", optional_number(metrics.balanced_accuracy)},
-          {"auc", optional_number(metrics.auc)},
-          {"confusion",
-           {{"real", {{"real", c[0][0]}, {"fake", c[0][1]}}},
-            {"fake", {{"real", c[1][0]}, {"fake", c[1][1]}}}}}};
+  json["confusion"] = {{"real", {{"real", c[0][0]}, {"fake", c[0][1]}}},
+                       {"fake", {{"real", c[1][0]}, {"fake", c[1][1]}}}};
+  for (size_t i = 0; intervals != nullptr && i < kFigures.size(); ++i) {
+    const std::optional<Interval>& interval = (*intervals)[i];
+    json["intervals"][kFigures[i].key] =
+        interval ? Json::array({interval->low, interval->high}) : Json();
+  }
+  return json;
+}
+
+Json bootstrap_json(const std::optional<EvaluationIntervals>& intervals) {
+  if (!intervals) return {};
+  return {{"method", "percentile; whole videos, stratified by class"},
+          {"confidence", intervals->options.confidence},
+          {"resamples", intervals->options.resamples},
+          {"seed", intervals->options.seed}};
 }
 
 }  // namespace
 
-double video_loss(const Evaluation& evaluation) {
-  // A mean of probabilities can be 0 or 1 to the last bit; the smallest float keeps the loss
-  // finite.
-  constexpr double kSmallest = 1e-38;
-  double sum = 0;
-  for (const VideoScore& video : evaluation.video_scores) {
-    const double right = video.label == data::kFake ? video.probability : 1 - video.probability;
-    sum -= std::log(std::max(right, kSmallest));
-  }
-  const size_t count = evaluation.video_scores.size();
-  return count == 0 ? 0 : sum / static_cast<double>(count);
-}
-
 std::string evaluation_text(const Evaluation& evaluation) {
-  return level_text("faces", evaluation.faces, evaluation.loss) +
+  const auto& intervals = evaluation.intervals;
+  return level_text("faces", evaluation.faces, intervals ? intervals->faces : Intervals{}) +
          level_text("videos, by the mean of their faces", evaluation.videos,
-                    video_loss(evaluation)) +
+                    intervals ? intervals->videos : Intervals{}) +
+         intervals_text(intervals) + "threshold: " + decision_text(evaluation.decision) + "\n" +
          text::format("{:.1f} pictures/s\n", evaluation.images_per_second);
 }
 
 std::string evaluation_json(const Evaluation& evaluation, const std::string& model,
                             const std::string& split) {
+  const auto& intervals = evaluation.intervals;
   Json json{{"model", model},
             {"split", split},
-            {"faces", level_json(evaluation.faces, evaluation.loss)},
-            {"videos", level_json(evaluation.videos, video_loss(evaluation))},
+            {"threshold", to_json(evaluation.decision)},
+            {"faces", level_json(evaluation.faces, intervals ? &intervals->faces : nullptr)},
+            {"videos", level_json(evaluation.videos, intervals ? &intervals->videos : nullptr)},
+            {"bootstrap", bootstrap_json(intervals)},
             {"broken", Json::array()},
             {"seconds", evaluation.seconds},
             {"images_per_second", evaluation.images_per_second},

@@ -7,14 +7,14 @@
 
 namespace verace::apps {
 
-// Mean over videos of -log of the mean probability that their faces give to the truth.
-double video_loss(const Evaluation& evaluation);
-
-// Loss, accuracy, balanced accuracy, AUC and confusion of faces and of videos, for people.
+// All figures of faces and of videos with their intervals, confusion and thresholds, for people;
+// says why a figure is undefined.
 std::string evaluation_text(const Evaluation& evaluation);
 
-// JSON object: model, split, faces {...}, videos {...}, broken [...], seconds,
-// images_per_second, stopped. Figures that are undefined (a class is missing) are null.
+// JSON object: model, split, threshold {...} (threshold_json.h), faces {...}, videos {...},
+// bootstrap {...} or null, broken [...], seconds, images_per_second, stopped. A level: count, the
+// keys of kFigures, undefined (why figures are null, or null), confusion, and with a bootstrap
+// intervals {key: [low, high]}. Figures and intervals that are undefined are null.
 std::string evaluation_json(const Evaluation& evaluation, const std::string& model,
                             const std::string& split);
 

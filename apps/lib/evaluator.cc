@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cmath>
+#include <unordered_map>
 
 #include "apps/lib/model_file.h"
 #include "apps/lib/signals.h"
@@ -34,20 +35,41 @@ void append_faces(const Answers& answers, const data::Batch& batch, const data::
   }
 }
 
-void summarise(Evaluation& evaluation) {
-  std::vector<double> probabilities;
+// Columns of a level.
+struct Columns {
+  std::vector<double> probabilities, losses;
   std::vector<int32_t> labels;
-  std::vector<FaceScore> faces;
+  std::vector<size_t> video_of;  // positions in Evaluation::video_scores
+
+  ScoredSet set(double threshold) const { return {probabilities, labels, losses, threshold}; }
+};
+
+Columns face_columns(const Evaluation& evaluation) {
+  Columns columns;
+  std::unordered_map<std::string, size_t> index;
   for (const EvaluatedFace& face : evaluation.samples) {
-    probabilities.push_back(face.probability);
-    labels.push_back(face.label);
-    faces.push_back({face.video, face.label, face.probability});
-    evaluation.loss += face.loss;
+    columns.probabilities.push_back(face.probability);
+    columns.losses.push_back(face.loss);
+    columns.labels.push_back(face.label);
+    columns.video_of.push_back(index.try_emplace(face.video, index.size()).first->second);
   }
-  if (!faces.empty()) evaluation.loss /= static_cast<double>(faces.size());
-  evaluation.faces = compute_metrics(probabilities, labels);
-  evaluation.video_scores = aggregate_videos(faces);
-  evaluation.videos = compute_metrics(evaluation.video_scores);
+  return columns;
+}
+
+Columns video_columns(const Evaluation& evaluation) {
+  Columns columns;
+  for (const VideoScore& video : evaluation.video_scores) {
+    columns.probabilities.push_back(video.probability);
+    columns.labels.push_back(video.label);
+    columns.video_of.push_back(columns.video_of.size());
+  }
+  return columns;
+}
+
+void summarise(Evaluation& evaluation) {
+  evaluation.video_scores = aggregate_videos(face_scores(evaluation));
+  evaluation.faces = face_columns(evaluation).set(evaluation.decision.faces).metrics();
+  evaluation.videos = video_columns(evaluation).set(evaluation.decision.videos).metrics();
 }
 
 std::string quoted(const std::string& text) {
@@ -60,11 +82,13 @@ std::string quoted(const std::string& text) {
 }  // namespace
 
 Evaluation evaluate(InferenceSession& session, data::Loader& loader, const std::string& model_name,
-                    const ProgressStyle& style, const std::string& label) {
+                    const ProgressStyle& style, const std::string& label,
+                    const Decision& decision) {
   const ClassIndices classes = class_indices(session.classifier().options(), model_name);
   using Clock = std::chrono::steady_clock;
   const Clock::time_point begin = Clock::now();
   Evaluation evaluation;
+  evaluation.decision = decision;
   Progress progress(style, label, "pictures", loader.pictures_per_epoch());
   loader.start_epoch(0);
   data::Batch batch;
@@ -83,6 +107,41 @@ Evaluation evaluate(InferenceSession& session, data::Loader& loader, const std::
     evaluation.loader_wait_share = loader.seconds_waited() / evaluation.seconds;
   }
   return evaluation;
+}
+
+std::vector<FaceScore> face_scores(const Evaluation& evaluation) {
+  std::vector<FaceScore> faces;
+  for (const EvaluatedFace& face : evaluation.samples) {
+    faces.push_back({face.video, face.label, face.probability});
+  }
+  return faces;
+}
+
+void add_intervals(Evaluation& evaluation, const BootstrapOptions& options) {
+  const auto intervals = [&options](const Columns& columns, double threshold) {
+    return bootstrap_intervals(columns.set(threshold), columns.labels, columns.video_of, options);
+  };
+  evaluation.intervals = {options, intervals(face_columns(evaluation), evaluation.decision.faces),
+                          intervals(video_columns(evaluation), evaluation.decision.videos)};
+}
+
+MetricCurves face_curves(const Evaluation& evaluation) {
+  const Columns columns = face_columns(evaluation);
+  return compute_curves(columns.probabilities, columns.labels);
+}
+
+MetricCurves video_curves(const Evaluation& evaluation) {
+  return compute_curves(evaluation.video_scores);
+}
+
+void write_curves(const std::filesystem::path& folder, const Evaluation& evaluation) {
+  const MetricCurves faces = face_curves(evaluation), videos = video_curves(evaluation);
+  const auto write = [&folder](const char* name, const std::string& text) {
+    weights::write_file_atomically((folder / name).string(), text);
+  };
+  write("roc.csv", roc_csv(faces, videos));
+  write("precision_recall.csv", precision_recall_csv(faces, videos));
+  write("reliability.csv", reliability_csv(faces, videos));
 }
 
 void write_faces_csv(const std::string& path, const Evaluation& evaluation) {

@@ -7,9 +7,12 @@
 #include <string>
 #include <vector>
 
+#include "apps/lib/bootstrap.h"
+#include "apps/lib/metric_curves.h"
 #include "apps/lib/metrics.h"
 #include "apps/lib/progress.h"
 #include "apps/lib/session.h"
+#include "apps/lib/threshold.h"
 #include "data/loader.h"
 
 namespace verace::apps {
@@ -23,13 +26,20 @@ struct EvaluatedFace {
   double loss = 0;         // cross-entropy from the logits
 };
 
+// Bootstrap intervals of both levels, and how they were made.
+struct EvaluationIntervals {
+  BootstrapOptions options;
+  Intervals faces, videos;
+};
+
 struct Evaluation {
-  double loss = 0;  // mean over faces, unweighted
-  Metrics faces;
-  Metrics videos;
-  std::vector<EvaluatedFace> samples;       // in the loader's order
-  std::vector<VideoScore> video_scores;     // in order of first appearance
-  std::vector<data::BrokenPicture> broken;  // skipped pictures
+  Decision decision;  // thresholds of the confusions, accuracies and balanced accuracies
+  Metrics faces;      // their loss is that of the logits
+  Metrics videos;     // by the mean probabilities of their faces
+  std::optional<EvaluationIntervals> intervals;  // add_intervals
+  std::vector<EvaluatedFace> samples;            // in the loader's order
+  std::vector<VideoScore> video_scores;          // in order of first appearance
+  std::vector<data::BrokenPicture> broken;       // skipped pictures
   double seconds = 0;
   double images_per_second = 0;
   double loader_wait_share = 0;  // of the time, [0, 1]
@@ -41,7 +51,21 @@ struct Evaluation {
 // for outputs that are not finite, and for what the loader throws; stops early (with what was
 // judged so far) when a stop signal arrived (signals.h).
 Evaluation evaluate(InferenceSession& session, data::Loader& loader, const std::string& model_name,
-                    const ProgressStyle& progress = {}, const std::string& label = "evaluate");
+                    const ProgressStyle& progress = {}, const std::string& label = "evaluate",
+                    const Decision& decision = {});
+
+// The faces as metrics and thresholds want them.
+std::vector<FaceScore> face_scores(const Evaluation& evaluation);
+
+// Sets evaluation.intervals; resamples times about 20 ns per face.
+void add_intervals(Evaluation& evaluation, const BootstrapOptions& options);
+
+// Points of the curves of both levels.
+MetricCurves face_curves(const Evaluation& evaluation);
+MetricCurves video_curves(const Evaluation& evaluation);
+// Writes roc.csv, precision_recall.csv and reliability.csv (metric_curves.h) into `folder`, which
+// must be there. Atomic, file by file.
+void write_curves(const std::filesystem::path& folder, const Evaluation& evaluation);
 
 // The faces as CSV: path,video,label,probability,loss with a header. Atomic.
 void write_faces_csv(const std::string& path, const Evaluation& evaluation);

@@ -109,6 +109,7 @@ LoadedModel load_model(const std::string& path, const weights::Overrides& overri
   const SafetensorsFile file(path);
   LoadedModel model;
   model.description = weights::describe(file, overrides);
+  model.thresholds = thresholds_in_metadata(file.metadata(), path);
   weights::check_against(file, model.description);
   check_widths(path, model.description);
   if (model.description.classes == 0) {
@@ -150,7 +151,7 @@ LoadedModel load_backbone(const std::string& path, const weights::Overrides& ove
 
 LoadedModel make_model(const layers::ClassifierOptions& options, layers::Initialisation how,
                        uint64_t seed) {
-  LoadedModel model{std::make_unique<layers::Classifier>(options), describe_network(options)};
+  LoadedModel model{std::make_unique<layers::Classifier>(options), describe_network(options), {}};
   model.classifier->initialise_all(how, seed);
   return model;
 }
@@ -195,9 +196,23 @@ void read_stored_tensor(const SafetensorsFile& file, const std::string& name,
   }
 }
 
-void save_model(const std::string& path, const layers::Classifier& classifier) {
-  const StoredNetwork stored = stored_network(classifier);
+void save_model(const std::string& path, const layers::Classifier& classifier,
+                const std::optional<ChosenThresholds>& thresholds) {
+  StoredNetwork stored = stored_network(classifier);
+  if (thresholds) stored.metadata[kThresholdKey] = thresholds_to_metadata(*thresholds);
   weights::write_safetensors(path, stored.tensors, stored.metadata);
+}
+
+void store_thresholds(const std::string& path, const std::string& target,
+                      const ChosenThresholds& thresholds) {
+  const SafetensorsFile file(path);
+  std::vector<weights::TensorToWrite> tensors;
+  for (const weights::TensorView& tensor : file.tensors()) {
+    tensors.emplace_back(tensor.name, tensor.shape, tensor.dtype, tensor.bytes);
+  }
+  std::map<std::string, std::string> metadata = file.metadata();
+  metadata[kThresholdKey] = thresholds_to_metadata(thresholds);
+  weights::write_safetensors(target, tensors, metadata);
 }
 
 ClassIndices class_indices(const layers::ClassifierOptions& options, const std::string& path) {

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "apps/lib/threshold.h"
 #include "layers/classifier.h"
 #include "layers/init.h"
 #include "weights/model_description.h"
@@ -20,6 +21,7 @@ namespace verace::apps {
 struct LoadedModel {
   std::unique_ptr<layers::Classifier> classifier;
   weights::ModelDescription description;
+  std::optional<ChosenThresholds> thresholds;  // load_model's: what the file holds
 };
 
 // The head that replaces a file's own, and how it starts.
@@ -55,8 +57,16 @@ layers::ClassifierOptions network_of(const weights::ModelDescription& descriptio
 
 // Writes safetensors, fp32, torchvision's tensor names and order of dimensions, with the "verace."
 // metadata that load_model understands: load_model(save_model(x)) is x in every bit. Atomic: the
-// old file stays until the new one is complete. Throws Error(kInput) when the system refuses.
-void save_model(const std::string& path, const layers::Classifier& classifier);
+// old file stays until the new one is complete. Thresholds belong to these weights and no others:
+// they are not taken over from the file that training began with. Throws Error(kInput) when the
+// system refuses.
+void save_model(const std::string& path, const layers::Classifier& classifier,
+                const std::optional<ChosenThresholds>& thresholds = {});
+
+// Copies a weight file (any that load_model reads, checkpoints too) with these thresholds in its
+// metadata and all else as it is; `target` may be `path`. Atomic. Throws as save_model.
+void store_thresholds(const std::string& path, const std::string& target,
+                      const ChosenThresholds& thresholds);
 
 // The classes' indices in the network's outputs, by its class names: "real" and "fake" in any
 // order; without names 0 and 1. Throws Error(kInput) naming `path` for a network of other classes.

@@ -10,6 +10,7 @@
 
 #include "apps/lib/model_file.h"
 #include "apps/lib/session.h"
+#include "apps/lib/threshold.h"
 #include "data/resample.h"
 
 namespace verace::apps {
@@ -28,6 +29,8 @@ struct Predictions {
   int64_t broken = 0;
   // Over all judged pictures; for networks of real and fake only, and none if all are broken.
   std::optional<double> mean_fake_probability;
+  // For verdicts in reports: `faces` for a picture, `videos` for all together.
+  Decision decision;
 };
 
 // Files as they are, folders by the pictures (.jpg .jpeg .png .bmp) below them in the order of
@@ -57,7 +60,7 @@ std::vector<int64_t> top_classes(const std::vector<float>& probabilities, int64_
 
 // JSON object: pictures [{path, verdict or class, probabilities {name: p}, logits [..]} or {path,
 // error}], top classes as [{class, index, probability}] for networks with more than two classes,
-// broken, and verdict and fake_probability over all pictures.
+// broken, and verdict and fake_probability over all pictures, threshold {...} (threshold_json.h).
 std::string predictions_json(const Predictions& predictions, int64_t top);
 // The same for people, one line per picture, or `top` + 1 for networks of many classes.
 std::string predictions_text(const Predictions& predictions, int64_t top);

@@ -4,6 +4,7 @@
 
 #include "apps/lib/metrics.h"
 #include "apps/lib/predictor.h"
+#include "apps/lib/threshold_json.h"
 #include "kernels/format.h"
 
 namespace verace::apps {
@@ -11,8 +12,8 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-const char* verdict_of(double fake_probability) {
-  return is_fake(fake_probability) ? "fake" : "real";
+const char* verdict_of(double fake_probability, double threshold) {
+  return is_fake(fake_probability, threshold) ? "fake" : "real";
 }
 
 double fake_probability(const Prediction& picture, const ClassIndices& classes) {
@@ -26,7 +27,7 @@ Json picture_json(const Prediction& picture, const Predictions& all, int64_t top
     return json;
   }
   if (all.classes) {
-    json["verdict"] = verdict_of(fake_probability(picture, *all.classes));
+    json["verdict"] = verdict_of(fake_probability(picture, *all.classes), all.decision.faces);
   } else {
     json["class"] = all.class_names[static_cast<size_t>(top_classes(picture.probabilities, 1)[0])];
     json["top"] = Json::array();
@@ -61,9 +62,10 @@ std::string predictions_json(const Predictions& predictions, int64_t top) {
   }
   json["broken"] = predictions.broken;
   if (predictions.mean_fake_probability) {
-    json["verdict"] = verdict_of(*predictions.mean_fake_probability);
+    json["verdict"] = verdict_of(*predictions.mean_fake_probability, predictions.decision.videos);
     json["fake_probability"] = *predictions.mean_fake_probability;
   }
+  if (predictions.classes) json["threshold"] = to_json(predictions.decision);
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
@@ -75,8 +77,14 @@ std::string predictions_text(const Predictions& predictions, int64_t top) {
     ++judged;
     if (predictions.classes) {
       const double fake = fake_probability(picture, *predictions.classes);
-      text += text::format("{}  {:6.2f} %  {}\n", verdict_of(fake),
-                           100 * (is_fake(fake) ? fake : 1 - fake), picture.path.string());
+      const char* verdict = verdict_of(fake, predictions.decision.faces);
+      // With another threshold than 0.5 the verdict can be the less probable class: so there the
+      // probability is always that of fake, and says so.
+      text += predictions.decision.faces == kFakeThreshold
+                  ? text::format("{}  {:6.2f} %  {}\n", verdict,
+                                 100 * (is_fake(fake) ? fake : 1 - fake), picture.path.string())
+                  : text::format("{}  P(fake) {:6.2f} %  {}\n", verdict, 100 * fake,
+                                 picture.path.string());
       continue;
     }
     text += picture.path.string() + "\n";
@@ -89,7 +97,7 @@ std::string predictions_text(const Predictions& predictions, int64_t top) {
   if (predictions.mean_fake_probability && judged > 1) {
     const double fake = *predictions.mean_fake_probability;
     text += text::format("all {} together: {} (mean probability of fake {:.2f} %)\n", judged,
-                         verdict_of(fake), 100 * fake);
+                         verdict_of(fake, predictions.decision.videos), 100 * fake);
   }
   return text;
 }

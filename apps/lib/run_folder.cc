@@ -14,16 +14,34 @@ namespace {
 
 using Json = nlohmann::ordered_json;  // keys in the order of writing: people read these lines
 
+// All that may be null.
+struct SplitKey {
+  const char* name;
+  std::optional<double> SplitMetrics::*member;
+};
+constexpr SplitKey kSplitKeys[] = {
+    {"_balanced_accuracy", &SplitMetrics::balanced_accuracy},
+    {"_auc", &SplitMetrics::auc},
+    {"_video_accuracy", &SplitMetrics::video_accuracy},
+    {"_video_auc", &SplitMetrics::video_auc},
+    {"_average_precision", &SplitMetrics::average_precision},
+    {"_equal_error_rate", &SplitMetrics::equal_error_rate},
+    {"_expected_calibration_error", &SplitMetrics::calibration_error},
+    {"_video_loss", &SplitMetrics::video_loss},
+    {"_video_balanced_accuracy", &SplitMetrics::video_balanced_accuracy},
+    {"_video_average_precision", &SplitMetrics::video_average_precision},
+    {"_video_equal_error_rate", &SplitMetrics::video_equal_error_rate},
+    {"_video_expected_calibration_error", &SplitMetrics::video_calibration_error}};
+
 Json optional_number(const std::optional<double>& value) { return value ? Json(*value) : Json(); }
 
 void add_split(Json& line, const std::string& name, const std::optional<SplitMetrics>& split) {
   if (!split) return;
   line[name + "_loss"] = split->loss;
   line[name + "_accuracy"] = split->accuracy;
-  line[name + "_balanced_accuracy"] = optional_number(split->balanced_accuracy);
-  line[name + "_auc"] = optional_number(split->auc);
-  line[name + "_video_accuracy"] = optional_number(split->video_accuracy);
-  line[name + "_video_auc"] = optional_number(split->video_auc);
+  for (const SplitKey& key : kSplitKeys) {
+    line[name + key.name] = optional_number((*split).*key.member);
+  }
 }
 
 std::optional<double> number_at(const Json& line, const std::string& key) {
@@ -38,10 +56,7 @@ std::optional<SplitMetrics> split_at(const Json& line, const std::string& name) 
   // A loss beyond the range of double is stored as null.
   split.loss = number_at(line, name + "_loss").value_or(0);
   split.accuracy = line.at(name + "_accuracy").get<double>();
-  split.balanced_accuracy = number_at(line, name + "_balanced_accuracy");
-  split.auc = number_at(line, name + "_auc");
-  split.video_accuracy = number_at(line, name + "_video_accuracy");
-  split.video_auc = number_at(line, name + "_video_auc");
+  for (const SplitKey& key : kSplitKeys) split.*key.member = number_at(line, name + key.name);
   return split;
 }
 

@@ -15,11 +15,17 @@ struct SplitMetrics {
   double loss = 0, accuracy = 0;
   std::optional<double> balanced_accuracy, auc;
   std::optional<double> video_accuracy, video_auc;
+  // Empty also in lines of older programs.
+  std::optional<double> average_precision{}, equal_error_rate{}, calibration_error{};
+  std::optional<double> video_loss{}, video_balanced_accuracy{}, video_average_precision{};
+  std::optional<double> video_equal_error_rate{}, video_calibration_error{};
 };
 
 // One line of metrics.jsonl. Keys: epoch, train_loss, train_accuracy, {test,val}_{loss, accuracy,
-// balanced_accuracy, auc, video_accuracy, video_auc} (null where one class is missing), seconds,
-// images_per_second, loader_wait_share, learning_rate.
+// balanced_accuracy, auc, video_accuracy, video_auc, average_precision, equal_error_rate,
+// expected_calibration_error, video_loss, video_balanced_accuracy, video_average_precision,
+// video_equal_error_rate, video_expected_calibration_error} (null where one class is missing),
+// seconds, images_per_second, loader_wait_share, learning_rate.
 struct EpochMetrics {
   int64_t epoch = 0;  // from 1
   double train_loss = 0, train_accuracy = 0;

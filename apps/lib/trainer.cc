@@ -33,8 +33,14 @@ double seconds_since(Clock::time_point begin) {
 constexpr int64_t kTraceFrom = 2, kTraceTo = 5;
 
 SplitMetrics split_metrics(const Evaluation& e) {
-  return {e.loss,      e.faces.accuracy,  e.faces.balanced_accuracy,
-          e.faces.auc, e.videos.accuracy, e.videos.auc};
+  // The loader refuses a split of which no picture can be read: there is a loss and an accuracy.
+  return {e.faces.loss.value(),       e.faces.accuracy.value(),
+          e.faces.balanced_accuracy,  e.faces.auc,
+          e.videos.accuracy,          e.videos.auc,
+          e.faces.average_precision,  e.faces.equal_error_rate,
+          e.faces.calibration_error,  e.videos.loss,
+          e.videos.balanced_accuracy, e.videos.average_precision,
+          e.videos.equal_error_rate,  e.videos.calibration_error};
 }
 
 std::string split_text(const char* name, const SplitMetrics& s) {
@@ -91,6 +97,7 @@ class Run {
   ProgressStyle style_;
   int64_t steps_here_ = 0;  // of this process
   size_t broken_reported_ = 0;
+  std::optional<ChosenThresholds> thresholds_;  // of the epoch that was judged last, with --fpr
   std::unique_ptr<engine::Trace> trace_;
 };
 
@@ -182,8 +189,12 @@ bool Run::evaluate_epoch(EpochMetrics& metrics) {
                          std::optional<SplitMetrics>& target) {
     if (loader == nullptr) return true;
     const Evaluation e = evaluate(*setup_.inference, *loader, model, style_, name);
-    if (!e.stopped) target = split_metrics(e);
-    return !e.stopped;
+    if (e.stopped) return false;
+    target = split_metrics(e);
+    if (options_.fpr && loader == setup_.val.get()) {
+      thresholds_ = choose_thresholds(face_scores(e), *options_.fpr, options_.data.string(), name);
+    }
+    return true;
   };
   return judge(setup_.val.get(), "val", metrics.val) &&
          judge(setup_.test.get(), "test", metrics.test);
@@ -220,6 +231,7 @@ void Run::finish_epoch(EpochMetrics metrics) {
   if (best) {
     state_.best_epoch = metrics.epoch;
     line += " | best so far";
+    if (thresholds_) line += text::format(", threshold {:.4g}", thresholds_->faces.value);
   }
   text::print(out_, "{}\n", line);
   out_.flush();
@@ -229,7 +241,7 @@ void Run::finish_epoch(EpochMetrics metrics) {
   state_.step = 0;
   state_.epoch_samples = state_.epoch_correct = 0;
   state_.epoch_loss_sum = state_.epoch_seconds = state_.epoch_wait = 0;
-  if (best) save_model(folder_.best().string(), *setup_.model.classifier);
+  if (best) save_model(folder_.best().string(), *setup_.model.classifier, thresholds_);
   save_last();
   folder_.write_metrics(state_.history);
 }

@@ -25,9 +25,11 @@ struct TrainResult {
 // After every epoch the statistics of trained batch norms are renewed (options.recalibrate) and the
 // model is judged on test (and val if there is one). best.safetensors is the
 // epoch with the highest balanced accuracy (equal: the lower loss) on val if there is one, else on
-// test. last.safetensors is written after every epoch, and when SIGINT or SIGTERM (or max_steps)
-// ends the run between two steps; `resume` goes on from there with the same shuffles, and with the
-// same number of threads gives the same bits as a run that was never stopped.
+// test. With options.fpr it also holds the thresholds that val asks for (threshold.h); the metrics
+// of epochs are judged at kFakeThreshold. last.safetensors is written after every epoch, and when
+// SIGINT or SIGTERM (or max_steps) ends the run between two steps; `resume` goes on from there with
+// the same shuffles, and with the same number of threads gives the same bits as a run that was
+// never stopped.
 //
 // The last batch of an epoch may be smaller. A last batch of one picture joins the one before it if
 // a batch norm uses batch statistics: the statistics of one picture are no estimate, and at small

@@ -46,6 +46,7 @@ void for_each_option(Options& o, Visitor&& visit) {
   visit("class-weights", o.class_weights);
   visit("recalibrate", o.recalibrate);
   visit("seed", o.seed);
+  visit("fpr", o.fpr);
   visit("device", o.device);
   visit("threads", o.threads);
   visit("out", o.out);

@@ -151,6 +151,8 @@ void check_options(const TrainOptions& o) {
   if (o.input_size) in_range("--input-size", *o.input_size, 32, 4096);
   if (o.adam_epsilon) in_range("--adam-epsilon", *o.adam_epsilon, 1e-30, 1.0);
   if (o.overrides.bn_epsilon) in_range("--bn-epsilon", *o.overrides.bn_epsilon, 1e-12, 1.0);
+  require(!o.fpr || (*o.fpr >= 0 && *o.fpr < 1),
+          text::format("--fpr {}: give 0 or more and less than 1", o.fpr.value_or(0)));
   require(o.seed <= INT64_MAX, text::format("--seed {}: give 0 to {}", o.seed, INT64_MAX));
   require(std::isfinite(o.learning_rate) && o.learning_rate > 0,
           text::format("--lr {}: give a number above 0", o.learning_rate));

@@ -56,6 +56,9 @@ struct TrainOptions {
   // weights).
   int64_t recalibrate = 1024;
   uint64_t seed = 1;
+  // False-positive rate on val that the best model's thresholds are chosen for and stored with it
+  // (threshold.h), in [0, 1); empty: none are stored.
+  std::optional<double> fpr;
 
   // Machine and output.
   kernels::DeviceKind device = kernels::DeviceKind::kCpu;
@@ -108,8 +111,9 @@ std::vector<float> class_weights(const std::string& text, int64_t real_count, in
 // The options as TOML, one line each, keys as the flags without dashes: data, allow-leak, strict,
 // fit, resize, workers, cache-mb, flip, balanced-sampling, weights, keep-head, variant, pool,
 // input-scale, bn-epsilon, force, input-size, stem-channels, head, activation, init, freeze,
-// frozen-bn, epochs, batch, lr, adam, adam-epsilon, loss, class-weights, recalibrate, seed, device,
-// threads, out, resume, trace, print-plan, quiet, max-steps. Absent optional ones are left out.
+// frozen-bn, epochs, batch, lr, adam, adam-epsilon, loss, class-weights, recalibrate, seed, fpr,
+// device, threads, out, resume, trace, print-plan, quiet, max-steps. Absent optional ones are left
+// out.
 std::string config_text(const TrainOptions& options);
 // Sets what the TOML text gives, leaves the rest. Throws Error(kInput) naming `where` and the line
 // for bad syntax, an unknown key or a value of a wrong type.

@@ -217,6 +217,12 @@ TrainingSetup prepare_training(const TrainOptions& options, std::ostream& out) {
                      "put some there",
                      o.data.string()));
   }
+  if (o.fpr && !setup.val) {
+    fail_input(
+        text::format("--fpr: {} has no pictures in val to choose a threshold on: put some there, "
+                     "or leave --fpr out",
+                     o.data.string()));
+  }
   check_batch_norm_rows(setup);
   make_optimiser(setup);
   make_sessions(setup, data::count_classes(dataset));

@@ -22,7 +22,7 @@ TEST_CASE("the demonstration learns both tasks and is fooled by the attack") {
   REQUIRE(result.signal == 0);
   CHECK(result.pretrained.faces.balanced_accuracy.value() >= 0.7);
   CHECK(result.finetuned.faces.balanced_accuracy.value() >= 0.85);
-  CHECK(result.attack.accuracy_before == doctest::Approx(result.finetuned.faces.accuracy));
+  CHECK(result.attack.accuracy_before == doctest::Approx(result.finetuned.faces.accuracy.value()));
   CHECK(result.attack.figures.back().accuracy_after < result.attack.accuracy_before);
   CHECK(result.predictions.pictures.size() == 6);
   for (const char* name : {"summary.txt", "finetuned/best.safetensors", "finetuned/curve.svg",

@@ -20,7 +20,9 @@ EpochMetrics sample_epoch(int64_t epoch, bool val) {
   m.train_loss = 1.0 / 3 / static_cast<double>(epoch);
   m.train_accuracy = 0.7 + 0.02 * static_cast<double>(epoch);
   m.test = SplitMetrics{65.1, 0.51, 0.5, 0.625, 0.5, std::nullopt};
-  if (val) m.val = SplitMetrics{0.4, 0.8, std::nullopt, std::nullopt, 0.75, 0.9};
+  if (val)
+    m.val = SplitMetrics{0.4, 0.8,  std::nullopt, std::nullopt, 0.75, 0.9,  0.6,
+                         0.1, 0.02, 0.3,          0.7,          0.65, 0.15, 0.04};
   m.seconds = 12.5;
   m.images_per_second = 33.25;
   m.loader_wait_share = 0.01;
@@ -47,7 +49,23 @@ TEST_CASE("a line of metrics is read back in every bit") {
     CHECK(back.test->auc == m.test->auc);
     CHECK_FALSE(back.test->video_auc);
     CHECK(to_json(back) == line);
+    if (val) {
+      CHECK(back.val->average_precision == 0.6);
+      CHECK(back.val->video_calibration_error == 0.04);
+      CHECK(contains(line, "\"val_video_expected_calibration_error\":0.04"));
+    }
   }
+}
+
+TEST_CASE("lines of programs that knew fewer figures are read") {
+  const EpochMetrics old = epoch_from_json(
+      R"({"epoch":1,"train_loss":0.5,"train_accuracy":0.7,"test_loss":0.6,"test_accuracy":0.8,)"
+      R"("test_balanced_accuracy":0.75,"test_auc":0.9,"test_video_accuracy":0.8,)"
+      R"("test_video_auc":null,"seconds":1,"images_per_second":2,"loader_wait_share":0,)"
+      R"("learning_rate":0.001})",
+      "x");
+  CHECK(old.test->auc == 0.9);
+  CHECK_FALSE(old.test->equal_error_rate);
 }
 
 TEST_CASE("a damaged line is refused with its place") {

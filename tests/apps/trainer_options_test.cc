@@ -43,6 +43,7 @@ TrainOptions unusual_options() {
   o.class_weights = "1:3";
   o.recalibrate = 0;
   o.seed = 1234567890123;
+  o.fpr = 0.0125;
   o.device = kernels::DeviceKind::kReference;
   o.threads = 3;
   o.out = "RUN";

@@ -1,0 +1,47 @@
+// Loader, session and evaluation of a split.
+#include "apps/cli/judge.h"
+
+#include <memory>
+
+#include "apps/lib/signals.h"
+
+namespace verace::cli {
+
+void declare_judging(Flags& flags, JudgeFlags& judging) {
+  flags.value("--batch", "N", "Pictures that are judged at a time (default 64)",
+              into(judging.batch, 1));
+  flags.toggle("--quiet", "No progress, no notes", judging.quiet);
+  declare_device(flags, judging.device);
+  declare_overrides(flags, judging.model.overrides);
+}
+
+void declare_threshold(Flags& flags, std::optional<double>& threshold) {
+  flags.value("--threshold", "X",
+              "Fake is what has a probability above X (default: the model's own, or 0.5)",
+              into_range(threshold, 0, 1));
+}
+
+apps::Evaluation judge(const JudgeFlags& judging, const apps::LoadedModel& model,
+                       std::vector<data::Sample> samples, const apps::Decision& decision) {
+  const layers::Classifier& classifier = *model.classifier;
+  const std::string name = judging.model.file.string();
+  apps::class_indices(classifier.options(), name);
+  data::LoaderOptions loading;
+  loading.batch_size = judging.batch;
+  loading.fit = {classifier.options().input_size, judging.data.fit, 0, judging.data.filter};
+  loading.workers = judging.data.workers;
+  loading.strict = judging.data.strict;
+  data::Loader loader(std::move(samples), loading);
+  const kernels::Exec exec = make_exec(judging.device, judging.quiet);
+  apps::InferenceSession session(classifier, exec, std::make_shared<engine::Arena>(),
+                                 judging.batch);
+  const apps::SignalGuard guard;
+  apps::Evaluation evaluation = apps::evaluate(
+      session, loader, name, apps::default_progress(judging.quiet), "evaluate", decision);
+  std::vector<std::string> broken;
+  for (const auto& picture : evaluation.broken) broken.push_back(picture.message);
+  report_broken(broken);
+  return evaluation;
+}
+
+}  // namespace verace::cli

@@ -1,0 +1,65 @@
+// The threshold between real and fake: chosen on validation data for a false-positive rate, stored
+// with the model, used for verdicts.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <span>
+#include <string>
+
+#include "apps/lib/metrics.h"
+
+namespace verace::apps {
+
+// A threshold and what it gave on the data that it was chosen on.
+struct LevelThreshold {
+  double value = kFakeThreshold;             // fake above it; in [0, 1]
+  double false_positive_rate = 0;            // share of reals above it, at most the rate asked for
+  std::optional<double> true_positive_rate;  // share of fakes above it; empty: no fakes
+  int64_t reals = 0, fakes = 0;              // samples
+};
+
+// The threshold with the largest false-positive rate that is not above `rate`. Of all thresholds
+// that give the same verdicts it is the middle one (half way to the next higher score), so that a
+// score that is computed a little differently elsewhere keeps its verdict. rate in [0, 1). With n
+// reals only multiples of 1/n can be told apart. Throws Error(kInput) naming --fpr without
+// reals, and as ScoredSet.
+LevelThreshold choose_threshold(std::span<const double> probabilities,
+                                std::span<const int32_t> labels, double rate);
+
+// What is stored with a model: thresholds of single faces and of videos (means over faces), which
+// have rates of their own, and where they come from.
+struct ChosenThresholds {
+  double rate = 0;          // the false-positive rate asked for
+  std::string data, split;  // name of the folder or file, without its path; "val"
+  LevelThreshold faces, videos;
+};
+// Throws Error(kInput) as choose_threshold and aggregate_videos.
+ChosenThresholds choose_thresholds(std::span<const FaceScore> faces, double rate,
+                                   const std::string& data, const std::string& split);
+
+// In model files: JSON under this metadata key, with a version of its own. Files without it are
+// judged at kFakeThreshold; programs that do not know it take no notice.
+inline constexpr const char* kThresholdKey = "verace.threshold";
+std::string thresholds_to_metadata(const ChosenThresholds& thresholds);
+// Empty without the key. Throws Error(kInput) naming `path` and the key for what cannot be read.
+std::optional<ChosenThresholds> thresholds_in_metadata(
+    const std::map<std::string, std::string>& metadata, const std::string& path);
+
+// The thresholds that verdicts go by, and why these.
+struct Decision {
+  enum class Source { kDefault, kModel, kFlag };
+  double faces = kFakeThreshold, videos = kFakeThreshold;
+  Source source = Source::kDefault;
+  std::optional<ChosenThresholds> chosen;  // what the model holds, used or not
+};
+// The flag's value (for both levels), else the model's, else kFakeThreshold.
+Decision decide(const std::optional<double>& flag, const std::optional<ChosenThresholds>& stored);
+
+// For people, one line without line break: "fake above 0.7 (...)".
+std::string decision_text(const Decision& decision);
+// One level's threshold and rates, one line: "fake above 0.7: false-positive rate 0.05 of 20 ...".
+std::string level_text(const LevelThreshold& level);
+
+}  // namespace verace::apps

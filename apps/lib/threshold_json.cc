@@ -1,0 +1,138 @@
+// Thresholds to JSON and back.
+#include "apps/lib/threshold_json.h"
+
+#include <stdexcept>
+
+#include "kernels/check.h"
+#include "kernels/format.h"
+
+namespace verace::apps {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr int64_t kVersion = 1;
+
+Json to_json(const LevelThreshold& level) {
+  return {
+      {"threshold", level.value},
+      {"false_positive_rate", level.false_positive_rate},
+      {"true_positive_rate", level.true_positive_rate ? Json(*level.true_positive_rate) : Json()},
+      {"reals", level.reals},
+      {"fakes", level.fakes}};
+}
+
+double share_at(const Json& json, const char* key) {
+  const Json& value = json.at(key);
+  const double share = value.is_number() ? value.get<double>() : -1;
+  if (!(share >= 0 && share <= 1)) {
+    throw std::range_error(text::format("{} is not a number from 0 to 1", key));
+  }
+  return share;
+}
+
+int64_t count_at(const Json& json, const char* key) {
+  const Json& value = json.at(key);
+  if (!value.is_number_unsigned()) {
+    throw std::range_error(text::format("{} is not a whole number", key));
+  }
+  return value.get<int64_t>();
+}
+
+LevelThreshold level_at(const Json& json, const char* key) {
+  const Json& object = json.at(key);
+  LevelThreshold level;
+  level.value = share_at(object, "threshold");
+  level.false_positive_rate = share_at(object, "false_positive_rate");
+  if (!object.at("true_positive_rate").is_null()) {
+    level.true_positive_rate = share_at(object, "true_positive_rate");
+  }
+  level.reals = count_at(object, "reals");
+  level.fakes = count_at(object, "fakes");
+  return level;
+}
+
+// Control characters would break the lines that the names are printed in.
+std::string name_at(const Json& json, const char* key) {
+  std::string name = json.at(key).get<std::string>();
+  for (char& c : name) {
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = ' ';
+  }
+  return name;
+}
+
+const char* to_string(Decision::Source source) {
+  switch (source) {
+    case Decision::Source::kDefault:
+      return "default";
+    case Decision::Source::kModel:
+      return "model";
+    case Decision::Source::kFlag:
+      return "flag";
+  }
+  fail_check("source is in its enum", __FILE__, __LINE__, "");
+}
+
+// No nesting beyond the two levels is needed, so none is parsed: a hostile text could go deep.
+Json parse(const std::string& text) {
+  return Json::parse(text, [](int depth, Json::parse_event_t, Json&) {
+    if (depth > 2) throw std::range_error("nested too deep");
+    return true;
+  });
+}
+
+}  // namespace
+
+Json to_json(const ChosenThresholds& thresholds) {
+  return {{"rate", thresholds.rate},
+          {"data", thresholds.data},
+          {"split", thresholds.split},
+          {"faces", to_json(thresholds.faces)},
+          {"videos", to_json(thresholds.videos)}};
+}
+
+Json to_json(const Decision& decision) {
+  return {{"faces", decision.faces},
+          {"videos", decision.videos},
+          {"source", to_string(decision.source)},
+          {"model", decision.chosen ? to_json(*decision.chosen) : Json()}};
+}
+
+std::string thresholds_to_metadata(const ChosenThresholds& thresholds) {
+  Json json = {{"version", kVersion}};
+  json.update(to_json(thresholds));
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+std::optional<ChosenThresholds> thresholds_in_metadata(
+    const std::map<std::string, std::string>& metadata, const std::string& path) {
+  const auto found = metadata.find(kThresholdKey);
+  if (found == metadata.end()) return std::nullopt;
+  std::string why;
+  try {
+    const Json json = parse(found->second);
+    if (const int64_t version = count_at(json, "version"); version != kVersion) {
+      fail_input(
+          text::format("{}: metadata {} has version {}, this program knows {}: use a newer "
+                       "Verace",
+                       path, kThresholdKey, version, kVersion));
+    }
+    ChosenThresholds thresholds;
+    thresholds.rate = share_at(json, "rate");
+    thresholds.data = name_at(json, "data");
+    thresholds.split = name_at(json, "split");
+    thresholds.faces = level_at(json, "faces");
+    thresholds.videos = level_at(json, "videos");
+    return thresholds;
+  } catch (const Json::exception&) {
+    why = "not the JSON that verace threshold writes";
+  } catch (const std::range_error& error) {
+    why = error.what();
+  }
+  fail_input(
+      text::format("{}: metadata {} cannot be read ({}): choose the threshold again with "
+                   "verace threshold",
+                   path, kThresholdKey, why));
+}
+
+}  // namespace verace::apps
