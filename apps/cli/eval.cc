@@ -1,10 +1,13 @@
 // verace eval: figures of merit on labelled pictures.
 
+#include <algorithm>
+#include <cstdio>
 #include <memory>
 
 #include "apps/cli/commands.h"
 #include "apps/cli/common.h"
 #include "apps/lib/evaluation_report.h"
+#include "apps/lib/memory_limit.h"
 #include "apps/lib/signals.h"
 #include "kernels/format.h"
 
@@ -26,7 +29,7 @@ void declare(Flags& flags, Options& o) {
   flags.toggle("--json", "Print JSON instead of a table", o.json);
   flags.value("--csv", "FILE", "Also write a line per face: path,video,label,probability,loss",
               into(o.csv));
-  flags.value("--batch", "N", "Pictures that are judged at a time (default 64)", into(o.batch, 1));
+  flags.value("--batch", "N", "Pictures that are judged at a time (default 64)", into(o.batch, 1, kMostPictures));
   flags.toggle("--quiet", "No progress, no notes", o.quiet);
   declare_device(flags, o.device);
   declare_overrides(flags, o.model.overrides);
@@ -35,7 +38,7 @@ void declare(Flags& flags, Options& o) {
 int run(const Flags& flags, Options& o) {
   flags.require("--model", "name the network's file");
   flags.require("--data", "name the folder or CSV file of pictures");
-  check_output_file(o.csv, "--csv");
+  check_output_file({"--csv", o.csv, apps::kFacesCsvHeader, o.data.data});
   std::vector<data::Sample> samples = load_samples(o.data);
   const apps::LoadedModel model = load(o.model, o.quiet);
   const std::string name = o.model.file.string();
@@ -49,17 +52,21 @@ int run(const Flags& flags, Options& o) {
   const kernels::Exec exec = make_exec(o.device, o.quiet);
   apps::InferenceSession session(*model.classifier, exec, std::make_shared<engine::Arena>(),
                                  o.batch);
+  apps::require_memory(session, o.batch, std::min(o.batch, loader.pictures_per_epoch()),
+                       apps::available_memory());
   const apps::SignalGuard guard;
   const apps::Evaluation evaluation =
       apps::evaluate(session, loader, name, apps::default_progress(o.quiet));
   std::vector<std::string> broken;
   for (const auto& picture : evaluation.broken) broken.push_back(picture.message);
   report_broken(broken);
-  if (!o.csv.empty()) apps::write_faces_csv(o.csv.string(), evaluation);
   const char* split = data::kSplitNames[static_cast<size_t>(o.data.split)];
   text::print(
       stdout, "{}",
       o.json ? apps::evaluation_json(evaluation, name, split) : apps::evaluation_text(evaluation));
+  std::fflush(stdout);
+  // Last: if the disc is full the figures are out already.
+  if (!o.csv.empty()) apps::write_faces_csv(o.csv.string(), evaluation);
   if (!evaluation.stopped) return 0;
   text::print(stderr, "stopped: the figures are of {} pictures only\n", evaluation.samples.size());
   return 128 + apps::stop_signal();

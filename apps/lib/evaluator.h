@@ -43,7 +43,8 @@ struct Evaluation {
 Evaluation evaluate(InferenceSession& session, data::Loader& loader, const std::string& model_name,
                     const ProgressStyle& progress = {}, const std::string& label = "evaluate");
 
-// The faces as CSV: path,video,label,probability,loss with a header. Atomic.
+// The faces as CSV, with a header. Atomic.
+inline constexpr const char* kFacesCsvHeader = "path,video,label,probability,loss\n";
 void write_faces_csv(const std::string& path, const Evaluation& evaluation);
 
 }  // namespace verace::apps

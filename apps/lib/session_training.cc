@@ -51,6 +51,11 @@ TrainingSession::TrainingSession(layers::Classifier& classifier, optim::Adam& ad
 
 const engine::Step& TrainingSession::plan(int64_t n) { return plans_.at(n).step; }
 
+void TrainingSession::release() {
+  plans_.clear();
+  *arena_ = engine::Arena();
+}
+
 void TrainingSession::check_losses(const engine::StepMemory& memory) const {
   VERACE_CHECK(running_ != nullptr);
   const int64_t n = running_->step.info(running_->loss).shape[0];
