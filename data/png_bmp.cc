@@ -80,8 +80,8 @@ struct PngFrame {
   int orientation = 1;
 };
 
-// Checks the limits, then walks all chunks up to IEND. Damage to a critical chunk (upper-case first letter) is an error; a
-// damaged ancillary one is not looked at.
+// Checks the limits, then walks all chunks up to IEND. Damage to a critical chunk (upper-case first
+// letter) is an error; a damaged ancillary one is not looked at.
 PngFrame check_png(Bytes bytes, const std::string& name) {
   PngFrame frame;
   size_t at = 8;

@@ -29,7 +29,8 @@ constexpr int64_t kLarge = 4 << 20;
 // crashes when it finds none for the code that it generates.
 bool room_for_others() {
   constexpr size_t kRoom = 128 << 20;
-  void* address = mmap(nullptr, kRoom, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  void* address =
+      mmap(nullptr, kRoom, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (address == MAP_FAILED) return false;
   munmap(address, kRoom);
   return true;

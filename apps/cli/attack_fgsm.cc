@@ -70,7 +70,6 @@ int run(const Flags& flags, Options& o) {
   o.attack.fit = {model.classifier->options().input_size, o.data.fit, 0, o.data.filter};
   const kernels::Exec exec = make_exec(o.device, o.quiet);
   apps::class_indices(model.classifier->options(), o.model.file.string());
-  make_folder(folder, "--out");
   const apps::SignalGuard guard;
   const apps::AttackResult result =
       apps::run_fgsm(*model.classifier, exec, samples, o.attack, o.model.file.string(),
@@ -91,6 +90,7 @@ int run(const Flags& flags, Options& o) {
   }
   std::fflush(stdout);
   // Last: if the disc is full the figures are out already.
+  make_folder(folder, "--out");
   weights::write_file_atomically(report.string(), json);
   if (!o.json) text::print(stdout, "figures: {}\n", report.string());
   return result.stopped ? 128 + apps::stop_signal() : 0;

@@ -18,8 +18,8 @@ namespace fs = std::filesystem;
 
 namespace {
 
-// Throws Error(kInput) if a file cannot be made in `folder`, or the folder itself, which need not be
-// there yet.
+// Throws Error(kInput) if a file cannot be made in `folder`, or the folder itself, which need not
+// be there yet.
 void check_may_write(const fs::path& folder, const std::string& flag, const fs::path& named) {
   std::error_code error;
   fs::path there = fs::absolute(folder.empty() ? "." : folder, error);

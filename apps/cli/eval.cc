@@ -29,7 +29,8 @@ void declare(Flags& flags, Options& o) {
   flags.toggle("--json", "Print JSON instead of a table", o.json);
   flags.value("--csv", "FILE", "Also write a line per face: path,video,label,probability,loss",
               into(o.csv));
-  flags.value("--batch", "N", "Pictures that are judged at a time (default 64)", into(o.batch, 1, kMostPictures));
+  flags.value("--batch", "N", "Pictures that are judged at a time (default 64)",
+              into(o.batch, 1, kMostPictures));
   flags.toggle("--quiet", "No progress, no notes", o.quiet);
   declare_device(flags, o.device);
   declare_overrides(flags, o.model.overrides);

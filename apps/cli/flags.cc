@@ -130,13 +130,12 @@ void Flags::arguments(const std::string& name, const std::string& help,
                             ->type_name("")
                             ->expected(1, std::numeric_limits<int>::max() / 2)
                             ->allow_extra_args();
-  entries_.push_back(
-      {name,
-       [&target, option](const std::string&, const std::string& flag) {
-         target = option->results();
-         for (const std::string& text : target) not_empty(text, flag);
-       },
-       option});
+  entries_.push_back({name,
+                      [&target, option](const std::string&, const std::string& flag) {
+                        target = option->results();
+                        for (const std::string& text : target) not_empty(text, flag);
+                      },
+                      option});
 }
 
 const Flags::Entry* Flags::find(const std::string& name) const {
@@ -166,8 +165,8 @@ void Flags::apply() const {
   for (const Entry& entry : entries_) {
     const bool repeatable = entry.option->get_expected_max() != 1;
     if (entry.option->count() > 1 && !repeatable) {
-      fail_input(text::format("{}: is given {} times: leave one", entry.name,
-                              entry.option->count()));
+      fail_input(
+          text::format("{}: is given {} times: leave one", entry.name, entry.option->count()));
     }
     if (entry.option->count() > 0) entry.set(entry.option->results().back(), entry.name);
   }

@@ -35,7 +35,8 @@ void declare(Flags& flags, Options& o) {
               into_choice({"stretch", "crop"}, [&o](size_t i) {
                 o.fit = i == 0 ? data::Fit::kStretch : data::Fit::kCrop;
               }));
-  flags.value("--batch", "N", "Pictures that are judged at a time (default 16)", into(o.batch, 1, kMostPictures));
+  flags.value("--batch", "N", "Pictures that are judged at a time (default 16)",
+              into(o.batch, 1, kMostPictures));
   flags.toggle("--quiet", "No progress, no notes", o.quiet);
   declare_device(flags, o.device);
   declare_overrides(flags, o.model.overrides);
@@ -78,6 +79,7 @@ int run(const Flags& flags, Options& o) {
     if (!picture.error.empty()) text::print(stderr, "verace: {}\n", picture.error);
   }
   if (predictions.broken == 0) return 0;
+  if (predictions.pictures.size() == 1) return kExitInput;  // all is said
   text::print(stderr, "verace: {} of {} pictures could not be judged\n", predictions.broken,
               predictions.pictures.size());
   return kExitInput;

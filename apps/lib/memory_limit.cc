@@ -81,13 +81,13 @@ int64_t left_by_groups(const MemorySources& sources) {
   return left;
 }
 
-// Under a limit of address space the libraries' generated code, thread stacks and allocators count as
-// well, and oneDNN crashes where it finds no place.
+// Under a limit of address space the libraries' generated code, thread stacks and allocators count
+// as well, and oneDNN crashes where it finds no place.
 constexpr int64_t kLibraries = 128'000'000;
 
 bool room_for_libraries() {
-  void* address = ::mmap(nullptr, kLibraries, PROT_NONE,
-                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  void* address =
+      ::mmap(nullptr, kLibraries, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (address == MAP_FAILED) return false;
   ::munmap(address, kLibraries);
   return true;
@@ -142,7 +142,7 @@ int64_t extrapolated(const BatchDemand& demand) {
 
 [[noreturn]] void refuse(const BatchDemand& demand, int64_t needed, int64_t limit) {
   int64_t candidate = demand.pictures, bytes = needed;
-  bool known = false;
+  bool known = candidate == 1;
   while (candidate > 1) {
     // The estimate in proportion errs on the small side only by what does not depend on the batch.
     const auto guess = static_cast<int64_t>(
@@ -207,8 +207,8 @@ constexpr int64_t kAttackCopies = 6 * sizeof(float);
 
 int64_t available_memory(const MemorySources& sources) {
   const auto machine = number_in(sources.proc / "meminfo", "MemAvailable");
-  const int64_t left = std::min({machine ? *machine * 1024 : kUnlimited, left_by_groups(sources),
-                                 left_by_limits(sources)});
+  const int64_t left = std::min(
+      {machine ? *machine * 1024 : kUnlimited, left_by_groups(sources), left_by_limits(sources)});
   return left == kUnlimited ? 0 : left;
 }
 
@@ -224,8 +224,9 @@ void require_memory(const BatchDemand& demand, int64_t limit) {
   demand.release();
   const int64_t needed = bytes ? *bytes : std::max(extrapolated(demand), limit + 1);
   if (limit == 0) {
-    fail_input(text::format("--batch {}: needs {:.1f} MB, which the system refuses: use a smaller one",
-                            demand.flag, megabytes(needed)));
+    fail_input(
+        text::format("--batch {}: needs {:.1f} MB, which the system refuses: use a smaller one",
+                     demand.flag, megabytes(needed)));
   }
   refuse(demand, needed, limit);
 }

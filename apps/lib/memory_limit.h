@@ -20,14 +20,14 @@ struct MemorySources {
 // Error(kInput) where such a limit leaves nothing.
 int64_t available_memory(const MemorySources& sources = {});
 
-// To be called before any thread starts. Where address space is limited, threads share one heap: each
-// would reserve 64 MB for its own.
+// To be called before any thread starts. Where address space is limited, threads share one heap:
+// each would reserve 64 MB for its own.
 void spare_address_space();
 
 // What is asked of memory.
 struct BatchDemand {
-  int64_t flag = 0;              // --batch as given
-  int64_t pictures = 0;          // of the largest batch that will occur, at most `flag`
+  int64_t flag = 0;      // --batch as given
+  int64_t pictures = 0;  // of the largest batch that will occur, at most `flag`
   // Plans it; the bytes that it takes, empty where the system refuses even the address space.
   std::function<std::optional<int64_t>()> plan;
   // Gives back what plan() has taken, so that looking for a batch that fits needs no more.

@@ -169,6 +169,10 @@ class TrainingSession {
   // not finite.
   TrainingOutcome run(const data::Batch& batch, const std::string& where);
 
+  // Throws Error(kInput), naming `where`, if a parameter is not finite: a ReLU hides that from the
+  // loss.
+  void check_parameters(const std::string& where) const;
+
   void set_trace(engine::Trace* trace) { trace_ = trace; }
   // Plans the step for n pictures if needed; bytes of that plan.
   const engine::Step& plan(int64_t n);
@@ -177,6 +181,7 @@ class TrainingSession {
 
  private:
   void check_losses(const engine::StepMemory& memory) const;
+  std::string parameter_not_finite() const;
   std::string first_not_finite();
 
   layers::Classifier& classifier_;

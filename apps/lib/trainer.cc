@@ -75,6 +75,9 @@ class Run {
   void take_step(const data::Batch& batch);
   void finish_epoch(EpochMetrics metrics);
   void save_last();
+  std::string moment() const {
+    return text::format("epoch {}, after step {}", state_.epoch + 1, state_.step);
+  }
   void note_stop();
   void report_broken();
   void trace_step();
@@ -187,8 +190,7 @@ bool Run::evaluate_epoch(EpochMetrics& metrics) {
         return evaluate(*setup_.inference, *loader, model, style_, name);
       } catch (const Error& error) {
         if (error.kind() != ErrorKind::kInput) throw;
-        fail_input(text::format("epoch {}, after step {}: {}", state_.epoch + 1, state_.step,
-                                error.what()));
+        fail_input(text::format("{}: {}", moment(), error.what()));
       }
     }();
     if (!e.stopped) target = split_metrics(e);
@@ -261,6 +263,7 @@ TrainResult Run::run() {
   bool finished = true;
   while (finished && state_.epoch < options_.epochs) {
     finished = train_epoch();
+    setup_.session->check_parameters(moment());
     EpochMetrics metrics = training_metrics();
     finished = finished && evaluate_epoch(metrics);
     if (finished) {

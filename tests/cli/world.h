@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <initializer_list>
 #include <map>
 #include <memory>
 #include <sstream>
@@ -51,13 +52,33 @@ class World {
   }
   // A training run into `out`, with further words; a flag that is given again replaces its value.
   Words train(const std::string& out, const Words& more = {}) const {
-    Words words = {"train", "--data", *this / "data", "--weights", "none", "--width", "0.0625",
-                   "--input-size", "32", "--head", "8", "--activation", "leaky:0.05", "--epochs",
-                   "1", "--batch", "8", "--lr", "1e-3", "--threads", "1", "--quiet", "--out",
+    Words words = {"train",
+                   "--data",
+                   *this / "data",
+                   "--weights",
+                   "none",
+                   "--width",
+                   "0.0625",
+                   "--input-size",
+                   "32",
+                   "--head",
+                   "8",
+                   "--activation",
+                   "leaky:0.05",
+                   "--epochs",
+                   "1",
+                   "--batch",
+                   "8",
+                   "--lr",
+                   "1e-3",
+                   "--threads",
+                   "1",
+                   "--quiet",
+                   "--out",
                    *this / out};
     for (size_t i = 0; i < more.size(); ++i) {
       const auto known = std::ranges::find(words, more[i]);
-      if (known == words.end()) {
+      if (known == words.end() || !more[i].starts_with("--")) {
         words.push_back(more[i]);
       } else {
         *(known + 1) = more[++i];
@@ -85,6 +106,14 @@ class World {
   TempFolder folder_;
 };
 
+// Parts of a message: one or several. (As Words, {"a", "b"} could also mean one string.)
+struct Parts : Words {
+  Parts(const char* part) : Words{part} {}
+  Parts(const std::string& part) : Words{part} {}
+  Parts(std::initializer_list<std::string> parts) : Words(parts) {}
+  Parts(const Words& parts) : Words(parts) {}
+};
+
 inline std::string command_text(const Words& words) {
   std::string line = "verace";
   for (const std::string& word : words) line += " " + one_line(word);
@@ -93,7 +122,7 @@ inline std::string command_text(const Words& words) {
 
 // Exit code 2 and one line of error at the end, which starts with "verace: " and says all of
 // `expected`; before it there may only be notes.
-inline void expect_error(const Finished& finished, const Words& expected) {
+inline void expect_error(const Finished& finished, const Parts& expected) {
   INFO("stderr: ", finished.err);
   CHECK(finished.code == 2);
   int errors = 0;
@@ -111,16 +140,37 @@ inline void expect_error(const Finished& finished, const Words& expected) {
   }
 }
 
+// A failure after work had begun: no file of `before` is touched or gone, and the new files are
+// `left`.
+inline void expect_nothing_lost(const std::map<std::string, std::string>& before, Words left) {
+  const World& world = World::get();
+  const auto after = world.listing();
+  for (const auto& [name, state] : before) {
+    CHECK_MESSAGE(after.contains(name), "lost: ", name);
+    if (after.contains(name)) CHECK_MESSAGE(after.at(name) == state, "touched: ", name);
+  }
+  Words news;
+  for (const auto& [name, state] : after) {
+    if (!before.contains(name) && !state.empty()) news.push_back(name);
+  }
+  for (std::string& name : left) name = world / name;
+  std::ranges::sort(left);
+  CHECK(news == left);
+}
+inline void expect_failure(const Words& words, const Parts& expected, const Words& left) {
+  const auto before = World::get().listing();
+  INFO(command_text(words));
+  expect_error(World::get().run(words), expected);
+  expect_nothing_lost(before, left);
+}
+
 // Bad input: an error that says all of `expected`; nothing new is left behind and no file touched.
-inline void expect_refusal(const Words& words, const Words& expected) {
+inline void expect_refusal(const Words& words, const Parts& expected) {
   const World& world = World::get();
   const auto before = world.listing();
   INFO(command_text(words));
   expect_error(world.run(words), expected);
   CHECK(world.listing() == before);
-}
-inline void expect_refusal(const Words& words, const std::string& expected) {
-  expect_refusal(words, Words{expected});
 }
 
 }  // namespace verace::test
