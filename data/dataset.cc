@@ -261,8 +261,8 @@ Dataset load_dataset(const fs::path& dir_or_csv, const DatasetOptions& options) 
   }
   dataset.leak_report = describe_leaks(dataset.samples);
   if (!dataset.leak_report.empty() && !options.allow_leak) {
-    fail_input(text::format("{}: {}; divide by video and identity, or allow the leak", name,
-                            dataset.leak_report));
+    fail_input(text::format("{}: {}; divide by video and identity, or accept it with --allow-leak",
+                            name, dataset.leak_report));
   }
   return dataset;
 }

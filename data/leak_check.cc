@@ -5,6 +5,7 @@
 #include <unordered_set>
 
 #include "data/text.h"
+#include "kernels/check.h"
 #include "kernels/format.h"
 
 namespace verace::data {

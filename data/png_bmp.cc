@@ -80,8 +80,8 @@ struct PngFrame {
   int orientation = 1;
 };
 
-// Walks all chunks up to IEND. Damage to a critical chunk (upper-case first letter) is an error; a
-// damaged ancillary one is not looked at.
+// Checks the limits, then walks all chunks up to IEND. Damage to a critical chunk (upper-case first
+// letter) is an error; a damaged ancillary one is not looked at.
 PngFrame check_png(Bytes bytes, const std::string& name) {
   PngFrame frame;
   size_t at = 8;
@@ -106,6 +106,8 @@ PngFrame check_png(Bytes bytes, const std::string& name) {
     if (type == "IHDR") {
       frame.width = big_endian_32(bytes, at + 8);
       frame.height = big_endian_32(bytes, at + 12);
+      // Before the rest is looked at: the header alone is enough to refuse a picture.
+      check_limits(frame.height, frame.width, name);
     }
     if (type == "eXIf" && intact) frame.orientation = exif_orientation(type_and_data.subspan(4));
     if (type == "IEND") return frame;
@@ -189,7 +191,6 @@ Image decode_with_stb(Bytes bytes, int64_t height, int64_t width, const std::str
 
 Decoded decode_png(Bytes bytes, const std::string& name) {
   const PngFrame frame = check_png(bytes, name);
-  check_limits(frame.height, frame.width, name);
   return {decode_with_stb(bytes, frame.height, frame.width, name), frame.orientation};
 }
 

@@ -1,32 +1,14 @@
-// One-line names for messages, and reading whole files with errors that name them.
+// Reading whole files with errors that name them.
 #include "data/text.h"
 
 #include <cstdio>
 #include <memory>
+#include <string_view>
 
 #include "kernels/check.h"
 #include "kernels/format.h"
 
 namespace verace::data {
-
-std::string one_line(std::string_view text) {
-  std::string result;
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (c == '\n') {
-      result += "\\n";
-    } else if (c == '\r') {
-      result += "\\r";
-    } else if (c == '\t') {
-      result += "\\t";
-    } else if (byte < 0x20 || byte == 0x7f) {
-      result += text::format("\\x{:02x}", byte);
-    } else {
-      result += c;
-    }
-  }
-  return result;
-}
 
 std::string name_of(const std::filesystem::path& path) {
   return one_line(std::string_view(path.native()));

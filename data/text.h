@@ -1,18 +1,13 @@
-// Names of files and fields for one-line error messages, and reading whole files.
+// Names of files for one-line messages, and reading whole files.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <string>
-#include <string_view>
 #include <vector>
 
 namespace verace::data {
-
-// `text` with control characters written as \n, \t, \x01 ..., so that a message stays on one line.
-// Bytes from 0x80 up (UTF-8) pass unchanged.
-std::string one_line(std::string_view text);
 
 // A path on one line, its bytes as they are.
 std::string name_of(const std::filesystem::path& path);

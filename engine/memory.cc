@@ -23,6 +23,19 @@ void count(int64_t bytes) {
   }
 }
 
+constexpr int64_t kLarge = 4 << 20;
+
+// Where address space is limited (ulimit -v), our buffers must leave some to the libraries: oneDNN
+// crashes when it finds none for the code that it generates.
+bool room_for_others() {
+  constexpr size_t kRoom = 128 << 20;
+  void* address =
+      mmap(nullptr, kRoom, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (address == MAP_FAILED) return false;
+  munmap(address, kRoom);
+  return true;
+}
+
 }  // namespace
 
 MemoryUse memory_use() { return {current_bytes.load(), peak_bytes.load()}; }
@@ -34,6 +47,10 @@ Buffer::Buffer(int64_t bytes) : bytes_(bytes) {
   if (bytes == 0) return;
   void* address = mmap(nullptr, static_cast<size_t>(bytes), PROT_READ | PROT_WRITE,
                        MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (address != MAP_FAILED && bytes >= kLarge && !room_for_others()) {
+    munmap(address, static_cast<size_t>(bytes));
+    address = MAP_FAILED;
+  }
   if (address == MAP_FAILED) {
     fail_input(text::format(
         "not enough memory: {:.1f} MB more are needed on top of {:.1f} MB in use; "
@@ -42,7 +59,6 @@ Buffer::Buffer(int64_t bytes) : bytes_(bytes) {
   }
   data_ = static_cast<std::byte*>(address);
   // Large pages spare page faults and TLB misses in the big tensors; only a hint.
-  constexpr int64_t kLarge = 4 << 20;
   if (bytes >= kLarge) madvise(address, static_cast<size_t>(bytes), MADV_HUGEPAGE);
   count(bytes);
 }

@@ -2,11 +2,9 @@
 #include "engine/trace.h"
 
 #include <algorithm>
-#include <fstream>
 #include <map>
 #include <nlohmann/json.hpp>
 
-#include "kernels/check.h"
 #include "kernels/format.h"
 
 namespace verace::engine {
@@ -46,8 +44,8 @@ std::string Trace::table() const {
   return text;
 }
 
-void Trace::write_chrome(const std::filesystem::path& path) const {
-  nlohmann::json events = nlohmann::json::array();
+std::string Trace::chrome_json() const {
+  nlohmann::ordered_json events = nlohmann::ordered_json::array();
   for (const TraceEvent& event : events_) {
     events.push_back({{"name", event.name},
                       {"cat", event.kind},
@@ -58,15 +56,8 @@ void Trace::write_chrome(const std::filesystem::path& path) const {
                       {"tid", 1},
                       {"args", {{"flops", event.flops}}}});
   }
-  const nlohmann::json document = {{"traceEvents", events}, {"displayTimeUnit", "ms"}};
-  const std::filesystem::path temporary = path.string() + ".tmp";
-  std::ofstream out(temporary);
-  out << document.dump();
-  out.close();
-  if (!out)
-    fail_input(text::format("{}: cannot write the trace; choose a writable place for --trace",
-                            path.string()));
-  std::filesystem::rename(temporary, path);
+  const nlohmann::ordered_json document = {{"displayTimeUnit", "ms"}, {"traceEvents", events}};
+  return document.dump();
 }
 
 }  // namespace verace::engine

@@ -3,7 +3,6 @@
 
 #include <chrono>
 #include <cstdint>
-#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -28,8 +27,9 @@ class Trace {
 
   // Kinds by decreasing time: calls, milliseconds, share, GFLOP/s.
   std::string table() const;
-  // Trace Event Format (JSON object form). Throws Error(kInput) when the file cannot be written.
-  void write_chrome(const std::filesystem::path& path) const;
+  // The content of a trace file: Trace Event Format (JSON object form). Starts with kChromeStart.
+  std::string chrome_json() const;
+  static constexpr const char* kChromeStart = "{\"displayTimeUnit\":";
 
  private:
   std::chrono::steady_clock::time_point origin_;

@@ -4,6 +4,7 @@
 
 #include <stdexcept>
 #include <string>
+#include <string_view>
 
 namespace verace {
 
@@ -21,7 +22,13 @@ class Error : public std::runtime_error {
   ErrorKind kind_;
 };
 
-// Throws Error(kInput). `message`: one line, names the file or flag, says what to do.
+// `text` with control characters written as \n, \t, \x01 ..., so that names from outside (which may
+// hold any byte) can neither break a line of output nor command the terminal. Bytes from 0x80 up
+// (UTF-8) pass unchanged, and so does the result of an earlier call.
+std::string one_line(std::string_view text);
+
+// Throws Error(kInput). `message` names the file or flag and says what to do; one_line() is applied
+// to it.
 [[noreturn]] void fail_input(const std::string& message);
 
 // Throws Error(kInternal) with the expression and its place.

@@ -1,5 +1,6 @@
 // verace attack fgsm: how easily a network is fooled.
 
+#include <cstdio>
 #include <memory>
 
 #include "apps/cli/commands.h"
@@ -34,7 +35,7 @@ void declare(Flags& flags, Options& o) {
   flags.toggle("--no-pictures", "Write only attack.json", o.no_pictures);
   flags.toggle("--overwrite", "Replace the results of an earlier attack in DIR", o.overwrite);
   flags.value("--batch", "N", "Pictures that are attacked at a time (default 32)",
-              into(o.attack.batch, 1));
+              into(o.attack.batch, 1, kMostPictures));
   flags.value("--limit", "N", "Attack only the first N pictures of each class; 0: all (default 0)",
               into(o.limit, 0));
   flags.toggle("--json", "Print the figures as JSON", o.json);
@@ -69,14 +70,12 @@ int run(const Flags& flags, Options& o) {
   o.attack.fit = {model.classifier->options().input_size, o.data.fit, 0, o.data.filter};
   const kernels::Exec exec = make_exec(o.device, o.quiet);
   apps::class_indices(model.classifier->options(), o.model.file.string());
-  make_folder(folder, "--out");
   const apps::SignalGuard guard;
   const apps::AttackResult result =
       apps::run_fgsm(*model.classifier, exec, samples, o.attack, o.model.file.string(),
                      apps::default_progress(o.quiet));
   const std::string json = apps::attack_json(result, o.model.file.string());
   const std::filesystem::path report = folder / "attack.json";
-  weights::write_file_atomically(report.string(), json);
   std::vector<std::string> broken;
   for (const auto& picture : result.broken) broken.push_back(picture.message);
   report_broken(broken);
@@ -88,8 +87,12 @@ int run(const Flags& flags, Options& o) {
                 apps::attack_table(result));
     text::print(stdout,
                 "success: share misjudged afterwards; MSE in units of [0, 1]; 8-bit: as stored\n");
-    text::print(stdout, "figures: {}\n", report.string());
   }
+  std::fflush(stdout);
+  // Last: if the disc is full the figures are out already.
+  make_folder(folder, "--out");
+  weights::write_file_atomically(report.string(), json);
+  if (!o.json) text::print(stdout, "figures: {}\n", report.string());
   return result.stopped ? 128 + apps::stop_signal() : 0;
 }
 

@@ -4,9 +4,11 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
+#include <filesystem>
 #include <map>
 #include <memory>
 #include <new>  // NOLINT(raw-memory): for std::bad_alloc
+#include <system_error>
 
 #include "kernels/check.h"
 #include "kernels/format.h"
@@ -129,6 +131,9 @@ int Parser::run(int argc, const char* const* argv) {
     return app.exit(e);
   } catch (const CLI::CallForVersion& e) {
     return app.exit(e);
+  } catch (const CLI::ArgumentMismatch& e) {
+    const std::string text = e.what();  // "--lr: 1 required X missing"
+    fail_input(text.substr(0, text.find(':')) + ": needs a value (see --help)");
   } catch (const CLI::ParseError& e) {
     std::string text = e.what();
     std::ranges::replace(text, '\n', ' ');
@@ -151,18 +156,33 @@ int Parser::run(int argc, const char* const* argv) {
 
 int run_command_line(int argc, const char* const* argv, std::vector<Command> commands) {
   try {
-    return Parser(std::move(commands)).run(argc, argv);
+    const int code = Parser(std::move(commands)).run(argc, argv);
+    // Whoever redirects results must learn that they are not complete.
+    if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) {
+      fail_input(
+          "standard output: not all of it could be written: free some space there, or send it to "
+          "another place");
+    }
+    return code;
   } catch (const Error& e) {
     std::fflush(stdout);
     if (e.kind() == ErrorKind::kInput) {
       text::print(stderr, "verace: {}\n", e.what());
       return kExitInput;
     }
-    text::print(stderr, "verace: internal error, please report: {}\n", e.what());
+    text::print(stderr, "verace: internal error, please report: {}\n", one_line(e.what()));
   } catch (const std::bad_alloc&) {
     text::print(stderr, "verace: out of memory: use a smaller --batch\n");
+  } catch (const std::filesystem::filesystem_error& e) {
+    text::print(stderr, "verace: {}: {}: check the path and its permissions\n",
+                one_line(e.path1().string()), e.code().message());
+    return kExitInput;
+  } catch (const std::system_error& e) {
+    // Of a thread that could not be started.
+    text::print(stderr, "verace: the system refuses a resource ({}): use fewer --threads and {}\n",
+                one_line(e.what()), "--workers, or raise the limits (ulimit -a)");
   } catch (const std::exception& e) {
-    text::print(stderr, "verace: internal error, please report: {}\n", e.what());
+    text::print(stderr, "verace: internal error, please report: {}\n", one_line(e.what()));
   }
   return kExitInternal;
 }

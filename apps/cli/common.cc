@@ -1,8 +1,13 @@
 // Flags and steps that several commands share.
 #include "apps/cli/common.h"
 
+#include <unistd.h>
+
 #include <algorithm>
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
+#include <fstream>
 
 #include "kernels/check.h"
 #include "kernels/format.h"
@@ -11,12 +16,34 @@ namespace verace::cli {
 
 namespace fs = std::filesystem;
 
+namespace {
+
+// Throws Error(kInput) if a file cannot be made in `folder`, or the folder itself, which need not
+// be there yet.
+void check_may_write(const fs::path& folder, const std::string& flag, const fs::path& named) {
+  std::error_code error;
+  fs::path there = fs::absolute(folder.empty() ? "." : folder, error);
+  while (there.has_relative_path() && !fs::exists(fs::symlink_status(there, error))) {
+    there = there.parent_path();
+  }
+  if (!fs::is_directory(there, error)) {
+    fail_input(text::format("{} {}: {} is no folder: choose another name", flag, named.string(),
+                            there.string()));
+  }
+  if (::access(there.c_str(), W_OK | X_OK) != 0) {
+    fail_input(text::format("{} {}: nothing can be written to {} ({}): choose another folder", flag,
+                            named.string(), there.string(), std::strerror(errno)));
+  }
+}
+
+}  // namespace
+
 void declare_device(Flags& flags, DeviceFlags& device) {
   flags.group("Machine");
   flags.value("--device", "NAME", "auto, cpu, reference (plain slow loops) or cuda (default auto)",
               into(device.device));
   flags.value("--threads", "N", "Threads of computation; 0: one per processor (default 0)",
-              into(device.threads, 0));
+              into(device.threads, 0, kMostThreads));
 }
 
 kernels::DeviceKind choose_device(const std::string& device, bool quiet) {
@@ -62,9 +89,14 @@ void declare_model(Flags& flags, ModelFlags& model) {
               into(model.file));
 }
 
-apps::LoadedModel load(ModelFlags& model, bool quiet) {
+fs::path model_file(const fs::path& file_or_folder) {
   std::error_code error;
-  if (fs::is_directory(model.file, error)) model.file /= "best.safetensors";
+  return fs::is_directory(file_or_folder, error) ? file_or_folder / "best.safetensors"
+                                                 : file_or_folder;
+}
+
+apps::LoadedModel load(ModelFlags& model, bool quiet) {
+  model.file = model_file(model.file);
   apps::LoadedModel loaded = apps::load_model(model.file.string(), model.overrides);
   for (const weights::Finding& finding : loaded.description.findings) {
     if (quiet || finding.source != weights::Source::kAssumption) continue;
@@ -87,7 +119,7 @@ void declare_fit(Flags& flags, data::Fit& fit, data::ResizeFilter& filter) {
 void declare_loading(Flags& flags, DataFlags& data) {
   declare_fit(flags, data.fit, data.filter);
   flags.value("--workers", "N", "Threads that decode pictures; 0: none (default 2)",
-              into(data.workers, 0));
+              into(data.workers, 0, kMostWorkers));
   flags.toggle("--strict", "End with an error at the first broken picture", data.strict);
 }
 
@@ -114,11 +146,13 @@ std::vector<data::Sample> load_samples(const DataFlags& data) {
 
 void check_output_folder(const fs::path& folder, const std::string& flag, bool overwrite) {
   std::error_code error;
+  check_may_write(folder.parent_path(), flag, folder);
   if (!fs::exists(folder, error)) return;
   if (!fs::is_directory(folder, error)) {
     fail_input(text::format("{} {}: a file of this name is in the way: choose another name", flag,
                             folder.string()));
   }
+  check_may_write(folder, flag, folder);
   if (!overwrite && !fs::is_empty(folder, error)) {
     fail_input(
         text::format("{} {}: the folder is not empty: choose another one, or give "
@@ -127,17 +161,28 @@ void check_output_folder(const fs::path& folder, const std::string& flag, bool o
   }
 }
 
-void check_output_file(const fs::path& file, const std::string& flag) {
+void check_output_file(const OutputFile& output) {
+  const fs::path& file = output.file;
   std::error_code error;
   if (file.empty()) return;
-  if (fs::is_directory(file, error)) {
-    fail_input(text::format("{} {}: is a folder: name a file", flag, file.string()));
-  }
+  const auto refuse = [&](const std::string& why) {
+    fail_input(text::format("{} {}: {}", output.flag, file.string(), why));
+  };
+  if (fs::is_directory(file, error)) refuse("is a folder: name a file");
   const fs::path parent = file.parent_path();
   if (!parent.empty() && !fs::is_directory(parent, error)) {
-    fail_input(text::format("{} {}: there is no folder {}: make it first", flag, file.string(),
-                            parent.string()));
+    refuse(text::format("there is no folder {}: make it first", parent.string()));
   }
+  if (fs::exists(file, error)) {
+    if (!fs::is_regular_file(file, error)) refuse("is not a regular file: name another one");
+    std::string beginning(output.beginning.size(), '\0');
+    std::ifstream(file).read(beginning.data(), static_cast<std::streamsize>(beginning.size()));
+    const bool ours = fs::file_size(file, error) == 0 || beginning == output.beginning;
+    if (!ours || (!output.data.empty() && fs::equivalent(file, output.data, error))) {
+      refuse("holds something else than an earlier result, which would be lost: name another file");
+    }
+  }
+  check_may_write(parent, output.flag, file);
 }
 
 void make_folder(const fs::path& folder, const std::string& flag) {

@@ -15,6 +15,11 @@
 
 namespace verace::cli {
 
+// What the flags of these names may be at most.
+inline constexpr int64_t kMostPictures = 65536;  // --batch
+inline constexpr int64_t kMostWorkers = 256;
+inline constexpr int kMostThreads = 4096;
+
 struct DeviceFlags {
   std::string device = "auto";
   int threads = 0;
@@ -33,8 +38,9 @@ struct ModelFlags {
   weights::Overrides overrides;
 };
 void declare_model(Flags& flags, ModelFlags& model);
-// Loads it; says on stderr what had to be assumed unless `quiet`. A folder stands for its
-// best.safetensors.
+// A folder stands for its best.safetensors.
+std::filesystem::path model_file(const std::filesystem::path& file_or_folder);
+// Loads it; says on stderr what had to be assumed unless `quiet`.
 apps::LoadedModel load(ModelFlags& model, bool quiet);
 
 struct DataFlags {
@@ -58,8 +64,16 @@ std::vector<data::Sample> load_samples(const DataFlags& data);
 // nothing.
 void check_output_folder(const std::filesystem::path& folder, const std::string& flag,
                          bool overwrite);
-// Throws Error(kInput) naming `flag` if a file cannot be written there, before any work is done.
-void check_output_file(const std::filesystem::path& file, const std::string& flag);
+// An output that may replace what an earlier call has written, and nothing else.
+struct OutputFile {
+  std::string flag;
+  std::filesystem::path file;  // empty: not wanted
+  std::string beginning;       // of all such outputs
+  std::filesystem::path data;  // the data set, whose manifest may begin alike
+};
+// Throws Error(kInput) naming the flag, before any work is done, if the file cannot be written or
+// something of value would be lost.
+void check_output_file(const OutputFile& output);
 // Makes it with its parents. Throws Error(kInput) naming `flag`.
 void make_folder(const std::filesystem::path& folder, const std::string& flag);
 

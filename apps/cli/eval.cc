@@ -1,5 +1,6 @@
 // verace eval: figures of merit on labelled pictures.
 
+#include <cstdio>
 #include <memory>
 
 #include "apps/cli/commands.h"
@@ -39,23 +40,25 @@ void declare(Flags& flags, Options& o) {
 int run(const Flags& flags, Options& o) {
   flags.require("--model", "name the network's file");
   flags.require("--data", "name the folder or CSV file of pictures");
-  check_output_file(o.csv, "--csv");
+  check_output_file({"--csv", o.csv, apps::kFacesCsvHeader, o.judging.data.data});
   check_output_folder(o.curves, "--curves", true);
   std::vector<data::Sample> samples = load_samples(o.judging.data);
   const apps::LoadedModel model = load(o.judging.model, o.judging.quiet);
   apps::Evaluation evaluation =
       judge(o.judging, model, std::move(samples), apps::decide(o.threshold, model.thresholds));
   if (o.bootstrap.resamples > 0) apps::add_intervals(evaluation, o.bootstrap);
-  if (!o.csv.empty()) apps::write_faces_csv(o.csv.string(), evaluation);
-  if (!o.curves.empty()) {
-    make_folder(o.curves, "--curves");
-    apps::write_curves(o.curves, evaluation);
-  }
   const std::string name = o.judging.model.file.string();
   const char* split = data::kSplitNames[static_cast<size_t>(o.judging.data.split)];
   text::print(
       stdout, "{}",
       o.json ? apps::evaluation_json(evaluation, name, split) : apps::evaluation_text(evaluation));
+  std::fflush(stdout);
+  // Last: if the disc is full the figures are out already.
+  if (!o.csv.empty()) apps::write_faces_csv(o.csv.string(), evaluation);
+  if (!o.curves.empty()) {
+    make_folder(o.curves, "--curves");
+    apps::write_curves(o.curves, evaluation);
+  }
   if (!evaluation.stopped) return 0;
   text::print(stderr, "stopped: the figures are of {} pictures only\n", evaluation.samples.size());
   return 128 + apps::stop_signal();

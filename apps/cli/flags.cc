@@ -14,12 +14,16 @@ namespace verace::cli {
 namespace {
 
 template <typename T>
-T whole(const std::string& text, const std::string& flag, T least) {
+T whole(const std::string& text, const std::string& flag, T least,
+        T most = std::numeric_limits<T>::max()) {
   T value{};
   const char* end = text.data() + text.size();
   const auto [stop, error] = std::from_chars(text.data(), end, value);
-  if (error != std::errc{} || stop != end || value < least) {
-    fail_input(text::format("{}: '{}' is not a whole number of at least {}", flag, text, least));
+  if (error != std::errc{} || stop != end || value < least || value > most) {
+    const std::string range = most == std::numeric_limits<T>::max()
+                                  ? text::format("of at least {}", least)
+                                  : text::format("from {} to {}", least, most);
+    fail_input(text::format("{}: '{}' is not a whole number {}", flag, text, range));
   }
   return value;
 }
@@ -59,21 +63,21 @@ Setter into(uint64_t& target) {
   };
 }
 
-Setter into(int64_t& target, int64_t least) {
-  return [&target, least](const std::string& text, const std::string& flag) {
-    target = whole(text, flag, least);
+Setter into(int64_t& target, int64_t least, int64_t most) {
+  return [&target, least, most](const std::string& text, const std::string& flag) {
+    target = whole(text, flag, least, most);
   };
 }
 
-Setter into(int& target, int least) {
-  return [&target, least](const std::string& text, const std::string& flag) {
-    target = whole(text, flag, least);
+Setter into(int& target, int least, int most) {
+  return [&target, least, most](const std::string& text, const std::string& flag) {
+    target = whole(text, flag, least, most);
   };
 }
 
-Setter into(std::optional<int64_t>& target, int64_t least) {
-  return [&target, least](const std::string& text, const std::string& flag) {
-    target = whole(text, flag, least);
+Setter into(std::optional<int64_t>& target, int64_t least, int64_t most) {
+  return [&target, least, most](const std::string& text, const std::string& flag) {
+    target = whole(text, flag, least, most);
   };
 }
 
@@ -115,6 +119,7 @@ Setter into_choice(std::vector<std::string> words, std::function<void(size_t)> c
 void Flags::value(const std::string& name, const std::string& placeholder, const std::string& help,
                   Setter set) {
   CLI::Option* option = app_.add_option(name, help)->type_name(placeholder)->expected(1);
+  option->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);  // apply() refuses them
   option->group(group_);
   entries_.push_back({name, std::move(set), option});
 }
@@ -136,10 +141,12 @@ void Flags::arguments(const std::string& name, const std::string& help,
                             ->type_name("")
                             ->expected(1, std::numeric_limits<int>::max() / 2)
                             ->allow_extra_args();
-  entries_.push_back(
-      {name,
-       [&target, option](const std::string&, const std::string&) { target = option->results(); },
-       option});
+  entries_.push_back({name,
+                      [&target, option](const std::string&, const std::string& flag) {
+                        target = option->results();
+                        for (const std::string& text : target) not_empty(text, flag);
+                      },
+                      option});
 }
 
 const Flags::Entry* Flags::find(const std::string& name) const {
@@ -167,6 +174,11 @@ void Flags::refuse_both(const std::string& a, const std::string& b, const std::s
 
 void Flags::apply() const {
   for (const Entry& entry : entries_) {
+    const bool repeatable = entry.option->get_expected_max() != 1;
+    if (entry.option->count() > 1 && !repeatable) {
+      fail_input(
+          text::format("{}: is given {} times: leave one", entry.name, entry.option->count()));
+    }
     if (entry.option->count() > 0) entry.set(entry.option->results().back(), entry.name);
   }
 }

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <limits>
 #include <optional>
 #include <string>
 #include <vector>
@@ -25,10 +26,11 @@ using Setter = std::function<void(const std::string& text, const std::string& fl
 Setter into(std::string& target);
 Setter into(std::filesystem::path& target);
 Setter into(uint64_t& target);
-// Whole numbers that are at least `least`.
-Setter into(int64_t& target, int64_t least);
-Setter into(int& target, int least);
-Setter into(std::optional<int64_t>& target, int64_t least);
+// Whole numbers from `least` to `most`.
+inline constexpr int64_t kNoLimit = std::numeric_limits<int64_t>::max();
+Setter into(int64_t& target, int64_t least, int64_t most = kNoLimit);
+Setter into(int& target, int least, int most);
+Setter into(std::optional<int64_t>& target, int64_t least, int64_t most = kNoLimit);
 // Finite numbers that are at least `least`, or (above) more than it.
 enum class Bound { kAtLeast, kAbove };
 Setter into(double& target, double least, Bound bound = Bound::kAtLeast);

@@ -1,15 +1,17 @@
 // Loader, session and evaluation of a split.
 #include "apps/cli/judge.h"
 
+#include <algorithm>
 #include <memory>
 
+#include "apps/lib/memory_limit.h"
 #include "apps/lib/signals.h"
 
 namespace verace::cli {
 
 void declare_judging(Flags& flags, JudgeFlags& judging) {
   flags.value("--batch", "N", "Pictures that are judged at a time (default 64)",
-              into(judging.batch, 1));
+              into(judging.batch, 1, kMostPictures));
   flags.toggle("--quiet", "No progress, no notes", judging.quiet);
   declare_device(flags, judging.device);
   declare_overrides(flags, judging.model.overrides);
@@ -35,6 +37,8 @@ apps::Evaluation judge(const JudgeFlags& judging, const apps::LoadedModel& model
   const kernels::Exec exec = make_exec(judging.device, judging.quiet);
   apps::InferenceSession session(classifier, exec, std::make_shared<engine::Arena>(),
                                  judging.batch);
+  apps::require_memory(session, judging.batch, std::min(judging.batch, loader.pictures_per_epoch()),
+                       apps::available_memory());
   const apps::SignalGuard guard;
   apps::Evaluation evaluation = apps::evaluate(
       session, loader, name, apps::default_progress(judging.quiet), "evaluate", decision);

@@ -1,9 +1,15 @@
 // The command line `verace`: its commands, one file each.
+#include <csignal>
+
 #include "apps/cli/command_line.h"
 #include "apps/cli/commands.h"
+#include "apps/lib/memory_limit.h"
 
 int main(int argc, char** argv) {
   using namespace verace::cli;
+  // A file beyond the limit (ulimit -f) is an error of writing, with a message, not a sudden death.
+  std::signal(SIGXFSZ, SIG_IGN);
+  verace::apps::spare_address_space();
   return run_command_line(argc, argv,
                           {train_command(), eval_command(), threshold_command(), predict_command(),
                            fgsm_command(), inspect_command(), demo_command(), info_command()});

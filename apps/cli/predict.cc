@@ -6,6 +6,7 @@
 #include "apps/cli/commands.h"
 #include "apps/cli/common.h"
 #include "apps/cli/judge.h"
+#include "apps/lib/memory_limit.h"
 #include "apps/lib/predictor.h"
 #include "apps/lib/progress.h"
 #include "kernels/check.h"
@@ -37,7 +38,8 @@ void declare(Flags& flags, Options& o) {
               into_choice({"stretch", "crop"}, [&o](size_t i) {
                 o.fit = i == 0 ? data::Fit::kStretch : data::Fit::kCrop;
               }));
-  flags.value("--batch", "N", "Pictures that are judged at a time (default 16)", into(o.batch, 1));
+  flags.value("--batch", "N", "Pictures that are judged at a time (default 16)",
+              into(o.batch, 1, kMostPictures));
   flags.toggle("--quiet", "No progress, no notes", o.quiet);
   declare_device(flags, o.device);
   declare_overrides(flags, o.model.overrides);
@@ -77,8 +79,9 @@ int run(const Flags& flags, Options& o) {
   const data::FitOptions fit = choose_fit(o, network);
   const apps::Decision decision = choose_threshold(o, model);
   const kernels::Exec exec = make_exec(o.device, o.quiet);
-  apps::InferenceSession session(*model.classifier, exec, std::make_shared<engine::Arena>(),
-                                 std::min(o.batch, static_cast<int64_t>(paths.size())));
+  const int64_t batch = std::min(o.batch, static_cast<int64_t>(paths.size()));
+  apps::InferenceSession session(*model.classifier, exec, std::make_shared<engine::Arena>(), batch);
+  apps::require_memory(session, o.batch, batch, apps::available_memory());
   apps::Progress progress(
       paths.size() > 100 ? apps::default_progress(o.quiet) : apps::ProgressStyle{}, "predict",
       "pictures", static_cast<int64_t>(paths.size()));
@@ -94,6 +97,7 @@ int run(const Flags& flags, Options& o) {
     if (!picture.error.empty()) text::print(stderr, "verace: {}\n", picture.error);
   }
   if (predictions.broken == 0) return 0;
+  if (predictions.pictures.size() == 1) return kExitInput;  // all is said
   text::print(stderr, "verace: {} of {} pictures could not be judged\n", predictions.broken,
               predictions.pictures.size());
   return kExitInput;

@@ -1,8 +1,6 @@
 // Moving a run's files aside and back.
 #include "apps/cli/run_files.h"
 
-#include <algorithm>
-
 #include "kernels/check.h"
 #include "kernels/format.h"
 
@@ -33,10 +31,16 @@ void RunFilesAside::forget() {
 }
 
 RunFilesAside::~RunFilesAside() {
+  if (moved_.empty()) return;
   std::error_code error;
-  const bool begun = std::ranges::any_of(
-      moved_, [&error](const auto& pair) { return fs::exists(pair.first, error); });
-  if (begun) return;
+  const fs::path folder = moved_.front().first.parent_path();
+  const bool stored = fs::exists(folder / "last.safetensors", error) ||
+                      fs::exists(folder / "best.safetensors", error);
+  if (stored) {
+    text::print(stderr, "note: the files of the earlier run are still there, as {}\n",
+                one_line((folder / "*.replaced").string()));
+    return;
+  }
   for (const auto& [from, to] : moved_) fs::rename(to, from, error);
 }
 

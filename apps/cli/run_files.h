@@ -8,7 +8,8 @@
 namespace verace::cli {
 
 // Renames a run's own files in `folder` (and no others) to NAME.replaced. forget() removes them; if
-// that was never called they get their names back, unless the new run has written files already.
+// that was never called they get their names back, unless the new run has stored a model already:
+// then they stay as they are, and a note on stderr says so.
 class RunFilesAside {
  public:
   RunFilesAside(const std::filesystem::path& folder, bool overwrite);

@@ -1,10 +1,12 @@
 // verace threshold: chooses a model's threshold on validation data and stores it with the model.
 
+#include <filesystem>
 #include <memory>
 
 #include "apps/cli/commands.h"
 #include "apps/cli/judge.h"
 #include "apps/lib/signals.h"
+#include "kernels/check.h"
 #include "kernels/format.h"
 
 namespace verace::cli {
@@ -26,11 +28,20 @@ void declare(Flags& flags, Options& o) {
   declare_judging(flags, o.judging);
 }
 
+// A copy may replace the model itself, but no other file.
+void check_is_new(const Options& o) {
+  std::error_code error;
+  if (o.out.empty() || !std::filesystem::exists(o.out, error)) return;
+  if (std::filesystem::equivalent(o.out, o.judging.model.file, error)) return;
+  fail_input(text::format("--out {}: the file exists: name another one", o.out.string()));
+}
+
 int run(const Flags& flags, Options& o) {
   flags.require("--model", "name the network's file");
   flags.require("--data", "name the folder or CSV file of pictures");
   flags.require("--fpr", "give the share of reals that may be called fake, for example 0.05");
-  check_output_file(o.out, "--out");
+  check_output_file({"--out", o.out, {}, {}});
+  check_is_new(o);
   // Only val: a threshold chosen on test would make the figures on test better than they are.
   o.judging.data.split = data::Split::kVal;
   std::vector<data::Sample> samples = load_samples(o.judging.data);

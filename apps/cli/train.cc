@@ -9,6 +9,7 @@
 #include "apps/cli/common.h"
 #include "apps/cli/run_files.h"
 #include "apps/lib/trainer.h"
+#include "engine/trace.h"
 #include "kernels/check.h"
 #include "kernels/format.h"
 
@@ -32,7 +33,7 @@ void declare_input(Flags& flags, apps::TrainOptions& o) {
   flags.toggle("--allow-leak", "Accept a video or person that stands in two splits", o.allow_leak);
   flags.toggle("--strict", "End with an error at the first broken picture", o.strict);
   flags.value("--workers", "N", "Threads that decode pictures; 0: none (default 2)",
-              into(o.workers, 0));
+              into(o.workers, 0, kMostWorkers));
   flags.value("--cache-mb", "N", "Keep decoded pictures if they fit into N MB (default 0)",
               into(o.cache_mb, 0));
 }
@@ -86,7 +87,7 @@ void declare_network(Flags& flags, apps::TrainOptions& o) {
 void declare_optimisation(Flags& flags, apps::TrainOptions& o) {
   flags.group("Optimisation");
   flags.value("--epochs", "N", "Passes over the training pictures (default 3)", into(o.epochs, 1));
-  flags.value("--batch", "N", "Pictures per step (default 64)", into(o.batch, 1));
+  flags.value("--batch", "N", "Pictures per step (default 64)", into(o.batch, 1, kMostPictures));
   flags.value("--lr", "X", "Learning rate of Adam (default 1e-4)",
               into(o.learning_rate, 0, Bound::kAbove));
   flags.value("--adam", "FORM", "Where epsilon stands: as in keras or torch (default keras)",
@@ -212,7 +213,7 @@ int run(const Flags& flags, Options& o) {
   } else {
     check_new(flags, o);
   }
-  check_output_file(o.train.trace, "--trace");
+  check_output_file({"--trace", o.train.trace, engine::Trace::kChromeStart, {}});
   o.train.device = choose_device(o.device.device, o.train.quiet || resume);
   o.train.threads = o.device.threads;
   RunFilesAside aside(o.train.out, o.overwrite);

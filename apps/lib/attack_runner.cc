@@ -5,6 +5,7 @@
 #include <cmath>
 #include <set>
 
+#include "apps/lib/memory_limit.h"
 #include "apps/lib/metrics.h"
 #include "apps/lib/model_file.h"
 #include "apps/lib/session.h"
@@ -43,6 +44,11 @@ class Attack {
     result_.figures.resize(options.epsilons.size());
   }
 
+  // Throws Error(kInput) for batches that do not fit into memory.
+  void plan(int64_t pictures) {
+    require_memory(session_, options_.batch, std::min(options_.batch, pictures),
+                   available_memory());
+  }
   void run(const data::Batch& batch, const std::vector<data::Sample>& samples);
   AttackResult finish(const data::Loader& loader, bool stopped);
 
@@ -223,6 +229,7 @@ AttackResult run_fgsm(const layers::Classifier& classifier, const kernels::Exec&
   loading.workers = options.workers;
   loading.strict = options.strict;
   data::Loader loader(std::move(samples), loading);
+  attack.plan(loader.pictures_per_epoch());
   Progress progress(style, "attack", "pictures", loader.pictures_per_epoch());
   loader.start_epoch(0);
   data::Batch batch;

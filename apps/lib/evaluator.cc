@@ -145,7 +145,7 @@ void write_curves(const std::filesystem::path& folder, const Evaluation& evaluat
 }
 
 void write_faces_csv(const std::string& path, const Evaluation& evaluation) {
-  std::string text = "path,video,label,probability,loss\n";
+  std::string text = kFacesCsvHeader;
   for (const EvaluatedFace& face : evaluation.samples) {
     text += text::format("{},{},{},{},{}\n", quoted(face.path.string()), quoted(face.video),
                          data::kClassNames[static_cast<size_t>(face.label)], face.probability,

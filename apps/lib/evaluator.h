@@ -67,7 +67,8 @@ MetricCurves video_curves(const Evaluation& evaluation);
 // must be there. Atomic, file by file.
 void write_curves(const std::filesystem::path& folder, const Evaluation& evaluation);
 
-// The faces as CSV: path,video,label,probability,loss with a header. Atomic.
+// The faces as CSV, with a header. Atomic.
+inline constexpr const char* kFacesCsvHeader = "path,video,label,probability,loss\n";
 void write_faces_csv(const std::string& path, const Evaluation& evaluation);
 
 }  // namespace verace::apps

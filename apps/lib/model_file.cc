@@ -194,6 +194,15 @@ void read_stored_tensor(const SafetensorsFile& file, const std::string& name,
   } else {
     weights::oihw_to_ohwi(file.read_f32(name), wanted, target.f32_span());
   }
+  // A ReLU makes 0 of them, so that the network's answers would not show them.
+  const auto values = target.f32_span();
+  const auto bad = std::ranges::count_if(values, [](float v) { return !std::isfinite(v); });
+  if (bad > 0) {
+    fail_input(
+        text::format("{}: tensor '{}': {} of {} values are not finite: the training that made the "
+                     "file has failed, or it is damaged; take another",
+                     file.path(), name, bad, values.size()));
+  }
 }
 
 void save_model(const std::string& path, const layers::Classifier& classifier,

@@ -21,11 +21,19 @@ int64_t pictures_in(size_t elements, int64_t picture_count) {
   return count / picture_count;
 }
 
+// The plan for an answer fits into the gradient's arena, but has prepared weights of its own.
+engine::PlanSummary with_answer(engine::PlanSummary gradient) {
+  gradient.constants *= 2;
+  return gradient;
+}
+
 }  // namespace
 
 InferenceSession::InferenceSession(const layers::Classifier& classifier, const kernels::Exec& exec,
                                    std::shared_ptr<engine::Arena> arena, int64_t max_batch)
     : classifier_(classifier),
+      exec_(exec),
+      arena_(arena),
       max_batch_(max_batch),
       pixels_([&classifier, exec, arena](int64_t n) {
         return classifier.plan_inference(exec, arena, n, false);
@@ -39,6 +47,10 @@ InferenceSession::InferenceSession(const layers::Classifier& classifier, const k
 int64_t InferenceSession::picture_count() const {
   const int64_t size = classifier_.options().input_size;
   return size * size * 3;
+}
+
+engine::PlanSummary InferenceSession::plan_aside(int64_t n) const {
+  return classifier_.plan_inference(exec_, std::make_shared<engine::Arena>(), n).step.summary();
 }
 
 template <typename T>
@@ -78,11 +90,15 @@ void InferenceSession::refresh() {
 void InferenceSession::release() {
   pixels_.clear();
   unit_.clear();
+  *arena_ = engine::Arena();
 }
 
 GradientSession::GradientSession(const layers::Classifier& classifier, const kernels::Exec& exec,
                                  std::shared_ptr<engine::Arena> arena, int64_t max_batch)
-    : inference_(classifier, exec, arena, max_batch), plans_([&classifier, exec, arena](int64_t n) {
+    : classifier_(classifier),
+      exec_(exec),
+      inference_(classifier, exec, arena, max_batch),
+      plans_([&classifier, exec, arena](int64_t n) {
         return classifier.plan_gradient(exec, arena, n);
       }) {}
 
@@ -109,6 +125,20 @@ void GradientSession::logits(std::span<const float> pictures, std::span<float> l
   const Answers answers = inference_.run_unit(pictures);
   VERACE_CHECK(logits.size() == answers.logits.size());
   std::ranges::copy(answers.logits, logits.begin());
+}
+
+void GradientSession::release() {
+  plans_.clear();
+  inference_.release();
+}
+
+engine::PlanSummary GradientSession::plan_summary(int64_t n) {
+  return with_answer(plans_.at(n).step.summary());
+}
+
+engine::PlanSummary GradientSession::plan_aside(int64_t n) const {
+  return with_answer(
+      classifier_.plan_gradient(exec_, std::make_shared<engine::Arena>(), n).step.summary());
 }
 
 void GradientSession::refresh() {

@@ -86,7 +86,7 @@ class InferenceSession {
 
   // To be called after the classifier's weights changed: prepared weights are made anew.
   void refresh();
-  // Frees all plans; they are made again when needed.
+  // Frees all plans and the arena's memory; they are made again when needed.
   void release();
   // Events of all following runs go there; nullptr: nowhere. The trace must outlive the session.
   void set_trace(engine::Trace* trace) { trace_ = trace; }
@@ -97,12 +97,16 @@ class InferenceSession {
   int64_t class_count() const { return classifier_.options().classes; }
   // Bytes of the plan for n pictures; plans it.
   engine::PlanSummary plan_summary(int64_t n) { return pixels_.at(n).step.summary(); }
+  // The same, planned aside in an arena of its own, whose pages nobody touches.
+  engine::PlanSummary plan_aside(int64_t n) const;
 
  private:
   template <typename T>
   Answers run_in_pieces(PlanCache<layers::InferenceStep>& plans, std::span<const T> pictures);
 
   const layers::Classifier& classifier_;
+  kernels::Exec exec_;
+  std::shared_ptr<engine::Arena> arena_;
   int64_t max_batch_;
   PlanCache<layers::InferenceStep> pixels_, unit_;
   engine::Trace* trace_ = nullptr;
@@ -120,11 +124,16 @@ class GradientSession : public engine::Differentiable {
                 std::span<float> logits, std::span<float> gradient) override;
   void logits(std::span<const float> pictures, std::span<float> logits) override;
 
-  // As InferenceSession's.
+  // As InferenceSession's; the plans are those of a gradient and of an answer.
   void refresh();
+  void release();
   void set_trace(engine::Trace* trace);
+  engine::PlanSummary plan_summary(int64_t n);
+  engine::PlanSummary plan_aside(int64_t n) const;
 
  private:
+  const layers::Classifier& classifier_;
+  kernels::Exec exec_;
   InferenceSession inference_;
   PlanCache<layers::GradientStep> plans_;
   engine::Trace* trace_ = nullptr;
@@ -160,12 +169,19 @@ class TrainingSession {
   // not finite.
   TrainingOutcome run(const data::Batch& batch, const std::string& where);
 
+  // Throws Error(kInput), naming `where`, if a parameter is not finite: a ReLU hides that from the
+  // loss.
+  void check_parameters(const std::string& where) const;
+
   void set_trace(engine::Trace* trace) { trace_ = trace; }
   // Plans the step for n pictures if needed; bytes of that plan.
   const engine::Step& plan(int64_t n);
+  // As InferenceSession's.
+  void release();
 
  private:
   void check_losses(const engine::StepMemory& memory) const;
+  std::string parameter_not_finite() const;
   std::string first_not_finite();
 
   layers::Classifier& classifier_;

@@ -51,6 +51,11 @@ TrainingSession::TrainingSession(layers::Classifier& classifier, optim::Adam& ad
 
 const engine::Step& TrainingSession::plan(int64_t n) { return plans_.at(n).step; }
 
+void TrainingSession::release() {
+  plans_.clear();
+  *arena_ = engine::Arena();
+}
+
 void TrainingSession::check_losses(const engine::StepMemory& memory) const {
   VERACE_CHECK(running_ != nullptr);
   const int64_t n = running_->step.info(running_->loss).shape[0];
@@ -95,17 +100,31 @@ TrainingOutcome TrainingSession::run(const data::Batch& batch, const std::string
   return outcome;
 }
 
-// The first cause in the order of the computation: a parameter, else an operation's output. Runs
-// the step's forward part again.
-std::string TrainingSession::first_not_finite() {
+// The first such parameter and how much of it; empty: none. No statistics: a failed step has moved
+// them.
+std::string TrainingSession::parameter_not_finite() const {
   for (const engine::Parameter* parameter : classifier_.table().parameters()) {
-    if (parameter->statistic) continue;  // the failed step has moved them
+    if (parameter->statistic) continue;
     const int64_t bad = not_finite(exec_, parameter->value.f32(), parameter->value.count());
     if (bad > 0) {
       return text::format("{} of {} values of parameter {} are not finite", bad,
                           parameter->value.count(), parameter->name);
     }
   }
+  return {};
+}
+
+void TrainingSession::check_parameters(const std::string& where) const {
+  const std::string bad = parameter_not_finite();
+  if (bad.empty()) return;
+  fail_input(text::format("{}: {}; nothing of it is stored: use a smaller --lr, or other weights",
+                          where, bad));
+}
+
+// The first cause in the order of the computation: a parameter, else an operation's output. Runs
+// the step's forward part again.
+std::string TrainingSession::first_not_finite() {
+  if (std::string bad = parameter_not_finite(); !bad.empty()) return bad;
   const engine::Step& step = running_->step;
   std::string cause = "no layer's output shows why";
   const auto look = [&](const engine::Operation& operation, const engine::StepMemory& memory) {

@@ -8,6 +8,7 @@
 
 #include "apps/lib/checkpoint.h"
 #include "apps/lib/evaluator.h"
+#include "apps/lib/memory_limit.h"
 #include "apps/lib/model_file.h"
 #include "apps/lib/progress.h"
 #include "apps/lib/signals.h"
@@ -80,6 +81,9 @@ class Run {
   void take_step(const data::Batch& batch);
   void finish_epoch(EpochMetrics metrics);
   void save_last();
+  std::string moment() const {
+    return text::format("epoch {}, after step {}", state_.epoch + 1, state_.step);
+  }
   void note_stop();
   void report_broken();
   void trace_step();
@@ -129,7 +133,7 @@ void Run::trace_step() {
 void Run::write_trace() {
   if (!trace_) return;
   setup_.session->set_trace(nullptr);
-  trace_->write_chrome(options_.trace);
+  weights::write_file_atomically(options_.trace.string(), trace_->chrome_json());
   text::print(out_, "trace of {} steps in {}\n{}", steps_here_ - kTraceFrom,
               options_.trace.string(), trace_->table());
   trace_.reset();
@@ -188,7 +192,14 @@ bool Run::evaluate_epoch(EpochMetrics& metrics) {
   const auto judge = [&](data::Loader* loader, const char* name,
                          std::optional<SplitMetrics>& target) {
     if (loader == nullptr) return true;
-    const Evaluation e = evaluate(*setup_.inference, *loader, model, style_, name);
+    const Evaluation e = [&] {
+      try {
+        return evaluate(*setup_.inference, *loader, model, style_, name);
+      } catch (const Error& error) {
+        if (error.kind() != ErrorKind::kInput) throw;
+        fail_input(text::format("{}: {}", moment(), error.what()));
+      }
+    }();
     if (e.stopped) return false;
     target = split_metrics(e);
     if (options_.fpr && loader == setup_.val.get()) {
@@ -254,7 +265,6 @@ void Run::note_stop() {
 }
 
 TrainResult Run::run() {
-  plan_memory(setup_, available_memory(), out_);
   if (options_.print_plan) {
     text::print(out_, "{}", setup_.session->plan(setup_.largest_training_batch()).plan_table());
   }
@@ -265,6 +275,7 @@ TrainResult Run::run() {
   bool finished = true;
   while (finished && state_.epoch < options_.epochs) {
     finished = train_epoch();
+    setup_.session->check_parameters(moment());
     EpochMetrics metrics = training_metrics();
     finished = finished && evaluate_epoch(metrics);
     if (finished) {
@@ -291,7 +302,9 @@ TrainResult Run::run() {
 
 TrainResult train(const TrainOptions& options, std::ostream& out) {
   const SignalGuard guard;
-  Run run(prepare_training(options, out), out);
+  TrainingSetup setup = prepare_training(options, out);
+  plan_memory(setup, available_memory(), out);
+  Run run(std::move(setup), out);  // only now a folder is made
   return run.run();
 }
 

@@ -2,10 +2,11 @@
 #include "apps/lib/trainer_memory.h"
 
 #include <algorithm>
-#include <fstream>
+#include <new>  // NOLINT(raw-memory): for std::bad_alloc
 #include <optional>
 #include <set>
 
+#include "apps/lib/memory_limit.h"
 #include "kernels/check.h"
 #include "kernels/format.h"
 
@@ -86,6 +87,8 @@ std::optional<MemoryPlan> plan_aside(const TrainingSetup& setup, int64_t batch) 
     MemoryPlan plan = common_plan(setup, batch);
     add_plans(setup, training.step.summary(), evaluation.step.summary(), plan);
     return plan;
+  } catch (const std::bad_alloc&) {
+    return std::nullopt;
   } catch (const Error& error) {
     if (error.kind() != ErrorKind::kInput) throw;
     return std::nullopt;
@@ -102,42 +105,12 @@ std::optional<MemoryPlan> plan_sessions(TrainingSetup& setup) {
     const engine::PlanSummary evaluation = setup.inference->plan_summary(*sizes.rbegin());
     add_plans(setup, training, evaluation, plan);
     return plan;
+  } catch (const std::bad_alloc&) {
+    return std::nullopt;
   } catch (const Error& error) {
     if (error.kind() != ErrorKind::kInput) throw;
     return std::nullopt;
   }
-}
-
-// Everything but the batch's share is the same for all sizes, and that share grows in proportion.
-int64_t extrapolated(const MemoryPlan& small, const MemoryPlan& larger, int64_t batch) {
-  const int64_t per_picture = (larger.total() - small.total()) / (larger.batch - small.batch);
-  return larger.total() + (batch - larger.batch) * per_picture;
-}
-
-[[noreturn]] void fail_for_memory(const TrainingSetup& setup, int64_t batch, int64_t needed,
-                                  int64_t limit) {
-  int64_t candidate = batch, bytes = needed;
-  while (candidate > 1) {
-    // The estimate in proportion errs on the small side only by what does not depend on the batch.
-    const auto guess = static_cast<int64_t>(
-        static_cast<double>(candidate) * static_cast<double>(limit) / static_cast<double>(bytes));
-    candidate = std::clamp<int64_t>(guess, 1, candidate - 1);
-    const auto plan = plan_aside(setup, candidate);
-    if (!plan) continue;
-    bytes = plan->total();
-    if (bytes <= limit) break;
-  }
-  const std::string advice =
-      bytes <= limit ? text::format("use --batch {} ({:.1f} MB)", candidate, megabytes(bytes))
-                     : text::format(
-                           "not even --batch {} fits ({:.1f} MB); freeze more, or use a "
-                           "machine with more memory",
-                           candidate, megabytes(bytes));
-  fail_input(
-      text::format("--batch {}: needs {:.1f} MB, {:.1f} MB are available, {} bytes ({:.1f} MB) "
-                   "are missing: {}",
-                   setup.options.batch, megabytes(needed), megabytes(limit), needed - limit,
-                   megabytes(needed - limit), advice));
 }
 
 }  // namespace
@@ -153,32 +126,27 @@ std::string memory_text(const MemoryPlan& p) {
       megabytes(p.total()));
 }
 
-int64_t available_memory() {
-  std::ifstream file("/proc/meminfo");
-  std::string key, unit;
-  int64_t kilobytes = 0;
-  while (file >> key >> kilobytes) {
-    if (key == "MemAvailable:") return kilobytes * 1024;
-    std::getline(file, unit);
-  }
-  return 0;
-}
-
 MemoryPlan plan_memory(TrainingSetup& setup, int64_t available, std::ostream& out) {
   // Parameters are in memory already; they are in no one's way twice.
-  const int64_t limit = available + setup.model.classifier->table().value_bytes();
-  const std::optional<MemoryPlan> plan = plan_sessions(setup);
-  if (!plan) {
-    const auto small = plan_aside(setup, 1), larger = plan_aside(setup, 2);
-    if (!small || !larger) fail_input("--batch: not even a batch of two pictures fits into memory");
-    const int64_t batch = setup.largest_training_batch();
-    fail_for_memory(setup, batch, std::max(extrapolated(*small, *larger, batch), limit + 1), limit);
-  }
-  text::print(out, "{}\n", memory_text(*plan));
-  if (available > 0 && plan->total() > limit) {
-    fail_for_memory(setup, plan->batch, plan->total(), limit);
-  }
-  return *plan;
+  const int64_t limit =
+      available > 0 ? available + setup.model.classifier->table().value_bytes() : 0;
+  std::optional<MemoryPlan> plan;
+  const auto total = [](const std::optional<MemoryPlan>& p) {
+    return p ? std::optional(p->total()) : std::nullopt;
+  };
+  const auto plan_all = [&] {
+    plan = plan_sessions(setup);
+    if (plan) text::print(out, "{}\n", memory_text(*plan));
+    return total(plan);
+  };
+  const auto release = [&] {
+    setup.session->release();
+    setup.inference->release();
+  };
+  require_memory({setup.options.batch, setup.largest_training_batch(), plan_all, release,
+                  [&](int64_t batch) { return total(plan_aside(setup, batch)); }},
+                 limit);
+  return plan.value();
 }
 
 }  // namespace verace::apps

@@ -26,9 +26,6 @@ struct MemoryPlan {
 // "plan: batch 64, ...", one line.
 std::string memory_text(const MemoryPlan& plan);
 
-// Bytes that processes can have without swapping (MemAvailable of /proc/meminfo); 0: unknown.
-int64_t available_memory();
-
 // Plans the training step for the largest batch and the evaluation step, prints what they take, and
 // throws Error(kInput) if that is more than `available` (0: no limit) plus what this process holds
 // already: how many bytes are missing, and the largest --batch that would fit.

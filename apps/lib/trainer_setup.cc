@@ -173,6 +173,12 @@ void resume_options(TrainingSetup& setup, std::ostream& out) {
     text::print(out, "resume: {} threads instead of {}: the numbers will differ by rounding\n",
                 setup.options.threads, recipe.threads);
   }
+  std::error_code error;
+  if (!std::filesystem::exists(setup.options.data, error)) {
+    fail_input(
+        text::format("{}: the data of this run ({}) is not there: say with --data where it is",
+                     path, setup.options.data.string()));
+  }
   if (setup.options.epochs <= setup.checkpoint.state.epoch) {
     fail_input(text::format("{}: all {} epochs are done: give more with --epochs", path,
                             setup.options.epochs));

@@ -19,6 +19,7 @@
 #include "layers/classifier.h"
 #include "optim/adam.h"
 #include "optim/freeze.h"
+#include "weights/atomic_file.h"
 
 namespace verace {
 namespace {
@@ -181,7 +182,7 @@ int run(int argc, char** argv) {
     engine::Trace trace;
     for (int i = 0; i < (table ? 5 : 1); ++i) c.step->run(&trace);
     if (table) text::print(stderr, "{}", trace.table());
-    if (!trace_file.empty()) trace.write_chrome(trace_file);
+    if (!trace_file.empty()) weights::write_file_atomically(trace_file, trace.chrome_json());
   }
   text::print(stdout, "{}\n", line.dump());
   return 0;

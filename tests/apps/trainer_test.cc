@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "apps/lib/memory_limit.h"
 #include "apps/lib/trainer_batches.h"
 #include "apps/lib/trainer_memory.h"
 #include "apps/lib/trainer_recalibrate.h"

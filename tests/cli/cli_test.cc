@@ -7,99 +7,21 @@
 #include <cstdlib>
 #include <limits>
 #include <nlohmann/json.hpp>
-#include <set>
 #include <thread>
 
 #include "data/dataset.h"
 #include "data/image.h"
 #include "kernels/exec.h"
-#include "tests/cli/process.h"
+#include "tests/cli/world.h"
 
 namespace verace {
 namespace {
 
 namespace fs = std::filesystem;
 using Json = nlohmann::json;
-using Words = std::vector<std::string>;
-
-// Pictures and one small trained network, made once for all cases.
-class World {
- public:
-  World() {
-    // Threads that wait actively would make the commands crawl while other tests run beside them.
-    setenv("OMP_WAIT_POLICY", "passive", 1);
-    test::write_pictures(folder_ / "data", 12, 6);
-    const test::Finished trained = run(train("run"));
-    INFO(trained.err);
-    REQUIRE(trained.code == 0);
-  }
-
-  static World& get() {
-    static World world;
-    return world;
-  }
-  std::string operator/(const std::string& name) const { return (folder_ / name).string(); }
-
-  test::Finished run(const Words& words) const { return start(words)->wait(); }
-  std::unique_ptr<test::Process> start(const Words& words) const {
-    return std::make_unique<test::Process>(VERACE_BINARY, words, folder_.path());
-  }
-  // A training run into `out`, with further words.
-  Words train(const std::string& out, const Words& more = {}) const {
-    Words words = {"train",
-                   "--data",
-                   *this / "data",
-                   "--weights",
-                   "none",
-                   "--width",
-                   "0.0625",
-                   "--input-size",
-                   "32",
-                   "--head",
-                   "8",
-                   "--activation",
-                   "leaky:0.05",
-                   "--epochs",
-                   "1",
-                   "--batch",
-                   "8",
-                   "--lr",
-                   "1e-3",
-                   "--threads",
-                   "1",
-                   "--quiet",
-                   "--out",
-                   *this / out};
-    words.insert(words.end(), more.begin(), more.end());
-    return words;
-  }
-  // Names of everything in the folder and below.
-  std::set<std::string> listing() const {
-    std::set<std::string> names;
-    for (const auto& entry : fs::recursive_directory_iterator(folder_.path())) {
-      names.insert(entry.path().string());
-    }
-    return names;
-  }
-
- private:
-  test::TempFolder folder_;
-};
-
-// Bad input: exit code 2, one line that starts with "verace: " and says `expected`, nothing left.
-void expect_refusal(const Words& words, const std::string& expected) {
-  const World& world = World::get();
-  const auto before = world.listing();
-  const test::Finished finished = world.run(words);
-  std::string line;
-  for (const std::string& word : words) line += word + " ";
-  INFO(line, "\n", finished.err);
-  CHECK(finished.code == 2);
-  CHECK(finished.err.find("verace: ") != std::string::npos);
-  CHECK(finished.err.find(expected) != std::string::npos);
-  CHECK(std::count(finished.err.begin(), finished.err.end(), '\n') <= 4);
-  CHECK(world.listing() == before);
-}
+using test::expect_refusal;
+using test::Words;
+using test::World;
 
 TEST_CASE("help, version and unknown words") {
   const World& world = World::get();
