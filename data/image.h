@@ -1,4 +1,5 @@
-// Pictures in memory: decoding JPEG, PNG and BMP files to 8-bit RGB, and writing PNG files.
+// Pictures in memory: decoding JPEG, PNG and BMP files to 8-bit RGB, and encoding PNG and
+// JPEG files.
 #pragma once
 
 #include <cstddef>
@@ -7,6 +8,8 @@
 #include <span>
 #include <string>
 #include <vector>
+
+#include "data/write_file.h"
 
 namespace verace::data {
 
@@ -36,13 +39,10 @@ Image read_image(const std::filesystem::path& path);
 // The picture as the bytes of an 8-bit RGB PNG file. Lossless.
 std::vector<std::byte> encode_png(const Image& image);
 
-// kSync: the bytes are on the disk when the call returns (fsync). kFast: left to the system; for
-// pictures that can be made again.
-enum class Durability { kSync, kFast };
+// The picture as the bytes of a baseline JPEG file, 4:2:0, quality 1..100 as libjpeg counts it.
+std::vector<std::byte> encode_jpeg(const Image& image, int quality);
 
-// Writes a PNG file under a temporary name in the same directory and renames it, so that readers
-// see the old file or the whole new one. The directory must exist. Throws Error(kInput) naming the
-// file and the system's reason; the temporary file is removed.
+// Writes a PNG file as write_file() does.
 void write_png(const std::filesystem::path& path, const Image& image,
                Durability durability = Durability::kSync);
 

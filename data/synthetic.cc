@@ -1,12 +1,11 @@
-// Draws the demonstration's pictures with +, -, *, / and sqrt only: those round equally everywhere.
+// Draws the tests' pictures with +, -, *, / and sqrt only: those round equally everywhere.
 #include "data/synthetic.h"
 
 #include <algorithm>
 #include <cmath>
 
 #include "data/dataset.h"
-#include "data/text.h"
-#include "engine/rng.h"
+#include "data/draws.h"
 #include "kernels/check.h"
 #include "kernels/format.h"
 
@@ -15,6 +14,7 @@ namespace {
 
 using Colour = std::array<float, 3>;  // 0..255
 
+constexpr uint8_t kShapeStream = 0xD3;
 constexpr float kNoise = 12.0F;              // largest change of a value by noise
 constexpr float kEqualAreaSide = 0.886227F;  // half the side of a square as large as the unit disc
 constexpr uint64_t kNoiseCounter = 1000;     // counters below belong to the geometry
@@ -28,40 +28,30 @@ Point rotate(Point p, Point direction) {
   return {p.x * direction.x + p.y * direction.y, p.y * direction.x - p.x * direction.y};
 }
 
-// The random numbers of one picture, one after the other.
-class Draws {
- public:
-  explicit Draws(const engine::Philox& rng) : rng_(rng) {}
+Colour draw_colour(Draws& draws) {
+  return {draws.between(0, 255), draws.between(0, 255), draws.between(0, 255)};
+}
 
-  float between(float low, float high) { return low + (high - low) * rng_.uniform(counter_++); }
-
-  Colour colour() { return {between(0, 255), between(0, 255), between(0, 255)}; }
-
-  // A colour that differs from the other one by 70 to 120 in each channel.
-  Colour contrast(const Colour& other) {
-    Colour result;
-    for (size_t c = 0; c < 3; ++c) {
-      const float step = between(70, 120);
-      result[c] = other[c] > 127.5F ? other[c] - step : other[c] + step;
-    }
-    return result;
+// A colour that differs from the other one by 70 to 120 in each channel.
+Colour draw_contrast(Draws& draws, const Colour& other) {
+  Colour result;
+  for (size_t c = 0; c < 3; ++c) {
+    const float step = draws.between(70, 120);
+    result[c] = other[c] > 127.5F ? other[c] - step : other[c] + step;
   }
+  return result;
+}
 
-  // A unit vector; points of the square outside of the ring are drawn again.
-  Point direction() {
-    while (true) {
-      const Point p{between(-1, 1), between(-1, 1)};
-      const float square = p.x * p.x + p.y * p.y;
-      if (square > 1.0F || square < 0.01F) continue;
-      const float length = std::sqrt(square);
-      return {p.x / length, p.y / length};
-    }
+// A unit vector; points of the square outside of the ring are drawn again.
+Point draw_direction(Draws& draws) {
+  while (true) {
+    const Point p{draws.between(-1, 1), draws.between(-1, 1)};
+    const float square = p.x * p.x + p.y * p.y;
+    if (square > 1.0F || square < 0.01F) continue;
+    const float length = std::sqrt(square);
+    return {p.x / length, p.y / length};
   }
-
- private:
-  const engine::Philox& rng_;
-  uint64_t counter_ = 0;
-};
+}
 
 // Everything about a picture but its noise. Lengths in pixels.
 struct Scene {
@@ -72,13 +62,13 @@ struct Scene {
   float period;
 
   Scene(Draws& draws, float size)
-      : sky_a(draws.colour()),
-        sky_b(draws.colour()),
-        paint_a(draws.colour()),
-        paint_b(draws.contrast(paint_a)),
-        sky_direction(draws.direction()),
-        shape_direction(draws.direction()),
-        paint_direction(draws.direction()),
+      : sky_a(draw_colour(draws)),
+        sky_b(draw_colour(draws)),
+        paint_a(draw_colour(draws)),
+        paint_b(draw_contrast(draws, paint_a)),
+        sky_direction(draw_direction(draws)),
+        shape_direction(draw_direction(draws)),
+        paint_direction(draw_direction(draws)),
         centre{0, 0},
         radius(size * draws.between(0.22F, 0.34F)),
         period(std::max(2.0F, size * draws.between(0.05F, 0.09F))) {
@@ -113,36 +103,15 @@ struct Scene {
   }
 };
 
-// A 32-bit word to -1 .. 1.
-float signed_unit(uint32_t word) {
-  return static_cast<float>(word >> 8) * (2.0F / 16777215.0F) - 1.0F;
-}
-
 uint8_t to_byte(float value) {
   return static_cast<uint8_t>(std::clamp(value + 0.5F, 0.0F, 255.0F));
-}
-
-void require_empty(const std::filesystem::path& directory) {
-  std::error_code error;
-  std::filesystem::create_directories(directory, error);
-  const bool usable = !error && std::filesystem::is_directory(directory, error);
-  if (!usable || error) {
-    fail_input(
-        text::format("{}: cannot be made a directory ({})", name_of(directory), error.message()));
-  }
-  const bool empty = std::filesystem::is_empty(directory, error);
-  if (error || !empty) {
-    fail_input(text::format("{}: is not empty; name a new directory for the drawn pictures",
-                            name_of(directory)));
-  }
 }
 
 }  // namespace
 
 Image render_shape(uint64_t seed, int64_t index, int64_t size, Shape shape, Texture texture) {
   VERACE_CHECK(index >= 0 && size >= 16 && size <= kMaxImageSide);
-  // The stream's top byte keeps these numbers apart from those of augment.cc.
-  const engine::Philox rng(seed, uint64_t{0xD3} << 56 | static_cast<uint64_t>(index));
+  const engine::Philox rng(seed, stream_of(kShapeStream, index));
   Draws draws(rng);
   const auto side = static_cast<float>(size);
   const Scene scene(draws, side);
@@ -163,7 +132,7 @@ Image render_shape(uint64_t seed, int64_t index, int64_t size, Shape shape, Text
 
 void write_synthetic_dataset(const std::filesystem::path& directory,
                              const SyntheticOptions& options) {
-  require_empty(directory);
+  make_empty_folder(directory);
   int64_t index = 0;
   for (size_t split = 0; split < kSplitNames.size(); ++split) {
     const int64_t pictures = options.pictures_per_class[split] * 2;

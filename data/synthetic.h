@@ -1,4 +1,4 @@
-// Drawn pictures with two independent properties: data for demonstrations and tests.
+// Drawn pictures with two independent properties: data for tests.
 #pragma once
 
 #include <array>

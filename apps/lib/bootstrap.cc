@@ -52,6 +52,14 @@ double quantile(std::span<const double> sorted, double q) {
   return sorted[below] + (place - static_cast<double>(below)) * (sorted[above] - sorted[below]);
 }
 
+const std::optional<Interval>& interval_of(const Intervals& intervals,
+                                           std::optional<double> Metrics::* figure) {
+  for (size_t i = 0; i < kFigures.size(); ++i) {
+    if (kFigures[i].member == figure) return intervals[i];
+  }
+  fail_check("kFigures", __FILE__, __LINE__, "no such figure");
+}
+
 Intervals bootstrap_intervals(const ScoredSet& set, std::span<const int32_t> labels,
                               std::span<const size_t> video_of, const BootstrapOptions& options) {
   VERACE_CHECK(labels.size() == set.size() && video_of.size() == set.size());

@@ -4,10 +4,10 @@
 #include <array>
 #include <chrono>
 
+#include "apps/lib/demo_schedule.h"
 #include "apps/lib/evaluation_report.h"
 #include "apps/lib/progress.h"
 #include "apps/lib/trainer.h"
-#include "data/synthetic.h"
 #include "kernels/check.h"
 #include "kernels/format.h"
 #include "weights/atomic_file.h"
@@ -16,21 +16,6 @@ namespace verace::apps {
 namespace {
 
 namespace fs = std::filesystem;
-
-constexpr int64_t kSize = 64;          // pixels
-constexpr int64_t kStemChannels = 16;  // a quarter of ResNet-50's width
-constexpr int64_t kHeadNeurons = 64;
-constexpr double kHeadSlope = 0.05;
-
-// Chosen by trying: how much training the two tasks need to be learnt in well under a minute.
-struct Schedule {
-  std::array<int64_t, 3> squares, discs;  // pictures per class: train, val, test
-  int64_t pretraining_epochs, finetuning_epochs;
-};
-Schedule schedule(bool quick) {
-  if (quick) return {{200, 20, 40}, {100, 20, 40}, 3, 3};
-  return {{1000, 100, 200}, {400, 50, 200}, 9, 5};
-}
 
 void make_folder(const fs::path& folder) {
   std::error_code error;
@@ -48,66 +33,71 @@ class Demo {
  public:
   Demo(const DemoOptions& options, std::ostream& out)
       : options_(options),
-        schedule_(schedule(options.quick)),
+        schedule_(demo_schedule(options.quick, options.seed)),
         out_(out),
         exec_(kernels::make_exec(options.device, options.threads)),
-        squares_(options.out / "squares"),
-        discs_(options.out / "discs") {}
+        drawn_(options.out / "faces"),
+        faces_(options.data.empty() ? drawn_ / "faces.csv" : options.data) {}
 
   DemoResult run();
 
  private:
-  void render();
-  TrainOptions common() const;
+  bool pretrains() const { return options_.weights.empty(); }
+  bool draws() const { return options_.data.empty() || pretrains(); }
+  void draw();
+  void check_input() const;
   bool train_on(const TrainOptions& options);
+  bool pretrain();
+  bool finetune();
   Evaluation evaluate_on(const fs::path& data, const layers::Classifier& classifier);
   void judge_pictures(const layers::Classifier& classifier);
   void attack(const layers::Classifier& classifier);
-  void summarise();
+  std::string summary() const;
   void title(const std::string& text) {
     text::print(out_, "\n== {}\n", text);
     out_.flush();
   }
+  std::vector<data::Sample> test_samples(const fs::path& data) const {
+    return data::select_split(data::load_dataset(data), data::Split::kTest, data.string());
+  }
 
   const DemoOptions& options_;
-  Schedule schedule_;
+  DemoSchedule schedule_;
   std::ostream& out_;
   kernels::Exec exec_;
-  fs::path squares_, discs_;
+  fs::path drawn_, faces_;
   DemoResult result_;
 };
 
-void Demo::render() {
-  title("rendering pictures (no photographs: all are drawn by this program)");
-  data::SyntheticOptions synthetic;
-  synthetic.size = kSize;
-  synthetic.pictures_per_class = schedule_.squares;
-  synthetic.seed = 2 * options_.seed;
-  synthetic.only_shape = data::Shape::kSquare;
-  data::write_synthetic_dataset(squares_, synthetic);
-  synthetic.pictures_per_class = schedule_.discs;
-  synthetic.seed = 2 * options_.seed + 1;
-  synthetic.only_shape = data::Shape::kDisc;
-  data::write_synthetic_dataset(discs_, synthetic);
-  text::print(out_,
-              "{}: striped and checkered squares, for the first task\n"
-              "{}: fewer discs, for the second\n"
-              "stripes are called real, checkers fake\n",
-              squares_.string(), discs_.string());
+// What would otherwise be found wrong minutes later.
+void Demo::check_input() const {
+  if (!options_.data.empty()) {
+    const data::Dataset dataset = data::load_dataset(options_.data);
+    for (const data::Split split : {data::Split::kTrain, data::Split::kTest}) {
+      data::select_split(dataset, split, options_.data.string());
+    }
+  }
+  if (!options_.weights.empty()) load_backbone(options_.weights.string(), {}, {});
 }
 
-TrainOptions Demo::common() const {
-  TrainOptions train;
-  train.input_size = kSize;
-  train.batch = 32;
-  train.learning_rate = 1e-3;
-  train.flip = true;
-  train.cache_mb = 64;
-  train.seed = options_.seed;
-  train.device = options_.device;
-  train.threads = options_.threads;
-  train.quiet = options_.quiet;
-  return train;
+void Demo::draw() {
+  title("drawing faces: SYNTHETIC, no photographs; this program renders them");
+  const auto begin = std::chrono::steady_clock::now();
+  const auto& faces = schedule_.faces;
+  Progress progress(default_progress(options_.quiet), "draw", "pictures", picture_count(faces));
+  write_dataset(drawn_, faces, exec_, [&](int64_t done) { progress.update(done); });
+  progress.finish();
+  const auto all = faces.identities[0] + faces.identities[1] + faces.identities[2];
+  text::print(out_,
+              "{} persons with one real video and one fake video each, {} faces per video,\n"
+              "{}x{} pixels; {} persons to learn from, {} for choosing the best epoch, {} for the "
+              "test\n"
+              "in a fake the inner face is another person's: aligned, matched in colour, blended\n"
+              "{} faces in {:.1f} s: {}\n",
+              all, faces.frames, faces.size, faces.size, faces.identities[0], faces.identities[1],
+              faces.identities[2], picture_count(faces),
+              std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count(),
+              drawn_.string());
 }
 
 // False when a signal stopped it.
@@ -117,23 +107,52 @@ bool Demo::train_on(const TrainOptions& options) {
   return result.finished;
 }
 
+bool Demo::pretrain() {
+  title("first task: a narrow ResNet-50 learns from where the light comes (verace train)");
+  TrainOptions train = demo_pretraining(options_, schedule_);
+  train.data = drawn_ / "light.csv";
+  train.out = options_.out / "pretrained";
+  if (!train_on(train)) return false;
+  const LoadedModel model = load_model((train.out / "best.safetensors").string());
+  result_.pretrained = evaluate_on(train.data, *model.classifier);
+  return true;
+}
+
+bool Demo::finetune() {
+  title("second task: real or fake; the first 15 layers frozen, a new head (verace train)");
+  TrainOptions train = demo_finetuning(options_, schedule_);
+  train.data = faces_;
+  train.out = options_.out / "finetuned";
+  if (pretrains()) train.weights = options_.out / "pretrained" / "best.safetensors";
+  return train_on(train);
+}
+
 Evaluation Demo::evaluate_on(const fs::path& data, const layers::Classifier& classifier) {
   data::LoaderOptions loading;
-  loading.fit.size = kSize;
-  data::Loader loader(
-      data::select_split(data::load_dataset(data), data::Split::kTest, data.string()), loading);
+  loading.fit.size = classifier.options().input_size;
+  data::Loader loader(test_samples(data), loading);
   InferenceSession session(classifier, exec_, std::make_shared<engine::Arena>());
-  return evaluate(session, loader, data.string(), default_progress(options_.quiet));
+  Evaluation evaluation =
+      evaluate(session, loader, data.string(), default_progress(options_.quiet));
+  add_intervals(evaluation, {});
+  return evaluation;
 }
 
 void Demo::judge_pictures(const layers::Classifier& classifier) {
   title("verdicts about single pictures (verace predict)");
+  constexpr int64_t kOfEachClass = 3;
   std::vector<fs::path> paths;
-  for (const char* name : {"real", "fake"}) {
-    const auto all = expand_pictures({(discs_ / "test" / name).string()});
-    paths.insert(paths.end(), all.begin(), all.begin() + 3);
+  for (const int32_t label : {data::kReal, data::kFake}) {
+    int64_t taken = 0;
+    std::string video;  // one picture of each
+    for (const EvaluatedFace& face : result_.finetuned.samples) {
+      if (face.label != label || face.video == video || taken == kOfEachClass) continue;
+      paths.push_back(face.path);
+      video = face.video;
+      ++taken;
+    }
   }
-  InferenceSession session(classifier, exec_, std::make_shared<engine::Arena>(), 6);
+  InferenceSession session(classifier, exec_, std::make_shared<engine::Arena>(), 2 * kOfEachClass);
   result_.predictions =
       predict(session, paths, fit_options(classifier.options(), data::Fit::kStretch), {});
   for (const Prediction& picture : result_.predictions.pictures) {
@@ -147,73 +166,72 @@ void Demo::attack(const layers::Classifier& classifier) {
   title("attack: fast gradient sign method (verace attack fgsm)");
   AttackOptions attack;
   attack.epsilons = {0.002, 0.005, 0.01, 0.02};
-  attack.fit.size = kSize;
+  attack.fit.size = classifier.options().input_size;
   attack.out = options_.out / "attack";
-  attack.input_root = discs_;
-  result_.attack = run_fgsm(
-      classifier, exec_, data::select_split(data::load_dataset(discs_), data::Split::kTest, "demo"),
-      attack, result_.model.string(), default_progress(options_.quiet));
+  attack.input_root = options_.data.empty() ? drawn_ : options_.data;
+  result_.attack = run_fgsm(classifier, exec_, test_samples(faces_), attack, result_.model.string(),
+                            default_progress(options_.quiet));
   weights::write_file_atomically((attack.out / "attack.json").string(),
                                  attack_json(result_.attack, result_.model.string()));
   text::print(out_, "{}", attack_table(result_.attack));
 }
 
-void Demo::summarise() {
+std::string Demo::summary() const {
+  const auto line = [](const Metrics& m, const Intervals& intervals, const char* what) {
+    std::string text =
+        text::format("{:.1f} % of {} {}", 100 * m.accuracy.value_or(0), m.count, what);
+    if (const auto& i = interval_of(intervals, &Metrics::accuracy)) {
+      text += text::format(" (95 % interval {:.1f} to {:.1f} %)", 100 * i->low, 100 * i->high);
+    }
+    return text;
+  };
+  std::string text = text::format("Verace demonstration, seed {}{}.\n", options_.seed,
+                                  options_.quick ? " (quick)" : "");
+  if (options_.data.empty()) {
+    text +=
+        "The faces are SYNTHETIC: drawn by this program, not photographed. The figures say that\n"
+        "the program works, not how well it recognises deep-fakes.\n";
+  }
+  text += "\n";
+  if (pretrains()) {
+    text += text::format("first task, light:             {}\n",
+                         line(result_.pretrained.faces, result_.pretrained.intervals->faces, "unseen faces"));
+  }
+  const Evaluation& e = result_.finetuned;
   const AttackFigures& last = result_.attack.figures.back();
-  const std::string text = text::format(
-      "Verace demonstration, seed {}{}. The pictures are rendered, not photographs: the figures "
-      "say\n"
-      "that the program works, not how well it recognises deep-fakes.\n\n"
-      "first task, from scratch (squares):  accuracy {:.1f} % of {} unseen pictures\n"
-      "second task, fine-tuned (discs):     accuracy {:.1f} % of {} unseen pictures, AUC {:.4f}\n"
-      "the same under attack, epsilon {}: accuracy {:.1f} %\n"
+  text += text::format(
+      "second task, real or fake:     {}, AUC {:.4f}\n"
+      "  the same by video:           {}\n"
+      "under attack, epsilon {}:    {:.1f} % of the faces\n"
       "time: {:.0f} s\n\n"
       "network:            {}\n"
       "learning curves:    {}\n"
       "attacked pictures:  {}\n",
-      options_.seed, options_.quick ? " (quick)" : "",
-      100 * result_.pretrained.faces.accuracy.value(), result_.pretrained.faces.count,
-      100 * result_.finetuned.faces.accuracy.value(), result_.finetuned.faces.count,
-      result_.finetuned.faces.auc.value_or(0), last.epsilon, 100 * last.accuracy_after,
-      result_.seconds, result_.model.string(), (options_.out / "finetuned" / "curve.svg").string(),
-      (options_.out / "attack").string());
-  weights::write_file_atomically((options_.out / "summary.txt").string(), text);
-  title("summary");
-  text::print(out_, "{}\nthe result is in {}\n", text, options_.out.string());
+      line(e.faces, e.intervals->faces, "unseen faces"), e.faces.auc.value_or(0), line(e.videos, e.intervals->videos, "videos"),
+      last.epsilon, 100 * last.accuracy_after, result_.seconds, result_.model.string(),
+      (options_.out / "finetuned" / "curve.svg").string(), (options_.out / "attack").string());
+  return text;
 }
 
 DemoResult Demo::run() {
   using Clock = std::chrono::steady_clock;
   const Clock::time_point begin = Clock::now();
-  render();
-  title("first task: a narrow ResNet-50 learns textures of squares from scratch (verace train)");
-  TrainOptions pretraining = common();
-  pretraining.data = squares_;
-  pretraining.stem_channels = kStemChannels;
-  pretraining.initialisation = layers::Initialisation::kPyTorch;
-  pretraining.epochs = schedule_.pretraining_epochs;
-  pretraining.out = options_.out / "pretrained";
-  if (!train_on(pretraining)) return std::move(result_);
-  title("second task: fine-tuning on discs, the first 15 layers frozen, a new head");
-  TrainOptions finetuning = common();
-  finetuning.data = discs_;
-  finetuning.weights = pretraining.out / "best.safetensors";
-  finetuning.freeze = "keras:15";
-  finetuning.head_hidden = kHeadNeurons;
-  finetuning.head_slope = kHeadSlope;
-  finetuning.epochs = schedule_.finetuning_epochs;
-  finetuning.out = options_.out / "finetuned";
-  if (!train_on(finetuning)) return std::move(result_);
-  result_.pretrained = evaluate_on(squares_, *load_model(finetuning.weights.string()).classifier);
-  result_.model = finetuning.out / "best.safetensors";
+  check_input();
+  if (draws()) draw();
+  if (pretrains() && !pretrain()) return std::move(result_);
+  if (!finetune()) return std::move(result_);
+  result_.model = options_.out / "finetuned" / "best.safetensors";
   const LoadedModel model = load_model(result_.model.string());
-  title("evaluation on unseen discs (verace eval)");
-  result_.finetuned = evaluate_on(discs_, *model.classifier);
+  title("evaluation on unseen identities (verace eval)");
+  result_.finetuned = evaluate_on(faces_, *model.classifier);
   text::print(out_, "{}", evaluation_text(result_.finetuned));
   judge_pictures(*model.classifier);
   attack(*model.classifier);
   result_.seconds = std::chrono::duration<double>(Clock::now() - begin).count();
-  summarise();
+  title("summary");
+  const std::string text = summary();
+  weights::write_file_atomically((options_.out / "summary.txt").string(), text);
+  text::print(out_, "{}\nthe result is in {}\n", text, options_.out.string());
   return std::move(result_);
 }
 

@@ -389,3 +389,21 @@ TEST_CASE("write_png: round trip, replacement, errors") {
   CHECK(entries() == 2);  // nor after a failure
   CHECK_THROWS_AS(encode_png(Image{2, 2, {1}}), Error);
 }
+
+TEST_CASE("encode_jpeg: close to the picture, and smaller with less quality") {
+  const Image image = smooth_image(33, 47);
+  const ByteVector fine = verace::data::encode_jpeg(image, 95);
+  const Image back = decode_image(fine, "fine");
+  REQUIRE(back.height == 33);
+  REQUIRE(back.width == 47);
+  double difference = 0;
+  for (size_t i = 0; i < image.rgb.size(); ++i) {
+    difference += std::abs(image.rgb[i] - back.rgb[i]);
+  }
+  CHECK(difference / static_cast<double>(image.rgb.size()) < 3);
+  const ByteVector coarse = verace::data::encode_jpeg(image, 40);
+  CHECK(coarse.size() < fine.size());
+  CHECK(decode_image(coarse, "coarse").rgb != back.rgb);
+  CHECK_THROWS_AS(verace::data::encode_jpeg(image, 0), Error);
+  CHECK_THROWS_AS(verace::data::encode_jpeg(Image{}, 90), Error);
+}
