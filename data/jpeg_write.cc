@@ -37,7 +37,10 @@ struct Writer {
 
 // The function with setjmp owns nothing that needs a destructor: longjmp would skip it.
 bool pack(Writer& writer, const Image& image, int quality) {
-  if (setjmp(writer.escape) != 0) return false;
+  if (setjmp(writer.escape) != 0) {
+    writer.packed = nullptr;  // libjpeg may have freed it for a larger one that it did not get
+    return false;
+  }
   jpeg_compress_struct& info = writer.info;
   info.err = jpeg_std_error(&writer.errors);
   writer.errors.error_exit = escape_with_message;

@@ -14,7 +14,8 @@ DeviceFunction = namedtuple("DeviceFunction", "name registers shared stack most_
 ELF = b"\x7fELF"
 MACHINE_CUDA = 190  # EM_CUDA
 FUNCTION, ENTRY = 2, 0x10  # symbol type; in st_other of a kernel
-FRAME_SIZE, REGISTERS, MAX_THREADS = 0x11, 0x2F, 0x05  # EIATTR_FRAME_SIZE, _REGCOUNT, _MAX_THREADS
+# EIATTR_FRAME_SIZE, EIATTR_MIN_STACK_SIZE (with the functions that are called), _REGCOUNT, _MAX_THREADS
+FRAME_SIZE, STACK_SIZE, REGISTERS, MAX_THREADS = 0x11, 0x12, 0x2F, 0x05
 VALUE_IN_RECORD = (0x01, 0x02, 0x03)  # formats EIFMT_NVAL, _BVAL, _HVAL: no bytes follow the record
 BYTES_FOLLOW = 0x04  # EIFMT_SVAL
 RESERVED = 1024  # bytes of shared memory that the system keeps of each block (compute capability 9.0)
@@ -67,9 +68,13 @@ def kernels_of_cubin(data):
     symbols = elf.symbols()
     registers, stack = {}, {}
     for attribute, value in attributes(elf.content.get(".nv.info", b"")):
-        if attribute in (FRAME_SIZE, REGISTERS):
+        if attribute in (FRAME_SIZE, STACK_SIZE, REGISTERS):
             symbol, number = struct.unpack("<II", value)
-            (stack if attribute == FRAME_SIZE else registers)[symbols[symbol][0]] = number
+            name = symbols[symbol][0]
+            if attribute == REGISTERS:
+                registers[name] = number
+            else:
+                stack[name] = max(stack.get(name, 0), number)
     found = []
     for name, kind, other in symbols:
         if kind != FUNCTION or not other & ENTRY:

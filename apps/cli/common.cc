@@ -146,6 +146,7 @@ std::vector<data::Sample> load_samples(const DataFlags& data) {
 
 void check_output_folder(const fs::path& folder, const std::string& flag, bool overwrite) {
   std::error_code error;
+  if (folder.empty()) return;
   check_may_write(folder.parent_path(), flag, folder);
   if (!fs::exists(folder, error)) return;
   if (!fs::is_directory(folder, error)) {

@@ -61,7 +61,7 @@ void declare_fpr(Flags& flags, std::optional<double>& rate);
 std::vector<data::Sample> load_samples(const DataFlags& data);
 
 // Throws Error(kInput) naming `flag` if the folder holds anything, unless `overwrite`. Makes
-// nothing.
+// nothing. An empty path: not wanted.
 void check_output_folder(const std::filesystem::path& folder, const std::string& flag,
                          bool overwrite);
 // An output that may replace what an earlier call has written, and nothing else.

@@ -41,11 +41,11 @@ int run(const Flags& flags, Options& o) {
   flags.require("--data", "name the folder or CSV file of pictures");
   flags.require("--fpr", "give the share of reals that may be called fake, for example 0.05");
   check_output_file({"--out", o.out, {}, {}});
-  check_is_new(o);
   // Only val: a threshold chosen on test would make the figures on test better than they are.
   o.judging.data.split = data::Split::kVal;
   std::vector<data::Sample> samples = load_samples(o.judging.data);
-  const apps::LoadedModel model = load(o.judging.model, o.judging.quiet);
+  const apps::LoadedModel model = load(o.judging.model, o.judging.quiet);  // names its file
+  check_is_new(o);
   const apps::Evaluation evaluation = judge(o.judging, model, std::move(samples), {});
   if (evaluation.stopped) {
     text::print(stderr, "stopped: nothing was stored\n");
@@ -65,15 +65,17 @@ int run(const Flags& flags, Options& o) {
 
 Command threshold_command() {
   const auto options = std::make_shared<Options>();
-  return {"threshold",
-          "Choose from which probability on a picture is called fake, and store it in the model",
-          "Judges the split val and takes the lowest threshold with which no larger share of the\n"
-          "real pictures than --fpr is called fake: one for faces, one for videos. eval and\n"
-          "predict use it unless --threshold says otherwise. train --fpr does the same.",
-          "  verace threshold --model RUN/best.safetensors --data DIR --fpr 0.05\n"
-          "  verace threshold --model RUN --data faces.csv --fpr 0.01 --out strict.safetensors\n",
-          [options](Flags& flags) { declare(flags, *options); },
-          [options](const Flags& flags) { return run(flags, *options); }};
+  return {
+      "threshold",
+      "Choose from which probability on a picture is called fake, and store it in the model",
+      "Judges the split val and takes the threshold with the largest share of real pictures\n"
+      "called fake that is not above --fpr, half way to the next score: one for faces, one for\n"
+      "videos. eval and predict use it unless --threshold says otherwise. train --fpr does the\n"
+      "same.",
+      "  verace threshold --model RUN/best.safetensors --data DIR --fpr 0.05\n"
+      "  verace threshold --model RUN --data faces.csv --fpr 0.01 --out strict.safetensors\n",
+      [options](Flags& flags) { declare(flags, *options); },
+      [options](const Flags& flags) { return run(flags, *options); }};
 }
 
 }  // namespace verace::cli

@@ -53,7 +53,7 @@ double quantile(std::span<const double> sorted, double q) {
 }
 
 const std::optional<Interval>& interval_of(const Intervals& intervals,
-                                           std::optional<double> Metrics::* figure) {
+                                           std::optional<double> Metrics::*figure) {
   for (size_t i = 0; i < kFigures.size(); ++i) {
     if (kFigures[i].member == figure) return intervals[i];
   }

@@ -17,7 +17,7 @@ struct Interval {
 using Intervals = std::array<std::optional<Interval>, kFigures.size()>;
 // That of one figure, for example &Metrics::accuracy.
 const std::optional<Interval>& interval_of(const Intervals& intervals,
-                                           std::optional<double> Metrics::* figure);
+                                           std::optional<double> Metrics::*figure);
 
 struct BootstrapOptions {
   int64_t resamples = 1000;

@@ -1,12 +1,14 @@
 // The demonstration, step by step.
 #include "apps/lib/demo.h"
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 
 #include "apps/lib/demo_schedule.h"
 #include "apps/lib/evaluation_report.h"
 #include "apps/lib/progress.h"
+#include "apps/lib/signals.h"
 #include "apps/lib/trainer.h"
 #include "kernels/check.h"
 #include "kernels/format.h"
@@ -45,14 +47,25 @@ class Demo {
   bool pretrains() const { return options_.weights.empty(); }
   bool draws() const { return options_.data.empty() || pretrains(); }
   void draw();
-  void check_input() const;
+  void check_input();
   bool train_on(const TrainOptions& options);
+  bool stopped(bool yes) {
+    if (yes) result_.signal = stop_signal();
+    return yes;
+  }
   bool pretrain();
   bool finetune();
   Evaluation evaluate_on(const fs::path& data, const layers::Classifier& classifier);
   void judge_pictures(const layers::Classifier& classifier);
   void attack(const layers::Classifier& classifier);
   std::string summary() const;
+  // Persons are known to be new where this program drew them; what a val split is for, test does
+  // where there is none.
+  const char* test_faces() const {
+    return options_.data.empty() ? "faces of unseen persons"
+           : has_val_            ? "faces of the test split"
+                                 : "faces of the test split, which also chose the epoch";
+  }
   void title(const std::string& text) {
     text::print(out_, "\n== {}\n", text);
     out_.flush();
@@ -66,16 +79,19 @@ class Demo {
   std::ostream& out_;
   kernels::Exec exec_;
   fs::path drawn_, faces_;
+  bool has_val_ = true;
   DemoResult result_;
 };
 
 // What would otherwise be found wrong minutes later.
-void Demo::check_input() const {
+void Demo::check_input() {
   if (!options_.data.empty()) {
     const data::Dataset dataset = data::load_dataset(options_.data);
     for (const data::Split split : {data::Split::kTrain, data::Split::kTest}) {
       data::select_split(dataset, split, options_.data.string());
     }
+    has_val_ = std::ranges::any_of(
+        dataset.samples, [](const data::Sample& s) { return s.split == data::Split::kVal; });
   }
   if (!options_.weights.empty()) load_backbone(options_.weights.string(), {}, {});
 }
@@ -103,8 +119,9 @@ void Demo::draw() {
 // False when a signal stopped it.
 bool Demo::train_on(const TrainOptions& options) {
   const TrainResult result = train(options, out_);
-  result_.signal = result.signal;
-  return result.finished;
+  // One that came while the last files were written has stopped nothing yet.
+  result_.signal = result.signal != 0 ? result.signal : stop_signal();
+  return result.finished && result_.signal == 0;
 }
 
 bool Demo::pretrain() {
@@ -115,7 +132,7 @@ bool Demo::pretrain() {
   if (!train_on(train)) return false;
   const LoadedModel model = load_model((train.out / "best.safetensors").string());
   result_.pretrained = evaluate_on(train.data, *model.classifier);
-  return true;
+  return !stopped(result_.pretrained.stopped);
 }
 
 bool Demo::finetune() {
@@ -168,7 +185,9 @@ void Demo::attack(const layers::Classifier& classifier) {
   attack.epsilons = {0.002, 0.005, 0.01, 0.02};
   attack.fit.size = classifier.options().input_size;
   attack.out = options_.out / "attack";
-  attack.input_root = options_.data.empty() ? drawn_ : options_.data;
+  std::error_code ignored;
+  const fs::path data = options_.data.empty() ? drawn_ : options_.data;
+  attack.input_root = fs::is_directory(data, ignored) ? data : data.parent_path();
   result_.attack = run_fgsm(classifier, exec_, test_samples(faces_), attack, result_.model.string(),
                             default_progress(options_.quiet));
   weights::write_file_atomically((attack.out / "attack.json").string(),
@@ -195,21 +214,24 @@ std::string Demo::summary() const {
   text += "\n";
   if (pretrains()) {
     text += text::format("first task, light:             {}\n",
-                         line(result_.pretrained.faces, result_.pretrained.intervals->faces, "unseen faces"));
+                         line(result_.pretrained.faces, result_.pretrained.intervals->faces,
+                              "faces of unseen persons"));
   }
   const Evaluation& e = result_.finetuned;
   const AttackFigures& last = result_.attack.figures.back();
   text += text::format(
-      "second task, real or fake:     {}, AUC {:.4f}\n"
+      "second task, real or fake:     {}, AUC {}\n"
       "  the same by video:           {}\n"
       "under attack, epsilon {}:    {:.1f} % of the faces\n"
       "time: {:.0f} s\n\n"
       "network:            {}\n"
       "learning curves:    {}\n"
       "attacked pictures:  {}\n",
-      line(e.faces, e.intervals->faces, "unseen faces"), e.faces.auc.value_or(0), line(e.videos, e.intervals->videos, "videos"),
-      last.epsilon, 100 * last.accuracy_after, result_.seconds, result_.model.string(),
-      (options_.out / "finetuned" / "curve.svg").string(), (options_.out / "attack").string());
+      line(e.faces, e.intervals->faces, test_faces()),
+      e.faces.auc ? text::format("{:.4f}", *e.faces.auc) : "undefined",
+      line(e.videos, e.intervals->videos, "videos"), last.epsilon, 100 * last.accuracy_after,
+      result_.seconds, result_.model.string(), (options_.out / "finetuned" / "curve.svg").string(),
+      (options_.out / "attack").string());
   return text;
 }
 
@@ -222,11 +244,13 @@ DemoResult Demo::run() {
   if (!finetune()) return std::move(result_);
   result_.model = options_.out / "finetuned" / "best.safetensors";
   const LoadedModel model = load_model(result_.model.string());
-  title("evaluation on unseen identities (verace eval)");
+  title(text::format("evaluation on the {} (verace eval)", test_faces()));
   result_.finetuned = evaluate_on(faces_, *model.classifier);
+  if (stopped(result_.finetuned.stopped)) return std::move(result_);
   text::print(out_, "{}", evaluation_text(result_.finetuned));
   judge_pictures(*model.classifier);
   attack(*model.classifier);
+  if (stopped(result_.attack.stopped)) return std::move(result_);
   result_.seconds = std::chrono::duration<double>(Clock::now() - begin).count();
   title("summary");
   const std::string text = summary();

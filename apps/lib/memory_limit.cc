@@ -209,7 +209,7 @@ int64_t available_memory(const MemorySources& sources) {
   const auto machine = number_in(sources.proc / "meminfo", "MemAvailable");
   const int64_t left = std::min(
       {machine ? *machine * 1024 : kUnlimited, left_by_groups(sources), left_by_limits(sources)});
-  return left == kUnlimited ? 0 : left;
+  return left == kUnlimited ? 0 : std::max<int64_t>(left, 1);  // nothing left is not unknown
 }
 
 void spare_address_space() {

@@ -17,15 +17,15 @@ double ratio(int64_t part, int64_t whole) {
   return static_cast<double>(part) / static_cast<double>(whole);
 }
 
-// Half way from `low` to the smallest score above it; `low` itself if there is none (or nothing
-// between them).
+// Half way from `low` to the smallest score above it, to 1 if there is none; `low` itself if
+// nothing is between them.
 double middle_above(double low, std::span<const double> scores) {
-  double next = 2;
+  double next = 1;
   for (const double score : scores) {
     if (score > low) next = std::min(next, score);
   }
   const double middle = low + (next - low) / 2;
-  return next <= 1 && middle < next ? middle : low;
+  return middle < next ? middle : low;
 }
 
 std::string name_of(const std::string& path) {

@@ -21,9 +21,9 @@ struct LevelThreshold {
 };
 
 // The threshold with the largest false-positive rate that is not above `rate`. Of all thresholds
-// that give the same verdicts it is the middle one (half way to the next higher score), so that a
-// score that is computed a little differently elsewhere keeps its verdict. rate in [0, 1). With n
-// reals only multiples of 1/n can be told apart. Throws Error(kInput) naming --fpr without
+// that give the same verdicts it is the middle one (half way to the next higher score, or to 1), so
+// that a score that is computed a little differently elsewhere keeps its verdict. rate in [0, 1).
+// With n reals only multiples of 1/n can be told apart. Throws Error(kInput) naming --fpr without
 // reals, and as ScoredSet.
 LevelThreshold choose_threshold(std::span<const double> probabilities,
                                 std::span<const int32_t> labels, double rate);

@@ -94,15 +94,16 @@ void write_picture(const fs::path& directory, Entry& e) {
 
 void write_manifests(const fs::path& directory, const std::vector<Entry>& entries) {
   std::string faces = "path,label,video,identity,split\n";
-  std::string light = "path,label,identity,split\n";
+  std::string light = "path,label,video,identity,split\n";
   for (const Entry& e : entries) {
     const std::string path = text::format("{}/{:02}.jpg", e.video(), e.frame);
     faces +=
         text::format("{},{},{},person{:04},{}\n", path, kClassNames[static_cast<size_t>(e.label)],
                      e.video(), e.target, kSplitNames[e.split]);
     if (e.label != kReal) continue;  // a fake's inner face has a light of its own
-    light += text::format("{},{},person{:04},{}\n", path, e.lit_from_left ? 0 : 1, e.target,
-                          kSplitNames[e.split]);
+    // Frames are alike where the light is: a video, of which there may be two of a person.
+    light += text::format("{},{},{}-{},person{:04},{}\n", path, e.lit_from_left ? 0 : 1, e.video(),
+                          e.lit_from_left ? "left" : "right", e.target, kSplitNames[e.split]);
   }
   const auto bytes = [](const std::string& text) { return std::as_bytes(std::span(text)); };
   write_file(directory / "faces.csv", bytes(faces), Durability::kFast);

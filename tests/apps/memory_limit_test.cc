@@ -47,6 +47,8 @@ TEST_CASE("control groups: the least of a group and its parents, cached files no
   CHECK(available_memory(sources) == 400'000);
   write_group(folder, "a/b", "300000", 250000, 200000);
   CHECK(available_memory(sources) == 250'000);
+  write_group(folder, "a/b", "300000", 300000, 0);
+  CHECK(available_memory(sources) == 1);  // nothing, which 0 does not say
   write_group(folder, "a/b", "90000000", 0, 0);
   write_group(folder, "a", "90000000", 0, 0);
   CHECK(available_memory(sources) == 1'024'000);

@@ -18,7 +18,7 @@ using Doubles = std::vector<double>;
 using Labels = std::vector<int32_t>;
 using Json = nlohmann::json;
 
-TEST_CASE("the lowest threshold that keeps the rate, half way to the next score") {
+TEST_CASE("the largest rate that is allowed, half way to the next score") {
   const Doubles p = {0.1, 0.2, 0.3, 0.4, 0.35, 0.8};
   const Labels y = {0, 0, 0, 0, 1, 1};
   const LevelThreshold none = choose_threshold(p, y, 0);
@@ -50,6 +50,7 @@ TEST_CASE("rates are compared as quotients, ties stay together") {
   CHECK(tied.value == doctest::Approx(0.925));
   // Nothing above the highest real, and a neighbour with no double between.
   CHECK(choose_threshold(Doubles{1, 0.5}, Labels{0, 1}, 0).value == 1);
+  CHECK(choose_threshold(Doubles{0.6, 0.5}, Labels{0, 1}, 0).value == doctest::Approx(0.8));
   double low = 0.5;
   for (int i = 0; i < 2; ++i) {  // the middle of two neighbours rounds down once, up once
     const double next = std::nextafter(low, 1.0);
