@@ -28,11 +28,14 @@ void declare(Flags& flags, Options& o) {
   declare_judging(flags, o.judging);
 }
 
-// A copy may replace the model itself, but no other file.
-void check_is_new(const Options& o) {
+// Before minutes of work: where the result goes can be written, and is the model itself or new.
+void check_target(const Options& o) {
   std::error_code error;
-  if (o.out.empty() || !std::filesystem::exists(o.out, error)) return;
-  if (std::filesystem::equivalent(o.out, o.judging.model.file, error)) return;
+  const std::filesystem::path& model = o.judging.model.file;
+  if (o.out.empty()) return check_output_file({"--model", model, {}, {}});
+  check_output_file({"--out", o.out, {}, {}});
+  if (!std::filesystem::exists(o.out, error)) return;
+  if (std::filesystem::equivalent(o.out, model, error)) return;
   fail_input(text::format("--out {}: the file exists: name another one", o.out.string()));
 }
 
@@ -40,12 +43,14 @@ int run(const Flags& flags, Options& o) {
   flags.require("--model", "name the network's file");
   flags.require("--data", "name the folder or CSV file of pictures");
   flags.require("--fpr", "give the share of reals that may be called fake, for example 0.05");
-  check_output_file({"--out", o.out, {}, {}});
+  o.judging.model.file = model_file(o.judging.model.file);
   // Only val: a threshold chosen on test would make the figures on test better than they are.
   o.judging.data.split = data::Split::kVal;
   std::vector<data::Sample> samples = load_samples(o.judging.data);
-  const apps::LoadedModel model = load(o.judging.model, o.judging.quiet);  // names its file
-  check_is_new(o);
+  const std::string path = o.judging.model.file.string();
+  const apps::FileVersion version = apps::file_version(path);
+  const apps::LoadedModel model = load(o.judging.model, o.judging.quiet);
+  check_target(o);
   const apps::Evaluation evaluation = judge(o.judging, model, std::move(samples), {});
   if (evaluation.stopped) {
     text::print(stderr, "stopped: nothing was stored\n");
@@ -53,9 +58,8 @@ int run(const Flags& flags, Options& o) {
   }
   const apps::ChosenThresholds chosen = apps::choose_thresholds(
       apps::face_scores(evaluation), *o.fpr, o.judging.data.data.string(), "val");
-  const std::string path = o.judging.model.file.string();
   const std::string target = o.out.empty() ? path : o.out.string();
-  apps::store_thresholds(path, target, chosen);
+  apps::store_thresholds(path, target, chosen, version);
   text::print(stdout, "faces: {}\nvideos: {}\nstored in {}\n", apps::level_text(chosen.faces),
               apps::level_text(chosen.videos), target);
   return 0;

@@ -212,9 +212,20 @@ void save_model(const std::string& path, const layers::Classifier& classifier,
   weights::write_safetensors(path, stored.tensors, stored.metadata);
 }
 
+FileVersion file_version(const std::string& path) {
+  std::error_code error;
+  const auto time = std::filesystem::last_write_time(path, error);
+  if (error) return std::nullopt;
+  return std::pair(time, std::filesystem::file_size(path, error));
+}
+
 void store_thresholds(const std::string& path, const std::string& target,
-                      const ChosenThresholds& thresholds) {
+                      const ChosenThresholds& thresholds, const FileVersion& chosen_with) {
   const SafetensorsFile file(path);
+  if (file_version(path) != chosen_with) {
+    fail_input(text::format(
+        "{}: the file has been replaced while it was judged: run the command again", path));
+  }
   std::vector<weights::TensorToWrite> tensors;
   for (const weights::TensorView& tensor : file.tensors()) {
     tensors.emplace_back(tensor.name, tensor.shape, tensor.dtype, tensor.bytes);

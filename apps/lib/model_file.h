@@ -2,10 +2,12 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <map>
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "apps/lib/threshold.h"
@@ -63,10 +65,16 @@ layers::ClassifierOptions network_of(const weights::ModelDescription& descriptio
 void save_model(const std::string& path, const layers::Classifier& classifier,
                 const std::optional<ChosenThresholds>& thresholds = {});
 
+// Tells the contents of a file from what a training may replace them with. Empty where there is no
+// such file.
+using FileVersion = std::optional<std::pair<std::filesystem::file_time_type, std::uintmax_t>>;
+FileVersion file_version(const std::string& path);
+
 // Copies a weight file (any that load_model reads, checkpoints too) with these thresholds in its
-// metadata and all else as it is; `target` may be `path`. Atomic. Throws as save_model.
+// metadata and all else as it is; `target` may be `path`. Atomic. Throws as save_model, and
+// Error(kInput) if the file is not the one that the thresholds were chosen with any more.
 void store_thresholds(const std::string& path, const std::string& target,
-                      const ChosenThresholds& thresholds);
+                      const ChosenThresholds& thresholds, const FileVersion& chosen_with);
 
 // The classes' indices in the network's outputs, by its class names: "real" and "fake" in any
 // order; without names 0 and 1. Throws Error(kInput) naming `path` for a network of other classes.

@@ -93,11 +93,21 @@ TEST_CASE("model files hold thresholds; files without them, and with broken ones
   save_model(folder / "old", *model.classifier);
   CHECK_FALSE(load_model(folder / "old").thresholds);
   save_model(folder / "direct", *model.classifier, example());
-  store_thresholds(folder / "old", folder / "copy", example());
+  store_thresholds(folder / "old", folder / "copy", example(), file_version(folder / "old"));
   CHECK(read_text(folder / "direct") == read_text(folder / "copy"));
-  store_thresholds(folder / "copy", folder / "copy", example());  // in place
+  const FileVersion version = file_version(folder / "copy");
+  store_thresholds(folder / "copy", folder / "copy", example(), version);  // in place
   CHECK(read_text(folder / "direct") == read_text(folder / "copy"));
   CHECK(first_difference(folder / "old", folder / "copy").empty());
+  // A training may have put other weights there: theirs are not these thresholds.
+  const LoadedModel other = make_model(network, layers::Initialisation::kPyTorch, 4);
+  save_model(folder / "copy2", *model.classifier);
+  const FileVersion judged = file_version(folder / "copy2");
+  save_model(folder / "copy2", *other.classifier);
+  const std::string replaced = read_text(folder / "copy2");
+  CHECK_THROWS_WITH_AS(store_thresholds(folder / "copy2", folder / "copy2", example(), judged),
+                       doctest::Contains("has been replaced while it was judged"), Error);
+  CHECK(read_text(folder / "copy2") == replaced);
   const ChosenThresholds back = load_model(folder / "copy").thresholds.value();
   CHECK(back.rate == 0.05);
   CHECK(back.data == "faces");
