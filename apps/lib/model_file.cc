@@ -1,6 +1,8 @@
 // Between weight files and classifiers.
 #include "apps/lib/model_file.h"
 
+#include <sys/stat.h>
+
 #include <algorithm>
 #include <cmath>
 #include <utility>
@@ -213,10 +215,9 @@ void save_model(const std::string& path, const layers::Classifier& classifier,
 }
 
 FileVersion file_version(const std::string& path) {
-  std::error_code error;
-  const auto time = std::filesystem::last_write_time(path, error);
-  if (error) return std::nullopt;
-  return std::pair(time, std::filesystem::file_size(path, error));
+  struct stat status {};
+  if (::stat(path.c_str(), &status) != 0) return {};
+  return {status.st_ino, int64_t{status.st_mtim.tv_sec} * 1'000'000'000 + status.st_mtim.tv_nsec};
 }
 
 void store_thresholds(const std::string& path, const std::string& target,

@@ -2,12 +2,10 @@
 #pragma once
 
 #include <cstdint>
-#include <filesystem>
 #include <map>
 #include <memory>
 #include <optional>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "apps/lib/threshold.h"
@@ -65,9 +63,14 @@ layers::ClassifierOptions network_of(const weights::ModelDescription& descriptio
 void save_model(const std::string& path, const layers::Classifier& classifier,
                 const std::optional<ChosenThresholds>& thresholds = {});
 
-// Tells the contents of a file from what a training may replace them with. Empty where there is no
-// such file.
-using FileVersion = std::optional<std::pair<std::filesystem::file_time_type, std::uintmax_t>>;
+// Tells a file from another one that a training puts in its place: inode and time of the last
+// change in nanoseconds (two files within one tick of the clock have the same time). All 0 where
+// there is no such file.
+struct FileVersion {
+  uint64_t inode = 0;
+  int64_t changed = 0;
+  bool operator==(const FileVersion&) const = default;
+};
 FileVersion file_version(const std::string& path);
 
 // Copies a weight file (any that load_model reads, checkpoints too) with these thresholds in its
