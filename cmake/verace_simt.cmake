@@ -15,8 +15,8 @@ function(verace_simt_options target)
     target_include_directories(${target} SYSTEM PUBLIC ${VERACE_CUDA_INCLUDE})
     target_compile_definitions(${target} PUBLIC VERACE_SIMT_CHECK=$<BOOL:${VERACE_SIMT_CHECK}>
                                                 VERACE_SIMT_UCONTEXT=$<BOOL:${VERACE_SIMT_UCONTEXT}>)
-  elseif(VERACE_HAVE_CUDA)
-    target_include_directories(${target} SYSTEM PUBLIC ${VERACE_CUDA_INCLUDE})
+  elseif(VERACE_HAVE_CUDA)  # nvcc's own, wherever it is installed
+    target_include_directories(${target} SYSTEM PUBLIC ${CMAKE_CUDA_TOOLKIT_INCLUDE_DIRECTORIES})
   endif()
 endfunction()
 
