@@ -49,6 +49,13 @@ function(verace_native target)
   endif()
 endfunction()
 
+# Where no loop is hot, builds under sanitizers go without optimisation: half the compile time.
+function(verace_cold target)
+  if(VERACE_SANITIZE)
+    target_compile_options(${target} PRIVATE -O0)
+  endif()
+endfunction()
+
 # verace_library(NAME DEPENDS...): the static library of the current folder, from all its .cc files
 # (the emulator only where it is wanted) and its .cu files (verace_simt.cmake).
 function(verace_library name)
