@@ -179,7 +179,14 @@ void Flags::apply() const {
       fail_input(
           text::format("{}: is given {} times: leave one", entry.name, entry.option->count()));
     }
-    if (entry.option->count() > 0) entry.set(entry.option->results().back(), entry.name);
+    if (entry.option->count() == 0) continue;
+    const std::string& value = entry.option->results().back();
+    // As when a shell's variable between two flags is empty.
+    if (entry.name.starts_with('-') && find(value) != nullptr) {
+      fail_input(text::format("{0}: needs a value, but {1} follows (a file of that name is ./{1})",
+                              entry.name, value));
+    }
+    entry.set(value, entry.name);
   }
 }
 

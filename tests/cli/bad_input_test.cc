@@ -56,6 +56,7 @@ TEST_CASE("values out of range, missing, or given twice") {
       {eval({"--threads", "100000"}), "--threads: '100000' is not a whole number from 0 to 4096"},
       {eval({"--workers", "-1"}), "--workers: '-1' is not a whole number from 0 to 256"},
       {eval({"--batch"}), "--batch: needs a value"},
+      {eval({"--csv", "--json"}), "--csv: needs a value, but --json follows"},
       {eval({"--batch", "4", "--batch", "5"}), "--batch: is given 2 times: leave one"},
       {eval({"--csv", ""}), "--csv: must not be empty"},
       {eval({"--pool", "big"}), "--pool"},
