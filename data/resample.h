@@ -1,6 +1,7 @@
 // Changing the size of pictures, bit-equal to Pillow, and the crops of the ImageNet evaluation.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string>
 
@@ -12,6 +13,7 @@ namespace verace::data {
 // (antialiasing); half-pixel centres; equal to Pillow's Image.resize(..., BILINEAR) in every bit.
 // kNearest: the pixel under the target pixel's centre; equal to Pillow's NEAREST.
 enum class ResizeFilter { kBilinear, kNearest };
+inline constexpr std::array kResizeFilterNames = {"bilinear", "nearest"};
 
 // The picture at [height, width, 3]. Both sizes 1..kMaxImageSide (CHECK). Sides are scaled
 // independently; nothing is cropped.
@@ -29,6 +31,14 @@ Image resize_short_side_and_crop(const Image& image, int64_t short_side, int64_t
 
 // kStretch: both sides to the output size. kCrop: the shorter side to short_side, then the middle.
 enum class Fit { kStretch, kCrop };
+inline constexpr std::array kFitNames = {"stretch", "crop"};
+
+// How pictures of any shape become square.
+struct PictureFit {
+  Fit fit = Fit::kStretch;
+  ResizeFilter filter = ResizeFilter::kBilinear;
+  bool operator==(const PictureFit&) const = default;
+};
 
 struct FitOptions {
   int64_t size = 224;  // height and width of the result, pixels

@@ -107,13 +107,11 @@ apps::LoadedModel load(ModelFlags& model, bool quiet) {
 
 void declare_fit(Flags& flags, data::Fit& fit, data::ResizeFilter& filter) {
   flags.value("--fit", "HOW", "Pictures become square by stretch or crop (default stretch)",
-              into_choice({"stretch", "crop"}, [&fit](size_t i) {
-                fit = i == 0 ? data::Fit::kStretch : data::Fit::kCrop;
-              }));
+              into_choice({data::kFitNames.begin(), data::kFitNames.end()},
+                          [&fit](size_t i) { fit = static_cast<data::Fit>(i); }));
   flags.value("--resize", "HOW", "Resizing: bilinear (antialiased) or nearest (default bilinear)",
-              into_choice({"bilinear", "nearest"}, [&filter](size_t i) {
-                filter = i == 0 ? data::ResizeFilter::kBilinear : data::ResizeFilter::kNearest;
-              }));
+              into_choice({data::kResizeFilterNames.begin(), data::kResizeFilterNames.end()},
+                          [&filter](size_t i) { filter = static_cast<data::ResizeFilter>(i); }));
 }
 
 void declare_loading(Flags& flags, DataFlags& data) {

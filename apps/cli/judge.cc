@@ -6,6 +6,7 @@
 
 #include "apps/lib/memory_limit.h"
 #include "apps/lib/signals.h"
+#include "kernels/format.h"
 
 namespace verace::cli {
 
@@ -39,6 +40,10 @@ apps::Evaluation judge(const JudgeFlags& judging, const apps::LoadedModel& model
                                  judging.batch);
   apps::require_memory(session, judging.batch, std::min(judging.batch, loader.pictures_per_epoch()),
                        apps::available_memory());
+  if (const std::string note = apps::fit_warning(decision, {judging.data.fit, judging.data.filter});
+      !note.empty() && !judging.quiet) {
+    text::print(stderr, "WARNING: {}\n", note);
+  }
   const apps::SignalGuard guard;
   apps::Evaluation evaluation = apps::evaluate(
       session, loader, name, apps::default_progress(judging.quiet), "evaluate", decision);

@@ -35,9 +35,8 @@ void declare(Flags& flags, Options& o) {
               into(o.top, 1));
   flags.value("--labels", "FILE", "Names of the classes, one per line", into(o.labels));
   flags.value("--fit", "HOW", "stretch to a square, or crop the middle (default: by the network)",
-              into_choice({"stretch", "crop"}, [&o](size_t i) {
-                o.fit = i == 0 ? data::Fit::kStretch : data::Fit::kCrop;
-              }));
+              into_choice({data::kFitNames.begin(), data::kFitNames.end()},
+                          [&o](size_t i) { o.fit = static_cast<data::Fit>(i); }));
   flags.value("--batch", "N", "Pictures that are judged at a time (default 16)",
               into(o.batch, 1, kMostPictures));
   flags.toggle("--quiet", "No progress, no notes", o.quiet);
@@ -56,7 +55,8 @@ data::FitOptions choose_fit(const Options& o, const layers::ClassifierOptions& n
 }
 
 // By which threshold the network's verdicts are made; says so unless it is the default.
-apps::Decision choose_threshold(const Options& o, const apps::LoadedModel& model) {
+apps::Decision choose_threshold(const Options& o, const apps::LoadedModel& model,
+                                const data::FitOptions& fit) {
   const bool faces = apps::real_and_fake(model.classifier->options()).has_value();
   if (o.threshold && !faces) {
     fail_input("--threshold: the network tells other classes apart than real and fake");
@@ -64,6 +64,10 @@ apps::Decision choose_threshold(const Options& o, const apps::LoadedModel& model
   const apps::Decision decision = apps::decide(o.threshold, model.thresholds);
   if (decision.source != apps::Decision::Source::kDefault && faces && !o.quiet) {
     text::print(stderr, "threshold: {}\n", apps::decision_text(decision));
+  }
+  if (const std::string note = apps::fit_warning(decision, {fit.fit, fit.filter});
+      !note.empty() && !o.quiet) {
+    text::print(stderr, "WARNING: {}\n", note);
   }
   return decision;
 }
@@ -77,7 +81,7 @@ int run(const Flags& flags, Options& o) {
   std::vector<std::string> names = network.class_names;
   if (!o.labels.empty()) names = apps::read_labels(o.labels, network.classes);
   const data::FitOptions fit = choose_fit(o, network);
-  const apps::Decision decision = choose_threshold(o, model);
+  const apps::Decision decision = choose_threshold(o, model, fit);
   const kernels::Exec exec = make_exec(o.device, o.quiet);
   const int64_t batch = std::min(o.batch, static_cast<int64_t>(paths.size()));
   apps::InferenceSession session(*model.classifier, exec, std::make_shared<engine::Arena>(), batch);

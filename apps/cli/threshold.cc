@@ -56,8 +56,9 @@ int run(const Flags& flags, Options& o) {
     text::print(stderr, "stopped: nothing was stored\n");
     return 128 + apps::stop_signal();
   }
-  const apps::ChosenThresholds chosen = apps::choose_thresholds(
-      apps::face_scores(evaluation), *o.fpr, o.judging.data.data.string(), "val");
+  const apps::ChosenThresholds chosen =
+      apps::choose_thresholds(apps::face_scores(evaluation), *o.fpr, o.judging.data.data.string(),
+                              "val", {o.judging.data.fit, o.judging.data.filter});
   const std::string target = o.out.empty() ? path : o.out.string();
   apps::store_thresholds(path, target, chosen, version);
   text::print(stdout, "faces: {}\nvideos: {}\nstored in {}\n", apps::level_text(chosen.faces),

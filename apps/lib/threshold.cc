@@ -68,8 +68,10 @@ LevelThreshold choose_threshold(std::span<const double> probabilities,
 }
 
 ChosenThresholds choose_thresholds(std::span<const FaceScore> faces, double rate,
-                                   const std::string& data, const std::string& split) {
+                                   const std::string& data, const std::string& split,
+                                   const data::PictureFit& fit) {
   ChosenThresholds chosen;
+  chosen.fit = fit;
   chosen.rate = rate;
   chosen.data = name_of(data);  // the path to it is nobody's business
   chosen.split = split;
@@ -123,6 +125,20 @@ std::string decision_text(const Decision& decision) {
                     "(--threshold, instead of the model's {:.6g} for faces and {:.6g} for "
                     "videos)",
                     chosen->faces.value, chosen->videos.value);
+}
+
+std::string fit_warning(const Decision& decision, const data::PictureFit& fit) {
+  if (decision.source != Decision::Source::kModel || !decision.chosen->fit) return {};
+  const data::PictureFit& chosen = *decision.chosen->fit;
+  if (chosen == fit) return {};
+  const auto flags = [](const data::PictureFit& of) {
+    return text::format("--fit {} --resize {}", data::kFitNames[static_cast<size_t>(of.fit)],
+                        data::kResizeFilterNames[static_cast<size_t>(of.filter)]);
+  };
+  return text::format(
+      "the model's threshold was chosen with {}, these pictures are read with {}: its "
+      "false-positive rate may not hold",
+      flags(chosen), flags(fit));
 }
 
 std::string level_text(const LevelThreshold& level) {

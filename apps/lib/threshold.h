@@ -9,6 +9,7 @@
 #include <string>
 
 #include "apps/lib/metrics.h"
+#include "data/resample.h"
 
 namespace verace::apps {
 
@@ -34,10 +35,13 @@ struct ChosenThresholds {
   double rate = 0;          // the false-positive rate asked for
   std::string data, split;  // name of the folder or file, without its path; "val"
   LevelThreshold faces, videos;
+  std::optional<data::PictureFit> fit;  // of the pictures; empty in files of older programs
 };
-// Throws Error(kInput) as choose_threshold and aggregate_videos.
+// `fit`: how the judged pictures became square. Throws Error(kInput) as choose_threshold and
+// aggregate_videos.
 ChosenThresholds choose_thresholds(std::span<const FaceScore> faces, double rate,
-                                   const std::string& data, const std::string& split);
+                                   const std::string& data, const std::string& split,
+                                   const data::PictureFit& fit);
 
 // In model files: JSON under this metadata key, with a version of its own. Files without it are
 // judged at kFakeThreshold; programs that do not know it take no notice.
@@ -59,6 +63,9 @@ Decision decide(const std::optional<double>& flag, const std::optional<ChosenThr
 
 // For people, one line without line break: "fake above 0.7 (...)".
 std::string decision_text(const Decision& decision);
+// Says that a threshold in use was chosen on pictures that became square in another way, or
+// nothing.
+std::string fit_warning(const Decision& decision, const data::PictureFit& fit);
 // One level's threshold and rates, one line: "fake above 0.7: false-positive rate 0.05 of 20 ...".
 std::string level_text(const LevelThreshold& level);
 

@@ -1,6 +1,8 @@
 // Thresholds to JSON and back.
 #include "apps/lib/threshold_json.h"
 
+#include <algorithm>
+#include <array>
 #include <stdexcept>
 
 #include "kernels/check.h"
@@ -61,6 +63,22 @@ std::string name_at(const Json& json, const char* key) {
   return name;
 }
 
+// The place of a word in `words`.
+template <size_t N>
+size_t word_at(const Json& json, const char* key, const std::array<const char*, N>& words) {
+  const std::string word = json.at(key).get<std::string>();
+  const auto found = std::ranges::find(words, word);
+  if (found == words.end()) throw std::range_error(text::format("{} is not known", key));
+  return static_cast<size_t>(found - words.begin());
+}
+
+std::optional<data::PictureFit> fit_at(const Json& json) {
+  if (!json.contains("fit")) return std::nullopt;
+  return data::PictureFit{
+      static_cast<data::Fit>(word_at(json, "fit", data::kFitNames)),
+      static_cast<data::ResizeFilter>(word_at(json, "resize", data::kResizeFilterNames))};
+}
+
 const char* to_string(Decision::Source source) {
   switch (source) {
     case Decision::Source::kDefault:
@@ -84,11 +102,16 @@ Json parse(const std::string& text) {
 }  // namespace
 
 Json to_json(const ChosenThresholds& thresholds) {
-  return {{"rate", thresholds.rate},
-          {"data", thresholds.data},
-          {"split", thresholds.split},
-          {"faces", to_json(thresholds.faces)},
-          {"videos", to_json(thresholds.videos)}};
+  Json json = {{"rate", thresholds.rate},
+               {"data", thresholds.data},
+               {"split", thresholds.split},
+               {"faces", to_json(thresholds.faces)},
+               {"videos", to_json(thresholds.videos)}};
+  if (thresholds.fit) {
+    json["fit"] = data::kFitNames[static_cast<size_t>(thresholds.fit->fit)];
+    json["resize"] = data::kResizeFilterNames[static_cast<size_t>(thresholds.fit->filter)];
+  }
+  return json;
 }
 
 Json to_json(const Decision& decision) {
@@ -123,6 +146,7 @@ std::optional<ChosenThresholds> thresholds_in_metadata(
     thresholds.split = name_at(json, "split");
     thresholds.faces = level_at(json, "faces");
     thresholds.videos = level_at(json, "videos");
+    thresholds.fit = fit_at(json);
     return thresholds;
   } catch (const Json::exception&) {
     why = "not the JSON that verace threshold writes";

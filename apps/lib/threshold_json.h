@@ -8,7 +8,7 @@
 namespace verace::apps {
 
 // {rate, data, split, faces {threshold, false_positive_rate, true_positive_rate, reals, fakes},
-// videos {...}}
+// videos {...}, fit, resize (absent where not recorded)}
 nlohmann::ordered_json to_json(const ChosenThresholds& thresholds);
 
 // {faces, videos, source: default | model | flag, model: to_json() of what the model holds or null}

@@ -203,7 +203,8 @@ bool Run::evaluate_epoch(EpochMetrics& metrics) {
     if (e.stopped) return false;
     target = split_metrics(e);
     if (options_.fpr && loader == setup_.val.get()) {
-      thresholds_ = choose_thresholds(face_scores(e), *options_.fpr, options_.data.string(), name);
+      thresholds_ = choose_thresholds(face_scores(e), *options_.fpr, options_.data.string(), name,
+                                      {options_.fit, options_.resize});
     }
     return true;
   };

@@ -27,9 +27,10 @@ constexpr Spellings<kernels::CrossEntropyForm> kLosses = {
     {{kernels::CrossEntropyForm::kLogits, "logits"},
      {kernels::CrossEntropyForm::kClippedProbability, "probabilities"}}};
 constexpr Spellings<data::ResizeFilter> kFilters = {
-    {{data::ResizeFilter::kBilinear, "bilinear"}, {data::ResizeFilter::kNearest, "nearest"}}};
+    {{data::ResizeFilter::kBilinear, data::kResizeFilterNames[0]},
+     {data::ResizeFilter::kNearest, data::kResizeFilterNames[1]}}};
 constexpr Spellings<data::Fit> kFits = {
-    {{data::Fit::kStretch, "stretch"}, {data::Fit::kCrop, "crop"}}};
+    {{data::Fit::kStretch, data::kFitNames[0]}, {data::Fit::kCrop, data::kFitNames[1]}}};
 constexpr Spellings<kernels::DeviceKind> kDevices = {
     {{kernels::DeviceKind::kCpu, "cpu"}, {kernels::DeviceKind::kReference, "reference"}}};
 

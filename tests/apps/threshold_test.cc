@@ -72,7 +72,8 @@ TEST_CASE("what no threshold can be chosen on is refused") {
 ChosenThresholds example() {
   const std::vector<FaceScore> faces = {{"a", 0, 0.1}, {"a", 0, 0.7},  {"b", 0, 0.2},
                                         {"c", 1, 0.9}, {"c", 1, 0.65}, {"d", 1, 0.6}};
-  return choose_thresholds(faces, 0.05, "some/where/faces/", "val");
+  return choose_thresholds(faces, 0.05, "some/where/faces/", "val",
+                           {data::Fit::kCrop, data::ResizeFilter::kNearest});
 }
 
 TEST_CASE("faces and videos have thresholds of their own") {
@@ -84,6 +85,19 @@ TEST_CASE("faces and videos have thresholds of their own") {
   CHECK(chosen.videos.value == doctest::Approx(0.5));  // between the means 0.4 and 0.6
   CHECK(chosen.videos.reals == 2);
   CHECK(*chosen.videos.true_positive_rate == 1);
+}
+
+TEST_CASE("a threshold that was chosen on pictures of another fit is used with a warning") {
+  const ChosenThresholds chosen = example();
+  const std::string warning = fit_warning(decide({}, chosen), {});
+  CHECK(contains(warning, "chosen with --fit crop --resize nearest"));
+  CHECK(contains(warning, "read with --fit stretch --resize bilinear"));
+  CHECK(fit_warning(decide({}, chosen), *chosen.fit).empty());
+  CHECK(fit_warning(decide(0.5, chosen), {}).empty());  // not in use
+  CHECK(fit_warning(decide({}, {}), {}).empty());
+  ChosenThresholds old = chosen;
+  old.fit.reset();
+  CHECK(fit_warning(decide({}, old), {}).empty());
 }
 
 TEST_CASE("model files hold thresholds; files without them, and with broken ones") {
@@ -115,6 +129,7 @@ TEST_CASE("model files hold thresholds; files without them, and with broken ones
   CHECK(back.videos.value == example().videos.value);
   CHECK(back.videos.true_positive_rate == example().videos.true_positive_rate);
   CHECK(back.faces.fakes == 3);
+  CHECK(back.fit == example().fit);
   // Weights that training goes on from are others afterwards.
   CHECK_FALSE(load_backbone(folder / "copy", {}, {}).thresholds);
 

@@ -95,6 +95,10 @@ TEST_CASE("a threshold is chosen on val, stored, used, and overridden") {
   CHECK(all == 10);
   CHECK(flag_note.find("--threshold, instead of the model's") != std::string::npos);
   CHECK(predict({"--threshold", "1", "--quiet"}) == std::pair(0, std::string()));
+  CHECK(note.find("WARNING") == std::string::npos);
+  CHECK(predict({"--fit", "crop"})
+            .second.find("WARNING: the model's threshold was chosen with "
+                         "--fit stretch") != std::string::npos);
 
   // In place, and another choice replaces the first.
   REQUIRE(world.run({"threshold", "--model", model, "--data", data, "--fpr", "0.1"}).code == 0);
