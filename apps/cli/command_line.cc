@@ -60,7 +60,10 @@ struct Parser {
   explicit Parser(std::vector<Command> all);
   int run(int argc, const char* const* argv);
   CLI::App* parent_of(const std::string& name);
-  [[noreturn]] void refuse_extras(CLI::App& used) const;
+  // The command that the words name, as far as they name one.
+  const CLI::App* used_app() const;
+  // Throws Error(kInput) for words and flags that nothing takes.
+  void refuse_extras() const;
 };
 
 void style(CLI::App& app) {
@@ -99,10 +102,18 @@ Parser::Parser(std::vector<Command> all) : commands(std::move(all)) {
   }
 }
 
-void Parser::refuse_extras(CLI::App& used) const {
+const CLI::App* Parser::used_app() const {
+  const CLI::App* used = &app;
+  while (!used->get_subcommands().empty()) used = used->get_subcommands().front();
+  return used;
+}
+
+void Parser::refuse_extras() const {
+  if (app.remaining(true).empty()) return;
   const std::string word = app.remaining(true).front();
+  const CLI::App& used = *used_app();
   std::string path = used.get_name();
-  for (CLI::App* up = used.get_parent(); up != nullptr; up = up->get_parent()) {
+  for (const CLI::App* up = used.get_parent(); up != nullptr; up = up->get_parent()) {
     path = up->get_name() + " " + path;
   }
   std::vector<std::string> known;
@@ -128,6 +139,7 @@ int Parser::run(int argc, const char* const* argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::CallForHelp& e) {
+    refuse_extras();
     return app.exit(e);
   } catch (const CLI::CallForVersion& e) {
     return app.exit(e);
@@ -139,9 +151,8 @@ int Parser::run(int argc, const char* const* argv) {
     std::ranges::replace(text, '\n', ' ');
     fail_input(text + " (see --help)");
   }
-  CLI::App* used = &app;
-  while (!used->get_subcommands().empty()) used = used->get_subcommands().front();
-  if (!app.remaining(true).empty()) refuse_extras(*used);
+  refuse_extras();
+  const CLI::App* used = used_app();
   const auto found = std::ranges::find(apps, used);
   if (found == apps.end()) {
     std::fputs(used->help().c_str(), stdout);

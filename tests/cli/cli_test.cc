@@ -43,6 +43,7 @@ TEST_CASE("help, version and unknown words") {
   expect_refusal({"trian"}, "did you mean train?");
   expect_refusal({"train", "--epoch", "3"}, "did you mean --epochs?");
   expect_refusal({"eval", "--frobnicate"}, "there is no flag --frobnicate");
+  expect_refusal({"trane", "--help"}, "there is no command 'trane': did you mean train?");
   expect_refusal({"train", "--epochs"}, "--epochs");
   expect_refusal({"attack", "fgms"}, "did you mean fgsm?");
   expect_refusal({"info", "extra"}, "'extra' was not expected");
