@@ -102,9 +102,8 @@ Command fgsm_command() {
   const auto options = std::make_shared<Options>();
   return {"attack fgsm",
           "Fast gradient sign method: the smallest change that raises the loss",
-          "Every picture is attacked in evaluation mode, as Foolbox 3 does it, and judged by the "
-          "larger\n"
-          "of both probabilities, whatever threshold the model holds. For each epsilon:\n"
+          "Every picture is attacked in evaluation mode, as Foolbox 3 does it, and judged by the\n"
+          "larger of both probabilities, whatever threshold the model holds. For each epsilon:\n"
           "accuracy before and after, success rate, mean squared change, and accuracy on the\n"
           "attacked pictures as stored with 8 bits (DIR/eps_E/..., PNG).",
           "  verace attack fgsm --model RUN --data DIR --epsilon 0.01,0.02 --out attacked\n"

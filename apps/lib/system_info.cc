@@ -10,8 +10,10 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "kernels/build_info.h"
 #include "kernels/format.h"
 #include "kernels/gemm.h"
+#include "kernels/onednn/version.h"
 
 namespace verace::apps {
 namespace {
@@ -37,29 +39,6 @@ int64_t memory_bytes(const std::string& key) {
     kib = kib * 10 + (c - '0');
   }
   return kib * 1024;
-}
-
-std::vector<std::string> instruction_sets() {
-  std::vector<std::string> sets;
-#if defined(__SSE2__)
-  sets.emplace_back("sse2");
-#endif
-#if defined(__AVX__)
-  sets.emplace_back("avx");
-#endif
-#if defined(__AVX2__)
-  sets.emplace_back("avx2");
-#endif
-#if defined(__FMA__)
-  sets.emplace_back("fma");
-#endif
-#if defined(__AVX512F__)
-  sets.emplace_back("avx512f");
-#endif
-#if defined(__ARM_NEON)
-  sets.emplace_back("neon");
-#endif
-  return sets;
 }
 
 std::string compiler_name() {
@@ -92,12 +71,13 @@ SystemInfo system_info(const std::string& version, const std::string& build) {
   info.version = version;
   info.build = build;
   info.compiler = compiler_name();
-  info.instructions = instruction_sets();
+  info.instructions = kernels::compiled_instructions();
 #if defined(_OPENMP)
   info.openmp = std::to_string(_OPENMP);
 #else
   info.openmp = "off";
 #endif
+  info.libraries = {kernels::onednn_version(), "OpenMP " + info.openmp};
 #ifndef NDEBUG
   info.checked = true;
 #endif
@@ -138,8 +118,9 @@ std::string system_text(const SystemInfo& info) {
   constexpr double kGib = 1024.0 * 1024 * 1024;
   std::string text = text::format("verace {}\n", info.version);
   text += text::format("build       {}{}\n", info.build, info.checked ? ", with assertions" : "");
-  text += text::format("compiler    {}; instructions {}; OpenMP {}\n", info.compiler,
-                       sets.empty() ? "baseline" : sets, info.openmp);
+  text += text::format("compiler    {}; instructions {}\n", info.compiler,
+                       sets.empty() ? "baseline" : sets);
+  text += text::format("libraries   {}\n", text::join(info.libraries, ", "));
   text += text::format("processor   {}, {} threads\n", info.processor, info.threads);
   text += text::format("memory      {:.1f} GiB, {:.1f} GiB available\n",
                        static_cast<double>(info.memory_total) / kGib,
@@ -161,6 +142,7 @@ std::string system_json(const SystemInfo& info) {
                               {"compiler", info.compiler},
                               {"instructions", info.instructions},
                               {"openmp", info.openmp},
+                              {"libraries", info.libraries},
                               {"assertions", info.checked},
                               {"processor", info.processor},
                               {"threads", info.threads},

@@ -21,6 +21,7 @@ struct SystemInfo {
   std::string compiler;                            // "GNU 12.2.0"
   std::vector<std::string> instructions;           // sets that our own loops were compiled for
   std::string openmp;                              // version date, or "off"
+  std::vector<std::string> libraries;              // "oneDNN 2.6.3", as loaded
   bool checked = false;                            // compiled with assertions
   std::string processor;                           // model name as the system tells it
   int threads = 0;                                 // processors that this process may use

@@ -152,6 +152,13 @@ TEST_CASE("model files hold thresholds; files without them, and with broken ones
   refused("[1]");
   refused(good.substr(0, good.size() - 1));
   refused(std::string(100'000, '['));
+  for (const auto& [word, wrong] :
+       {std::pair("\"crop\"", "\"nearest\""), std::pair("\"nearest\"", "7"),
+        std::pair("\"resize\"", "\"rescale\"")}) {
+    std::string text = good;
+    text.replace(text.find(word), std::string_view(word).size(), wrong);
+    refused(text);
+  }
   for (const char* value : {"1.5", "-0.1", "null", "\"0.5\"", "1e999"}) {
     std::string text = good;
     const std::string key = "\"threshold\":";

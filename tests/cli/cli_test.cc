@@ -169,6 +169,15 @@ TEST_CASE("weights inspect and info") {
   CHECK(Json::parse(info.out)["devices"].size() == 3);
   const char* cuda = kernels::have_cuda ? "networks do not use them" : "no CUDA operations";
   CHECK(world.run({"info"}).out.find(cuda) != std::string::npos);
+  // What the loops were compiled for, not what the program around them was.
+  const Json build = Json::parse(info.out);
+  CHECK(build["libraries"].dump().find("oneDNN ") != std::string::npos);
+#if defined(__x86_64__)
+  const bool native = build["build"].get<std::string>().find("-march=native") != std::string::npos;
+  if (native && __builtin_cpu_supports("avx2")) {
+    CHECK(build["instructions"].dump().find("avx2") != std::string::npos);
+  }
+#endif
 }
 
 TEST_CASE("a stopped run goes on with --resume and gives the same bits") {
