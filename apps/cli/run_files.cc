@@ -11,7 +11,8 @@ namespace fs = std::filesystem;
 RunFilesAside::RunFilesAside(const fs::path& folder, bool overwrite) {
   if (!overwrite) return;
   for (const char* name :
-       {"config.toml", "metrics.jsonl", "curve.svg", "best.safetensors", "last.safetensors"}) {
+       {"config.toml", "metrics.jsonl", "curve.svg", "run.json", "evaluation.json", "profile.json",
+        "report.html", "best.safetensors", "last.safetensors"}) {
     const fs::path from = folder / name, to = folder / (std::string(name) + ".replaced");
     std::error_code error;
     if (!fs::is_regular_file(from, error)) continue;

@@ -1,6 +1,7 @@
 // The folder of a run, and the lines of its metrics.
 #include "apps/lib/run_folder.h"
 
+#include <cmath>
 #include <nlohmann/json.hpp>
 #include <system_error>
 
@@ -53,8 +54,7 @@ std::optional<double> number_at(const Json& line, const std::string& key) {
 std::optional<SplitMetrics> split_at(const Json& line, const std::string& name) {
   if (!line.contains(name + "_loss")) return std::nullopt;
   SplitMetrics split;
-  // A loss beyond the range of double is stored as null.
-  split.loss = number_at(line, name + "_loss").value_or(0);
+  split.loss = number_at(line, name + "_loss").value_or(HUGE_VAL);  // JSON has no infinity
   split.accuracy = line.at(name + "_accuracy").get<double>();
   for (const SplitKey& key : kSplitKeys) split.*key.member = number_at(line, name + key.name);
   return split;
@@ -81,7 +81,7 @@ EpochMetrics epoch_from_json(const std::string& text, const std::string& where) 
     const Json line = Json::parse(text);
     EpochMetrics metrics;
     metrics.epoch = line.at("epoch").get<int64_t>();
-    metrics.train_loss = number_at(line, "train_loss").value_or(0);
+    metrics.train_loss = number_at(line, "train_loss").value_or(HUGE_VAL);
     metrics.train_accuracy = line.at("train_accuracy").get<double>();
     metrics.test = split_at(line, "test");
     metrics.val = split_at(line, "val");

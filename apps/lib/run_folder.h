@@ -1,5 +1,6 @@
 // What a training run leaves behind: RUN/config.toml, metrics.jsonl, curve.svg, best.safetensors
-// and last.safetensors. Every file is written under a temporary name and renamed when complete.
+// and last.safetensors; for its report run.json, evaluation.json and profile.json
+// (trainer_record.h). Every file is written under a temporary name and renamed when complete.
 #pragma once
 
 #include <cstdint>
