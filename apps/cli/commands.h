@@ -15,5 +15,6 @@ Command demo_command();
 Command info_command();
 Command report_command();
 Command dump_command();
+Command gradcheck_command();
 
 }  // namespace verace::cli
