@@ -50,13 +50,19 @@ class StepMemory {
 };
 
 struct Operation {
-  std::string name;  // "layer1.0.conv2 forward"
+  std::string name;  // "layer1.0.conv2 forward": what it belongs to, a space, what it does
   std::string kind;  // "conv forward"
   std::vector<Value> reads;
   std::vector<Value> writes;  // overwritten completely, unless also in reads
   int64_t flops = 0;
   std::function<void(const StepMemory&)> run;
+  std::vector<const Tensor*> gradients = {};  // of parameters; it writes them outside the arena
 };
+
+// What a value means to someone who looks at it: what the network computes from its pictures, the
+// loss' gradient with respect to such a value, the statistics of a batch norm, or what only one
+// operation understands (scratch, weights packed for a device, winners of a pooling).
+enum class ValueRole { kActivation, kGradient, kStatistic, kAuxiliary };
 
 struct ValueInfo {
   std::string name;
@@ -66,6 +72,8 @@ struct ValueInfo {
   bool kept = false;     // lives during the whole step: an input, or an output that must survive
   int32_t storage = -1;  // the value whose bytes this one uses (itself unless made by in_place)
   bool needs_gradient = false;
+  ValueRole role = ValueRole::kActivation;
+  int32_t gradient_of = -1;  // the value of whose gradient this is a contribution, or all of it
   int64_t bytes() const { return element_count(shape) * size_of(dtype); }
 };
 
@@ -124,6 +132,11 @@ class StepBuilder {
   // A new value in the bytes of `old`, same shape: for operations that work in place. `old` must
   // not be read by any operation after the one that first writes the new value (plan() checks it).
   Value in_place(Value old, const std::string& name);
+  // What the value means; temporary() makes activations, scratch() auxiliary ones, and in_place()
+  // leaves the role as it was.
+  void set_role(Value v, ValueRole role);
+  // `gradient` holds d loss / d `of`; for gradients that add_gradient() does not pass on.
+  void mark_gradient(Value of, Value gradient);
   // The value stays valid after the step, until its next run.
   void keep(Value v);
   const ValueInfo& info(Value v) const { return values_[static_cast<size_t>(v.id)]; }

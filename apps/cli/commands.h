@@ -13,5 +13,6 @@ Command fgsm_command();
 Command inspect_command();
 Command demo_command();
 Command info_command();
+Command dump_command();
 
 }  // namespace verace::cli

@@ -168,6 +168,31 @@ TEST_CASE("the tape runs backwards and sums more than two contributions") {
   CHECK(step.memory().f32(sums[0])[0] == 10.0f);
 }
 
+TEST_CASE("values say what they mean, and gradients of what") {
+  StepBuilder b(cpu());
+  const Value x = b.input("x", DType::kF32, {2});
+  const Value y = b.temporary("y", DType::kF32, {2});
+  CHECK(b.info(x).role == ValueRole::kActivation);
+  CHECK(b.info(y).role == ValueRole::kActivation);
+  CHECK(b.info(*b.scratch("s", 8)).role == ValueRole::kAuxiliary);
+  const Value mean = b.temporary("mean", DType::kF32, {2});
+  b.set_role(mean, ValueRole::kStatistic);
+  CHECK(b.info(mean).role == ValueRole::kStatistic);
+  const Value dy = b.temporary("dy", DType::kF32, {2});
+  b.add_gradient(y, dy);
+  CHECK(b.info(dy).role == ValueRole::kGradient);
+  CHECK(b.info(dy).gradient_of == y.id);
+  CHECK(b.gradients(y).size() == 1);
+  const Value dz = b.in_place(dy, "dz");  // still a gradient, but not of y
+  CHECK(b.info(dz).role == ValueRole::kGradient);
+  CHECK(b.info(dz).gradient_of == -1);
+  b.mark_gradient(x, dz);
+  CHECK(b.info(dz).gradient_of == x.id);
+  CHECK(b.gradients(x).empty());  // only marked
+  CHECK(b.info(dy).gradient_of == y.id);
+  CHECK(b.info(b.in_place(y, "y2")).role == ValueRole::kActivation);
+}
+
 TEST_CASE("preparations run before the step, into tensors that it owns") {
   StepBuilder b(cpu());
   Tensor& constant = b.constant("c", {3});
