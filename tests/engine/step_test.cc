@@ -28,6 +28,18 @@ bool overlap_in_time(const Lifetime& a, const Lifetime& b) {
 
 }  // namespace
 
+TEST_CASE("placement: the worked example of docs/learn/planned_step.md") {
+  constexpr int64_t kKib = 1024;
+  const Placement apart =
+      place({{64 * kKib, 0, 3}, {32 * kKib, 1, 2}, {32 * kKib, 2, 3}, {64 * kKib, 3, 4}});
+  CHECK(apart.offsets == std::vector<int64_t>{0, 64 * kKib, 128 * kKib, 64 * kKib});
+  CHECK(apart.bytes == 160 * kKib);
+  // The last one in the bytes of the first.
+  const Placement in_place = place({{64 * kKib, 0, 4}, {32 * kKib, 1, 2}, {32 * kKib, 2, 3}});
+  CHECK(in_place.offsets == std::vector<int64_t>{0, 64 * kKib, 96 * kKib});
+  CHECK(in_place.bytes == 128 * kKib);
+}
+
 TEST_CASE("placement: buffers that live together never share bytes, others do") {
   const Philox random(5);
   for (uint64_t round = 0; round < 50; ++round) {
