@@ -67,6 +67,7 @@ std::string attack_json(const AttackResult& result, const std::string& model_nam
   Json json{{"version", 1},
             {"attack", "fgsm"},
             {"model", model_name},
+            {"weights", result.weights},
             {"count", result.count},
             {"stopped", result.stopped},
             {"accuracy_before", result.accuracy_before},

@@ -12,6 +12,7 @@
 #include "apps/lib/run_record.h"
 #include "apps/lib/signals.h"
 #include "apps/lib/trainer.h"
+#include "apps/lib/weights_digest.h"
 #include "kernels/check.h"
 #include "kernels/format.h"
 #include "weights/atomic_file.h"
@@ -208,6 +209,7 @@ void Demo::attack(const layers::Classifier& classifier) {
   attack.input_root = fs::is_directory(data, ignored) ? data : data.parent_path();
   result_.attack = run_fgsm(classifier, exec_, test_samples(faces_), attack, result_.model.string(),
                             default_progress(options_.quiet));
+  result_.attack.weights = weights_digest(result_.model.string());
   weights::write_file_atomically((attack.out / "attack.json").string(),
                                  attack_json(result_.attack, result_.model.string(), attack.out));
   text::print(out_, "{}", attack_table(result_.attack));

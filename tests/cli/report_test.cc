@@ -1,6 +1,8 @@
 // verace report through the real program, and the reports that train and demo write by themselves.
 #include <nlohmann/json.hpp>
 
+#include "apps/lib/model_file.h"
+#include "apps/lib/weights_digest.h"
 #include "data/synthetic.h"
 #include "tests/cli/world.h"
 #include "tests/support/xml.h"
@@ -105,11 +107,25 @@ TEST_CASE("report: an attack on the run joins it, --out leaves the run alone") {
   const Json attack = Json::parse(read_text(world / "attacked-run/attack/attack.json"));
   CHECK(contains(read_text(world / "page/figures/attack.csv"),
                  text::format("\n0.1,{}", attack["epsilons"][0]["accuracy_after"].get<double>())));
+  CHECK(html.find("Another network") == std::string::npos);
   // The folder alone is enough: elsewhere it gives the same page, but for its name.
   fs::create_directories(world / "moved");
   fs::rename(world / "attacked-run", world / "moved/attacked-run");
   REQUIRE(world.run({"report", world / "moved/attacked-run"}).code == 0);
   CHECK(read_text(world / "moved/attacked-run/report.html") == html);
+  // A threshold that is stored with the model leaves it the same network; other weights do not.
+  const fs::path best = world / "moved/attacked-run/best.safetensors";
+  const std::string digest = apps::weights_digest(best.string());
+  CHECK(digest == attack["weights"]);
+  const apps::LoadedModel model = apps::load_model(best.string());
+  apps::save_model(best.string(), *model.classifier, apps::ChosenThresholds{});
+  CHECK(apps::weights_digest(best.string()) == digest);
+  fs::copy_file(world / "run/best.safetensors", best, fs::copy_options::overwrite_existing);
+  CHECK(apps::weights_digest(best.string()) == digest);  // the same training
+  REQUIRE(world.run(world.train("other-seed", {"--seed", "5"})).code == 0);
+  fs::copy_file(world / "other-seed/best.safetensors", best, fs::copy_options::overwrite_existing);
+  REQUIRE(world.run({"report", world / "moved/attacked-run"}).code == 0);
+  CHECK(contains(read_text(world / "moved/attacked-run/report.html"), "Another network"));
 }
 
 TEST_CASE("report refuses what is no run") {

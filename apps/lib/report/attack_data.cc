@@ -81,6 +81,7 @@ void add_gallery(const JsonReader& json, const fs::path& folder, size_t e, Attac
 
 AttackData attack_in(const JsonReader& json, const fs::path& folder) {
   AttackData attack;
+  attack.weights = json.text("weights");
   attack.count = json.count("count");
   attack.accuracy_before = json.number("accuracy_before", 0, 1);
   std::vector<EpsilonEntry> entries;

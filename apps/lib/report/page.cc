@@ -57,7 +57,7 @@ thead th{color:var(--soft)}
 pre{margin:0;padding:10px 14px;background:var(--ground);border:1px solid var(--edge);
 border-radius:8px;font-size:.86rem;white-space:pre-wrap;overflow-wrap:anywhere}
 details{margin:10px 0}
-summary{cursor:pointer;font-weight:600}
+summary{cursor:pointer;font-weight:600;font-size:.92rem}
 .gallery{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,330px),1fr));
 gap:16px 24px;margin:12px 0}
 .attacked{display:grid;grid-template-columns:repeat(3,1fr);gap:8px;min-width:0}
@@ -70,7 +70,8 @@ gap:16px 24px;margin:12px 0}
 .picture.wrong .said{color:var(--warn)}
 footer{margin-top:40px;padding-bottom:32px;font-size:.85rem}
 @media print{body{font-size:11pt}nav{display:none}h2,h3,caption{break-after:avoid}
-figure,.card,tr{break-inside:avoid}details>*{display:block}}
+figure,.card,tr{break-inside:avoid}
+details::details-content{display:block;content-visibility:visible}}
 )";
 
 std::string heading(const RunData& run) {

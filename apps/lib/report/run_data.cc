@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <sstream>
 
+#include "apps/lib/weights_digest.h"
 #include "data/text.h"
 #include "kernels/check.h"
 #include "kernels/format.h"
@@ -131,6 +132,11 @@ RunData read_run(const fs::path& folder) {
   run.profile =
       found([&] { return read_profile(read_text_file(last / "profile.json"), "profile.json"); });
   run.attack = found([&] { return read_attack(folder / "attack"); });
+  if (run.attack.value && !run.attack.value->weights.empty()) {
+    const Found<std::string> best =
+        found([&] { return weights_digest((last / "best.safetensors").string()); });
+    run.attack.value->other_network = best.value && *best.value != run.attack.value->weights;
+  }
   return run;
 }
 

@@ -126,6 +126,11 @@ Section attack_section(const RunData& run) {
                              "the direction that raises "
                              "the loss. Judged at 0.5, whatever threshold the model holds.",
                              attack.count));
+  if (attack.other_network) {
+    section.html +=
+        "<p class='missing'><strong>Another network.</strong> The attack was on other weights than "
+        "those of this run's best.safetensors, which may have been trained further since.</p>\n";
+  }
   add_beside(section, epsilon_figure(attack), to_html(epsilon_table(attack)));
   add_gallery(attack, section);
   return section;

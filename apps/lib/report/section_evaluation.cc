@@ -19,7 +19,9 @@ std::string interval_text(const std::optional<Interval>& interval, bool as_perce
 }
 
 Table metrics_table(const RecordedEvaluation& e) {
-  Table table{"Figures of merit", {"", "faces", "interval", "videos", "interval"}, {}, false};
+  const std::string interval =
+      e.bootstrap ? text::format("{:g} % interval", 100 * e.bootstrap->confidence) : "interval";
+  Table table{"Figures of merit", {"", "faces", interval, "videos", interval}, {}, false};
   for (size_t i = 0; i < kFigures.size(); ++i) {
     const auto& figure = kFigures[i];
     std::vector<std::string> row = {figure.title};
@@ -91,7 +93,7 @@ plot::Plot curves_plot(const RecordedEvaluation& e, Points points) {
     plot.lines.push_back(std::move(line));
     if (std::isfinite(at.x) && std::isfinite(at.y)) {
       plot.marks.push_back(
-          {text::format("{} at {:.4g}", level.name, level.threshold), at, level.style});
+          {text::format("{}, above {:.4g}", level.name, level.threshold), at, level.style});
     }
   }
   return plot;
@@ -199,9 +201,9 @@ Section evaluation_section(const RunData& run) {
   if (e.broken > 0) {
     section.html += paragraph(text::format("{} pictures could not be read.", e.broken));
   }
-  add_figures(section, {confusion_figure("faces", e.faces, e.faces_threshold),
-                        confusion_figure("videos", e.videos, e.videos_threshold), roc_figure(e),
-                        precision_recall_figure(e), reliability_figure(e)});
+  add_figures(section, {roc_figure(e), precision_recall_figure(e), reliability_figure(e),
+                        confusion_figure("faces", e.faces, e.faces_threshold),
+                        confusion_figure("videos", e.videos, e.videos_threshold)});
   return section;
 }
 
