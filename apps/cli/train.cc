@@ -235,8 +235,9 @@ Command train_command() {
   return {
       "train",
       "Train or fine-tune a ResNet-50 to tell real from fake",
-      "RUN receives best.safetensors, last.safetensors (for --resume), metrics.jsonl, curve.svg\n"
-      "and config.toml. Ctrl-C stores the state before it ends; --resume goes on.",
+      "RUN receives best.safetensors, last.safetensors (for --resume), metrics.jsonl, curve.svg,\n"
+      "config.toml and tensorboard/ (the metrics once more, for `tensorboard --logdir RUN`).\n"
+      "Ctrl-C stores the state before it ends; --resume goes on.",
       "  verace train --data DIR --weights resnet50.safetensors --freeze keras:15 --head 3000 \\\n"
       "               --activation leaky:0.05 --epochs 3 --batch 64 --lr 1e-4 --out RUN\n"
       "  verace train --data DIR --weights none --width 0.25 --input-size 64 --out RUN\n"

@@ -30,6 +30,11 @@ double seconds_since(Clock::time_point begin) {
   return std::chrono::duration<double>(Clock::now() - begin).count();
 }
 
+double seconds_since_1970() {
+  // The system's clock counts from there (C++20).
+  return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
+}
+
 // Steps of this process that a trace shows: the first ones warm caches and are left out.
 constexpr int64_t kTraceFrom = 2, kTraceTo = 5;
 
@@ -248,6 +253,7 @@ void Run::finish_epoch(EpochMetrics metrics) {
   text::print(out_, "{}\n", line);
   out_.flush();
   report_broken();
+  metrics.wall_time = seconds_since_1970();
   state_.history.push_back(metrics);
   ++state_.epoch;
   state_.step = 0;

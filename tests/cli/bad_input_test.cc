@@ -245,6 +245,8 @@ TEST_CASE("a replaced run is kept aside once the new one has stored something") 
   expect_error(finished, {"twice/last.safetensors: cannot write"});
   CHECK(finished.err.find("note: the files of the earlier run are still there") == 0);
   CHECK(read_text(world / "twice/best.safetensors.replaced") == model);
+  // Not where TensorBoard would show them as the new run's.
+  CHECK(fs::exists(world / "twice/tensorboard.replaced"));
   CHECK(read_text(world / "twice/best.safetensors") != model);
 }
 
