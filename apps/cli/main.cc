@@ -4,9 +4,11 @@
 #include "apps/cli/command_line.h"
 #include "apps/cli/commands.h"
 #include "apps/lib/memory_limit.h"
+#include "apps/lib/short_spin.h"
 
 int main(int argc, char** argv) {
   using namespace verace::cli;
+  verace::apps::spin_briefly(argv);
   // A file beyond the limit (ulimit -f) is an error of writing, with a message, not a sudden death.
   std::signal(SIGXFSZ, SIG_IGN);
   verace::apps::spare_address_space();

@@ -15,6 +15,7 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
+#include "apps/lib/short_spin.h"
 #include "bench/model/cases.h"
 #include "kernels/check.h"
 #include "kernels/format.h"
@@ -149,6 +150,7 @@ int run(int argc, char** argv) {
 }  // namespace verace::bench
 
 int main(int argc, char** argv) {
+  verace::apps::spin_briefly(argv);  // as in the program `verace`
   try {
     return verace::bench::run(argc, argv);
   } catch (const std::exception& error) {
