@@ -14,5 +14,6 @@ Command inspect_command();
 Command demo_command();
 Command info_command();
 Command dump_command();
+Command gradcheck_command();
 
 }  // namespace verace::cli

@@ -13,5 +13,5 @@ int main(int argc, char** argv) {
   return run_command_line(
       argc, argv,
       {train_command(), eval_command(), threshold_command(), predict_command(), fgsm_command(),
-       inspect_command(), demo_command(), info_command(), dump_command()});
+       inspect_command(), demo_command(), info_command(), dump_command(), gradcheck_command()});
 }
