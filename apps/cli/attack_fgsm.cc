@@ -74,7 +74,7 @@ int run(const Flags& flags, Options& o) {
   const apps::AttackResult result =
       apps::run_fgsm(*model.classifier, exec, samples, o.attack, o.model.file.string(),
                      apps::default_progress(o.quiet));
-  const std::string json = apps::attack_json(result, o.model.file.string());
+  const std::string json = apps::attack_json(result, o.model.file.string(), folder);
   const std::filesystem::path report = folder / "attack.json";
   std::vector<std::string> broken;
   for (const auto& picture : result.broken) broken.push_back(picture.message);

@@ -106,6 +106,36 @@ TEST_CASE("a chain of operations shares memory, runs, and is counted") {
   CHECK(step.plan_table().find("10 operations") != std::string::npos);
 }
 
+TEST_CASE("a plan tells where each buffer is and when it lives") {
+  StepBuilder b(cpu());
+  const Value x = b.input("x", DType::kF32, {100}), u = b.temporary("u", DType::kF32, {50});
+  const Value v = b.temporary("v", DType::kF32, {50}), unused = b.temporary("w", DType::kF32, {9});
+  (void)unused;
+  const auto nothing = [](const StepMemory&) {};
+  b.add({"first", "k", {x}, {u}, 0, nothing});
+  const Value same = b.in_place(u, "same");
+  b.add({"second", "k", {u}, {same}, 0, nothing});
+  b.add({"third", "k", {same}, {v}, 0, nothing});
+  b.add({"fourth", "k", {v}, {v}, 0, nothing});
+  const Step step = std::move(b).plan(std::make_shared<Arena>());
+  const std::vector<PlannedBuffer> buffers = step.buffers();
+  REQUIRE(buffers.size() == 3);
+  CHECK(buffers[0].name == "x");
+  CHECK(buffers[0].bytes == 400);
+  CHECK(buffers[0].first == 0);
+  CHECK(buffers[0].last == 4);  // the caller's: it outlives the step
+  CHECK(buffers[1].name == "u");
+  CHECK(buffers[1].first == 0);
+  CHECK(buffers[1].last == 2);  // as "same" too
+  CHECK(buffers[2].name == "v");
+  CHECK(buffers[2].first == 2);
+  CHECK(buffers[2].last == 3);
+  for (const PlannedBuffer& buffer : buffers) {
+    CHECK(buffer.offset + buffer.bytes <= step.summary().arena);
+  }
+  CHECK(buffers[1].offset != buffers[2].offset);  // both live during "third"
+}
+
 TEST_CASE("steps share an arena; a growing one does not disturb the offsets of the other") {
   auto arena = std::make_shared<Arena>();
   StepBuilder small(cpu()), large(cpu());
