@@ -70,3 +70,17 @@ keep look/input dump --model runs/demo/finetuned --mode inference --layer input 
 figure attack_before.jpg $faces/fake/0630/00.jpg
 figure attack_gradient.png look/input/*_dx.png
 figure attack_after.png runs/demo/attack/eps_0.02/test/fake/0630/00.png
+
+# freezing.md, planned_step.md, trace.md: the times are this machine's, the chapters quote those of
+# the figures that are committed.
+for freeze in none stages:3; do
+  keep runs/step-${freeze/:/} train --data runs/demo/faces/light.csv \
+    --weights runs/demo/pretrained/best.safetensors --freeze $freeze --batch 32 --epochs 1 --lr 1e-4 \
+    --recalibrate 0 --threads 1
+done
+figure memory_none.svg runs/step-none/figures/memory_map_training.svg
+figure memory_stages3.svg runs/step-stages3/figures/memory_map_training.svg
+figure memory_inference.svg runs/step-none/figures/memory_map_inference.svg
+figure memory_use.svg runs/step-none/figures/memory_use_training.svg
+figure time_training.svg runs/step-none/figures/time_training.svg
+figure time_inference.svg runs/step-none/figures/time_inference.svg
