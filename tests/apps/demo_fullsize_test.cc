@@ -6,9 +6,13 @@
 #include <cstdlib>
 #include <sstream>
 
+#include "apps/lib/evaluation_record.h"
+#include "apps/lib/report/report.h"
+#include "apps/lib/run_record.h"
 #include "apps/lib/system_info.h"
 #include "kernels/format.h"
 #include "tests/apps/temporary_pictures.h"
+#include "tests/support/xml.h"
 
 namespace verace::apps {
 namespace {
@@ -47,6 +51,26 @@ TEST_CASE("the demonstration finds fakes of persons it has not seen, and is fool
       CHECK(std::filesystem::exists(options.out / name));
     }
     CHECK(out.str().find("SYNTHETIC") != std::string::npos);
+    // Its report is whole, and not heavy.
+    const std::string html = test::read_text(report::write_report(options.out, options.out));
+    const test::XmlDocument page = test::parse_xml(html);
+    CHECK(page.error == "");
+    CHECK(html.size() < 1'000'000);
+    CHECK(html.find("Missing") == std::string::npos);
+    CHECK(html.find("Another network") == std::string::npos);
+    CHECK(html.find("The faces are synthetic.") != std::string::npos);
+    CHECK(page.all("img").size() == 18);
+    const RecordedEvaluation kept =
+        read_evaluation_record(test::read_text(options.out / "evaluation.json"), "evaluation.json");
+    CHECK(kept.faces.metrics.accuracy == faces.accuracy);
+    CHECK(kept.videos.metrics.confusion == result.finetuned.videos.confusion);
+    const RunRecord record = read_run_record(test::read_text(options.out / "run.json"), "run.json");
+    CHECK(record.kind == "demo");
+    CHECK(record.seed == seed);
+    REQUIRE(record.stages.size() == 6);
+    double seconds = 0;
+    for (const auto& [name, time] : record.stages) seconds += time;
+    CHECK(seconds == doctest::Approx(result.seconds).epsilon(0.02));
     // The folder is taken now.
     CHECK_THROWS_WITH_AS(run_demo(options, out), doctest::Contains("not empty"), Error);
   }
@@ -70,6 +94,11 @@ TEST_CASE("the demonstration on given faces and a given network draws nothing") 
   CHECK(out.str().find("SYNTHETIC") == std::string::npos);
   CHECK_FALSE(std::filesystem::exists(options.out / "faces"));
   CHECK_FALSE(std::filesystem::exists(options.out / "pretrained"));
+  const std::string html = test::read_text(report::write_report(options.out, options.out));
+  CHECK(test::parse_xml(html).error == "");
+  CHECK(html.find("faces are synthetic") == std::string::npos);
+  CHECK(html.find("Missing") == std::string::npos);
+  CHECK(html.find("first task") == std::string::npos);
 
   // Found before anything is trained or drawn.
   options.out = folder / "bad";

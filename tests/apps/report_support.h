@@ -118,7 +118,7 @@ inline void write_known_attack(const fs::path& folder) {
       }
       const fs::path path = folder / below / text::format("{}.png", i);
       fs::create_directories(path.parent_path());
-      data::write_png(path, image);
+      data::write_png(path, image, data::Durability::kFast);
       return path;
     };
     record.before = store("before", 0);
@@ -138,6 +138,12 @@ inline void write_known_run(const fs::path& folder) {
              evaluation_record_json(known_evaluation(), "best.safetensors", "test"));
   write_text(folder / "profile.json", profile_json(known_profile()));
   write_known_attack(folder / "attack");
+}
+
+// The page of a run, without writing anything.
+inline std::string page_of(const fs::path& run) {
+  const report::RunData data = report::read_run(run);
+  return report::page(data, report::sections_of(data));
 }
 
 // The page of a run, written into it.

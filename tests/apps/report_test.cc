@@ -93,6 +93,92 @@ TEST_CASE("the page is well-formed, needs nothing from outside and has every sec
   CHECK(contains(html, "faces.csv"));
 }
 
+// Relative luminance and contrast of #rrggbb, as WCAG 2.1 defines them.
+double luminance(const std::string& colour) {
+  const auto channel = [&](size_t at) {
+    const double c = std::stoi(colour.substr(at, 2), nullptr, 16) / 255.0;
+    return c <= 0.04045 ? c / 12.92 : std::pow((c + 0.055) / 1.055, 2.4);
+  };
+  return 0.2126 * channel(1) + 0.7152 * channel(3) + 0.0722 * channel(5);
+}
+double contrast(const std::string& a, const std::string& b) {
+  const double x = luminance(a), y = luminance(b);
+  return (std::max(x, y) + 0.05) / (std::min(x, y) + 0.05);
+}
+
+// The colours behind each `key` in a text, in their order: light first, then dark.
+std::vector<std::string> colours_of(const std::string& text, const std::string& key) {
+  std::vector<std::string> found;
+  for (size_t at = text.find(key); at != std::string::npos; at = text.find(key, at + 1)) {
+    found.push_back(text.substr(at + key.size(), 7));
+  }
+  return found;
+}
+
+TEST_CASE("texts can be read in both colour schemes, and tables scroll within themselves") {
+  CHECK(contrast("#000000", "#ffffff") == doctest::Approx(21));
+  CHECK(contrast("#777777", "#ffffff") == doctest::Approx(4.478).epsilon(1e-3));
+  const TempFolder temp;
+  write_known_run(temp / "run");
+  const std::string html = reported(temp / "run");
+  const auto paper = colours_of(html, "--paper:");
+  REQUIRE(paper.size() == 2);
+  for (const auto& [text, ground] :
+       {std::pair("--ink:", "--paper:"), std::pair("--soft:", "--paper:"),
+        std::pair("--link:", "--paper:"), std::pair("--ink:", "--ground:"),
+        std::pair("--soft:", "--ground:"), std::pair("--warn:", "--warnground:"),
+        std::pair("--ink:", "--warnground:"), std::pair("--warn:", "--paper:")}) {
+    const auto texts = colours_of(html, text), grounds = colours_of(html, ground);
+    REQUIRE(texts.size() == 2);
+    REQUIRE(grounds.size() == 2);
+    for (size_t scheme = 0; scheme < 2; ++scheme) {
+      INFO(text, " on ", ground, ", scheme ", scheme);
+      CHECK(contrast(texts[scheme], grounds[scheme]) >= 4.5);
+    }
+  }
+  for (int style = 0; style < plot::kStyles; ++style) {
+    const auto lines = colours_of(html, text::format(".plot .m{}{{stroke:", style));
+    REQUIRE(lines.size() == 2);
+    for (size_t scheme = 0; scheme < 2; ++scheme) {
+      INFO("line ", style, ", scheme ", scheme);
+      CHECK(contrast(lines[scheme], paper[scheme]) >= 3);
+    }
+  }
+  const XmlDocument page = parse_xml(html);
+  for (const XmlElement* table : page.all("table")) {
+    REQUIRE(table->parent >= 0);
+    CHECK(page.elements[static_cast<size_t>(table->parent)]["class"] == "scroll");
+  }
+  CHECK(page.all("table").size() > 8);
+}
+
+TEST_CASE("one class alone, and losses that JSON cannot hold") {
+  const TempFolder temp;
+  const fs::path run = temp / "run";
+  write_known_run(run);
+  Evaluation e = known_evaluation();
+  std::erase_if(e.samples, [](const EvaluatedFace& face) { return face.label == 1; });
+  set_decision(e, {});
+  add_intervals(e, {});
+  write_text(run / "evaluation.json", evaluation_record_json(e, "model", "test"));
+  EpochMetrics epoch = known_epochs()[0];
+  epoch.train_loss = HUGE_VAL;
+  epoch.test->auc.reset();
+  write_text(run / "metrics.jsonl", to_json(epoch) + "\n");
+  const std::string html = reported(run);
+  CHECK(parse_xml(html).error == "");
+  CHECK(contains(html, "Missing: some figures.</strong> no fake samples"));
+  CHECK(contains(html, "<th scope='row'>AUC</th><td>undefined</td><td>–</td>"));
+  CHECK(contains(html, "<td>50.00 %</td>"));  // the equal share of reals that were called fake
+  for (const char* name : {"loss", "accuracy", "roc", "precision_recall", "reliability"}) {
+    INFO(std::string(name));
+    const std::string svg = read_text(run / "figures" / (std::string(name) + ".svg"));
+    CHECK(parse_xml(svg).error == "");
+    CHECK(svg.find("nan") == std::string::npos);
+    CHECK(svg.find("inf") == std::string::npos);
+  }
+}
+
 TEST_CASE("every figure is a well-formed SVG file with its numbers beside it") {
   const TempFolder temp;
   write_known_run(temp / "run");
@@ -326,7 +412,7 @@ TEST_CASE("what is missing or damaged is named, and the rest is there") {
       } else {
         write_text(run / file, content);
       }
-      const std::string html = reported(run);
+      const std::string html = page_of(run);
       CHECK(parse_xml(html).error == "");
       CHECK(contains(html, part.section));
       if (!file.ends_with(".png")) {

@@ -70,7 +70,8 @@ gap:16px 24px;margin:12px 0}
 .picture.wrong .said{color:var(--warn)}
 footer{margin-top:40px;padding-bottom:32px;font-size:.85rem}
 @media print{body{font-size:11pt}nav{display:none}h2,h3,caption{break-after:avoid}
-figure,.card,tr{break-inside:avoid}
+figure,.card,tr,.attacked{break-inside:avoid}.scroll{overflow:visible}table{font-size:8pt}
+th,td{padding-right:8px}
 details::details-content{display:block;content-visibility:visible}}
 )";
 

@@ -2,11 +2,12 @@
 #include "apps/lib/report/report.h"
 
 #include <set>
+#include <span>
 
 #include "apps/lib/report/section.h"
+#include "data/write_file.h"
 #include "kernels/check.h"
 #include "kernels/format.h"
-#include "weights/atomic_file.h"
 
 namespace verace::apps::report {
 namespace {
@@ -21,6 +22,11 @@ void make_folder(const fs::path& folder) {
   }
 }
 
+// Whole or not at all, but not forced onto the disc: a report can be made again.
+void write_text(const fs::path& path, const std::string& text) {
+  data::write_file(path, std::as_bytes(std::span(text)), data::Durability::kFast);
+}
+
 }  // namespace
 
 fs::path write_report(const fs::path& folder, const fs::path& out) {
@@ -30,7 +36,7 @@ fs::path write_report(const fs::path& folder, const fs::path& out) {
   make_folder(figures);
   std::set<std::string> written;
   const auto write = [&](const std::string& name, const std::string& content) {
-    weights::write_file_atomically((figures / name).string(), content);
+    write_text(figures / name, content);
     written.insert(name);
   };
   for (const Section& section : sections) {
@@ -45,7 +51,7 @@ fs::path write_report(const fs::path& folder, const fs::path& out) {
     if (!written.contains(name)) fs::remove(figures / name, ignored);
   }
   const fs::path file = out / "report.html";
-  weights::write_file_atomically(file.string(), page(run, sections));
+  write_text(file, page(run, sections));
   return file;
 }
 

@@ -117,11 +117,13 @@ RunData read_run(const fs::path& folder) {
   run.record = find_record(folder);
   run.demo = run.record.value ? run.record.value->kind == "demo" : !training;
   if (run.demo) {
-    if (is_training(folder / "pretrained")) {
+    const bool two = is_training(folder / "pretrained");
+    if (two) {
       run.trainings.push_back(
           read_training(folder / "pretrained", "first task: from where the light comes"));
     }
-    run.trainings.push_back(read_training(folder / "finetuned", "second task: real or fake"));
+    run.trainings.push_back(
+        read_training(folder / "finetuned", two ? "second task: real or fake" : ""));
   } else {
     run.trainings.push_back(read_training(folder, ""));
   }

@@ -61,6 +61,11 @@ Table facts_of(const RunData& run, const RunRecord& record) {
   add("seed", std::to_string(record.seed));
   if (!record.finished) add("state", "stopped before its end; verace train --resume goes on");
   const TrainingData& last = run.trainings.back();
+  if (const auto& epochs = last.epochs.value) {
+    double seconds = 0;
+    for (const EpochMetrics& epoch : *epochs) seconds += epoch.seconds;
+    add("training steps", text::format("{} in {} epochs", duration(seconds), epochs->size()));
+  }
   const auto& training = last.record.value;
   if (training && training->kind == "train") {
     add("pictures",
