@@ -1,7 +1,7 @@
 """Installs the other engines into a virtual environment outside the tree, section by section.
 
-What is pinned stands in requirements.txt. A section that is installed is not touched again, and a
-download that was cut off goes on where it was, so that one can simply start again.
+What is pinned stands in requirements.txt. Packages are installed one by one and those that are there
+are not touched again, so that one can simply start again after an interruption.
 """
 import os
 import re
@@ -54,6 +54,18 @@ def make_venv(venv, log):
     return ""
 
 
+def installed(pip):
+    """The packages that are there, as requirements with the names that requirements.txt uses."""
+    listed = subprocess.run(pip + ["list", "--format", "freeze"], stdout=subprocess.PIPE, text=True,
+                            check=True).stdout.split()
+    return {normal(name) + "==" + version for name, version in (
+        line.split("==", 1) for line in listed if "==" in line)}
+
+
+def normal(name):
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
 def install(venv, engine):
     """Why the engine is not there, in one line; empty when it is."""
     download, disc, wanted = read_sections()[engine]
@@ -70,11 +82,14 @@ def install(venv, engine):
         return said
     say(f"installs {engine}: {download} MB to download, {disc} MB on disc "
         "(less what another engine brought); interrupted, it goes on when started again")
-    python = os.path.join(venv, "bin/python")
-    pip = [python, "-m", "pip", "-q", "--cache-dir", os.path.join(venv, "downloads"), "install"]
-    if not run_quietly(pip + [PIP], log) or not run_quietly(
-            pip + ["--no-deps", "--resume-retries", "20"] + wanted, log):
-        return f"pip failed: the reason stands at the end of {log}"
+    pip = [os.path.join(venv, "bin/python"), "-m", "pip"]
+    there = installed(pip)
+    if PIP not in there and not run_quietly(pip + ["install", "-q", PIP], log):
+        return f"pip could not install {PIP}: the reason stands at the end of {log}"
+    for requirement in wanted:
+        if requirement not in there and not run_quietly(
+                pip + ["install", "-q", "--no-deps", "--resume-retries", "20", requirement], log):
+            return f"pip could not install {requirement}: the reason stands at the end of {log}"
     with open(stamp, "w") as file:
         file.write(content)
     return ""

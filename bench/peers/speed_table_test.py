@@ -212,6 +212,13 @@ class Setup(unittest.TestCase):
             finally:
                 sys.stderr = said
 
+    def test_packages_that_are_there_are_known_by_their_pinned_names(self):
+        there = peer_setup.installed([sys.executable, "-c", "print('Flat.Buffers==1.0\\nA_b==2')"])
+        self.assertEqual(there, {"flat-buffers==1.0", "a-b==2"})
+        for _, _, requirements in peer_setup.read_sections().values():
+            for line in requirements:
+                self.assertEqual(peer_setup.normal(line.split("==")[0]), line.split("==")[0])
+
     def test_absent_interpreter_is_a_reason(self):
         self.assertIn("does not exist", peer_list.PEERS[1].missing("/no/such/folder"))
 
