@@ -57,11 +57,14 @@ function(verace_cold target)
 endfunction()
 
 # verace_library(NAME DEPENDS...): the static library of the current folder, from all its .cc files
-# (the emulator only where it is wanted) and its .cu files (verace_simt.cmake).
+# (the emulator and NVIDIA's libraries only where they are wanted) and its .cu files (verace_simt.cmake).
 function(verace_library name)
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cc)
   if(NOT VERACE_EMULATED)
     list(FILTER sources EXCLUDE REGEX "/simt/emulator/")
+  endif()
+  if(NOT VERACE_HAVE_CUDNN)
+    list(FILTER sources EXCLUDE REGEX "/kernels/cudnn/")
   endif()
   add_library(${name} STATIC ${sources})
   target_link_libraries(${name} PUBLIC verace_options ${ARGN})
