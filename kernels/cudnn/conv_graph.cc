@@ -1,12 +1,11 @@
 // Building, planning and running convolution graphs by cudnn-frontend. The only file that includes
-// it: it takes half a minute to compile.
+// it: half a minute to compile.
 #define NV_CUDNN_FRONTEND_USE_DYNAMIC_LOADING
 #include "kernels/cudnn/conv_graph.h"
 
 #include <cudnn_frontend.h>
 
 #include <algorithm>
-#include <map>
 #include <unordered_map>
 
 #include "kernels/check.h"
@@ -41,7 +40,8 @@ fe::DataType_t data_type(StorageType type) {
 }
 
 void load_cudnn() {
-  if (fe::cudnn_dlhandle == nullptr) fe::cudnn_dlhandle = library().handle();
+  static const void* const loaded = fe::cudnn_dlhandle = library().handle();
+  VERACE_CHECK(loaded != nullptr);
 }
 
 void check(const fe::error_t& status, const ConvSpec& spec) {
@@ -63,22 +63,9 @@ std::vector<fe::NumericalNote_t> barred(const ConvSpec& spec) {
   return notes;
 }
 
-const char* pass_name(ConvPass pass) {
-  switch (pass) {
-    case ConvPass::kForward:
-      return "forward";
-    case ConvPass::kBackwardData:
-      return "backward data";
-    case ConvPass::kBackwardFilter:
-      break;
-  }
-  return "backward filter";
-}
-
-const char* type_name(const ConvSpec& spec) {
-  if (spec.type == StorageType::kHalf) return "fp16";
-  if (spec.type == StorageType::kBFloat16) return "bf16";
-  return spec.tf32 ? "tf32" : "fp32";
+template <typename Note>
+bool holds(const std::vector<Note>& notes, Note note) {
+  return std::ranges::find(notes, note) != notes.end();
 }
 
 // A graph whose list of plans can be asked which engines are barred, before any is built.
@@ -203,9 +190,7 @@ struct ConvGraph::Impl {
 
 ConvGraph::ConvGraph(const Target& target, const ConvSpec& spec)
     : impl_(std::make_unique<Impl>()), spec_(spec) {
-  validate(spec.g);
-  VERACE_CHECK(spec.pass == ConvPass::kForward || spec.post == ConvPostOps{}, to_string(spec));
-  VERACE_CHECK(!spec.tf32 || spec.type == StorageType::kFloat, to_string(spec));
+  validate(spec);
   load_cudnn();
   Graph& graph = impl_->graph;
   impl_->described = target.description() != nullptr;
@@ -242,9 +227,8 @@ void ConvGraph::plan() {
     }
     ++plan_.candidates;
     if (taken >= 0) continue;
-    const auto& notes = list.behavior_notes[static_cast<size_t>(i)];
     const bool compiled =
-        std::ranges::find(notes, fe::BehaviorNote_t::RUNTIME_COMPILATION) != notes.end();
+        holds(list.behavior_notes[static_cast<size_t>(i)], fe::BehaviorNote_t::RUNTIME_COMPILATION);
     const bool build = !(compiled && impl_->described);
     if (build) {
       if (const fe::error_t status = graph.build_plan_at_index(i); status.is_bad()) {
@@ -254,6 +238,10 @@ void ConvGraph::plan() {
       check(graph.get_workspace_size_plan_at_index(i, plan_.workspace_bytes), spec_);
     }
     check(graph.get_plan_name_at_index(i, plan_.engine), spec_);
+    const auto& numerics = list.numeric_notes[static_cast<size_t>(i)];
+    plan_.tensor_cores = holds(numerics, fe::NumericalNote_t::TENSOR_CORE) ||
+                         holds(numerics, fe::NumericalNote_t::DOWN_CONVERT_INPUTS);
+    plan_.deterministic = !holds(numerics, fe::NumericalNote_t::NONDETERMINISTIC);
     plan_.runtime_compiled = compiled;
     plan_.built = build;
     taken = i;
@@ -278,29 +266,6 @@ void ConvGraph::execute(cudnnContext* handle, std::span<const ConvBinding> bindi
   std::unordered_map<int64_t, void*> pointers;
   for (const ConvBinding& b : bindings) pointers[static_cast<int64_t>(b.tensor)] = b.data;
   check(impl_->graph.execute(handle, pointers, workspace), spec_);
-}
-
-std::string to_string(const ConvSpec& spec) {
-  const ConvGeometry& g = spec.g;
-  const auto pair = [](int64_t h, int64_t w) {
-    return h == w ? text::format("{}", h) : text::format("{}x{}", h, w);
-  };
-  return text::format("{}{}{}{} {} {}x{}x{}x{} -> {}x{}x{}x{}, {}x{}/{} pad {}",
-                      pass_name(spec.pass), spec.post.bias ? "+bias" : "",
-                      spec.post.add ? "+add" : "", spec.post.relu ? "+relu" : "", type_name(spec),
-                      g.x.n, g.x.h, g.x.w, g.x.c, g.x.n, g.p(), g.q(), g.k, g.r, g.s,
-                      pair(g.stride_h, g.stride_w), pair(g.pad_h, g.pad_w));
-}
-
-std::vector<ConvTensor> tensors_of(const ConvSpec& spec) {
-  using enum ConvTensor;
-  if (spec.pass == ConvPass::kBackwardData) return {kY, kW, kX};
-  if (spec.pass == ConvPass::kBackwardFilter) return {kY, kX, kW};
-  std::vector<ConvTensor> tensors = {kX, kW};
-  if (spec.post.bias) tensors.push_back(kBias);
-  if (spec.post.add) tensors.push_back(kAdd);
-  tensors.push_back(kY);
-  return tensors;
 }
 
 std::string version() {

@@ -14,36 +14,15 @@
 #include <string>
 #include <vector>
 
-#include "kernels/conv2d.h"
-#include "kernels/shape.h"
-#include "kernels/storage.h"
+#include "kernels/cudnn/conv_spec.h"
 
 struct cudnnContext;  // cudnnHandle_t is a pointer to it
 
 namespace verace::kernels::cudnn {
 
-enum class ConvPass : uint8_t { kForward, kBackwardData, kBackwardFilter };
-
-// One convolution graph. x, w, y (or their gradients) have the storage type `type`, the bias is
-// fp32. Post ops belong to the forward pass.
-struct ConvSpec {
-  ConvPass pass = ConvPass::kForward;
-  ConvGeometry g;
-  ConvPostOps post;
-  StorageType type = StorageType::kFloat;
-  bool tf32 = false;  // only with kFloat
-  bool operator==(const ConvSpec&) const = default;
-};
-
-// "forward+bias+add+relu fp16 64x56x56x256 -> 64x56x56x64, 1x1/1"
-std::string to_string(const ConvSpec& spec);
-
 // The tensors of a graph, by the number that cuDNN knows them under. A gradient takes the place of
 // what it is the gradient of: backward data reads kY (dy) and kW and writes kX (dx).
 enum class ConvTensor : int64_t { kX = 1, kW = 2, kY = 3, kBias = 4, kAdd = 5 };
-
-// The tensors of a pass: what it reads, then what it writes, last.
-std::vector<ConvTensor> tensors_of(const ConvSpec& spec);
 
 struct ConvBinding {
   ConvTensor tensor;
@@ -88,9 +67,11 @@ class ConvGraph {
 
   struct Plan {
     std::string engine;           // cuDNN's name: number and settings
-    int64_t workspace_bytes = 0;  // device memory that execute() needs
+    int64_t workspace_bytes = 0;  // device memory that execute() needs; known once built
     bool runtime_compiled = false;
     bool built = false;
+    bool tensor_cores = false;  // or otherwise rounds its operands
+    bool deterministic = true;
     int candidates = 0;  // engines that the heuristics proposed and that suit
   };
   const Plan& chosen() const { return plan_; }
@@ -98,8 +79,9 @@ class ConvGraph {
   // The built plan in cuDNN's own form.
   std::vector<uint8_t> serialise() const;
 
-  // Enqueues the convolution on the handle's stream. `workspace`: chosen().workspace_bytes,
-  // 256-byte aligned.
+  // Enqueues the convolution on the handle's stream, with each tensor of the graph bound.
+  // `workspace`: chosen().workspace_bytes of device memory, aligned as cudaMalloc does, to 256
+  // bytes.
   void execute(cudnnContext* handle, std::span<const ConvBinding> bindings,
                std::byte* workspace) const;
 

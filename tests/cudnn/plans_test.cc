@@ -17,6 +17,8 @@
 #include "kernels/dynamic_library.h"
 #include "tests/cudnn/graph_check.h"
 #include "tests/cudnn/recorded_convolutions.h"
+#include "tests/kernels/conv2d_cases.h"
+#include "tests/support/device_memory.h"
 
 namespace verace::test {
 namespace {
@@ -174,21 +176,29 @@ TEST_CASE("the steps ask for the convolutions that they must have") {
 // ---- The graphs
 // ----------------------------------------------------------------------------------
 
+// All passes and post-ops of a geometry.
+std::vector<ConvSpec> forms(const ConvGeometry& g, const Precision& p) {
+  std::vector<ConvSpec> specs;
+  for (int bits = 0; bits < 8; ++bits) {
+    const ConvPostOps post{(bits & 1) != 0, (bits & 2) != 0, (bits & 4) != 0};
+    specs.push_back({ConvPass::kForward, g, post, p.type, p.tf32});
+  }
+  for (const ConvPass pass : {ConvPass::kBackwardData, ConvPass::kBackwardFilter}) {
+    specs.push_back({pass, g, {}, p.type, p.tf32});
+  }
+  return specs;
+}
+
 // Sizes of which no two are equal, so that nothing can be exchanged unseen.
 std::vector<ConvSpec> lopsided_specs() {
   std::vector<ConvSpec> specs;
-  const ConvGeometry geometries[] = {{{2, 12, 20, 16}, 32, 3, 5, 2, 3, 1, 2},
-                                     {{3, 10, 14, 8}, 24, 1, 1, 1, 2, 0, 0},
-                                     {{2, 9, 22, 8}, 64, 7, 4, 2, 1, 3, 0}};
-  for (const ConvGeometry& g : geometries) {
+  const ConvGeometry lopsided[] = {{{2, 12, 20, 16}, 32, 3, 5, 2, 3, 1, 2},
+                                   {{3, 10, 14, 8}, 24, 1, 1, 1, 2, 0, 0},
+                                   {{2, 9, 22, 8}, 64, 7, 4, 2, 1, 3, 0}};
+  for (const ConvGeometry& g : lopsided) {
     for (const Precision& p : kPrecisions) {
-      for (int bits = 0; bits < 8; ++bits) {
-        const ConvPostOps post{(bits & 1) != 0, (bits & 2) != 0, (bits & 4) != 0};
-        specs.push_back({ConvPass::kForward, g, post, p.type, p.tf32});
-      }
-      for (const ConvPass pass : {ConvPass::kBackwardData, ConvPass::kBackwardFilter}) {
-        specs.push_back({pass, g, {}, p.type, p.tf32});
-      }
+      const std::vector<ConvSpec> more = forms(g, p);
+      specs.insert(specs.end(), more.begin(), more.end());
     }
   }
   return specs;
@@ -405,7 +415,7 @@ TEST_CASE("every convolution of every step has a plan for an H200") {
 #pragma omp parallel for schedule(dynamic, 16)
   for (size_t i = 0; i < specs.size(); ++i) outcomes[i] = plan(*target, specs[i]);
 
-  int64_t built = 0, compiled = 0;
+  int64_t built = 0, compiled = 0, tensor_cores = 0, may_use_them = 0;
   for (size_t i = 0; i < specs.size(); ++i) {
     INFO(to_string(specs[i]));
     const Outcome& outcome = outcomes[i];
@@ -414,8 +424,16 @@ TEST_CASE("every convolution of every step has a plan for an H200") {
     CHECK(outcome.plan.candidates > 0);
     CHECK(outcome.plan.built != outcome.plan.runtime_compiled);
     CHECK(outcome.plan.workspace_bytes >= 0);
+    CHECK(outcome.plan.deterministic);
     (outcome.plan.built ? built : compiled) += 1;
+    if (specs[i].type == StorageType::kFloat && !specs[i].tf32) {
+      CHECK(!outcome.plan.tensor_cores);
+    } else {
+      ++may_use_them;
+      tensor_cores += outcome.plan.tensor_cores ? 1 : 0;
+    }
   }
+  CHECK(tensor_cores > may_use_them * 9 / 10);
   Report report(convolutions.size());
   auto outcome = outcomes.begin();
   for (const Precision& precision : kPrecisions) {
@@ -428,8 +446,44 @@ TEST_CASE("every convolution of every step has a plan for an H200") {
   }
   report.askers(convolutions);
   report.write();
-  std::printf("%zu convolutions: %ld plans built, %ld chosen to be compiled on the device\n",
-              convolutions.size(), static_cast<long>(built), static_cast<long>(compiled));
+  std::printf(
+      "%zu convolutions: %ld plans built, %ld chosen to be compiled on the device; of %ld in "
+      "tf32, fp16 and bf16 %ld use tensor cores\n",
+      convolutions.size(), static_cast<long>(built), static_cast<long>(compiled),
+      static_cast<long>(may_use_them), static_cast<long>(tensor_cores));
+}
+
+TEST_CASE("what the tests of convolutions run on a GPU has a plan, too") {
+  const std::optional<Target> target = h200("test geometries");
+  if (!target) return;
+  try {
+    load_driver_or_stub();
+  } catch (const Error& error) {
+    return note_skipped("test geometries", error);
+  }
+  const auto expect_plans = [&](const ConvGeometry& g, const Precision& precision) {
+    for (const ConvSpec& spec : forms(g, precision)) {
+      INFO(to_string(spec));
+      CHECK(plan(*target, spec).errors == "");
+    }
+  };
+  for (const ConvGeometry& g : geometries()) expect_plans(g, kPrecisions[0]);
+  for (const ConvGeometry& g : geometries_by_eights()) {
+    for (const Precision& precision : kPrecisions) expect_plans(g, precision);
+  }
+}
+
+TEST_CASE("where there is no GPU, a convolution for one is refused in one line") {
+  if (cuda_is_present()) return;
+  const ConvGeometry g{{1, 8, 8, 8}, 8, 3, 3, 1, 1, 1, 1};
+  try {
+    kernels::plan_conv_forward<kernels::Half>({kernels::DeviceKind::kCuda}, g);
+    FAIL("planned for a GPU that is not there");
+  } catch (const Error& error) {
+    CHECK(error.kind() == ErrorKind::kInput);
+    CHECK(std::string(error.what()).starts_with("cuDNN"));
+    CHECK(std::string(error.what()).find('\n') == std::string::npos);
+  }
 }
 
 TEST_CASE("a description that cuDNN does not understand is refused in one line") {
