@@ -86,6 +86,14 @@ struct PlanSummary {
   int64_t flops = 0;      // per run
 };
 
+// Where the plan put a buffer, and when it lives: from operation `first` to `last`, both included;
+// `last` is the number of operations for what must survive the step.
+struct PlannedBuffer {
+  std::string name;
+  int64_t bytes = 0, offset = 0;
+  int32_t first = 0, last = 0;
+};
+
 class Step {
  public:
   // Recomputes what depends on parameters but not on inputs (folded and packed frozen weights).
@@ -104,6 +112,8 @@ class Step {
   const ValueInfo& info(Value v) const { return values_[static_cast<size_t>(v.id)]; }
   const PlanSummary& summary() const { return summary_; }
   const std::vector<Operation>& operations() const { return operations_; }
+  // All buffers in the order of their making; values that share bytes by in_place() are one.
+  std::vector<PlannedBuffer> buffers() const;
   // One line per operation and value with lifetimes and offsets, and the totals.
   std::string plan_table() const;
 

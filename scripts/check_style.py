@@ -8,8 +8,8 @@ A line that ends in `// NOLINT(rule): reason` is exempt from that rule.
 
 Sizes: file <= 400 lines (not tests), function <= 60 (kernels 80; test cases free), <= 8 parameters,
 line <= 100. Includes go downwards: kernels < engine < layers, optim, data, weights (never each
-other) < apps. Relative links and anchors of *.md exist (markdown_links.py). Exit code 1 when there
-are findings. CONTRIBUTING.md gives the reasons.
+other) < apps. Links of *.md exist, and so do the names that they say of linked code
+(markdown_links.py). Exit code 1 when there are findings. CONTRIBUTING.md gives the reasons.
 """
 import argparse
 import re
@@ -153,10 +153,13 @@ def check_includes(file):
 
 
 def check_links(file, root, names):
-    """Links of Markdown files lead somewhere."""
-    if file.suffix == ".md":
-        for number, message in markdown_links.broken_links(root, names, file.name, file.lines):
-            file.report("link", number, message)
+    """Links of Markdown files lead somewhere, to code that has the names that are said of it."""
+    if file.suffix != ".md":
+        return
+    for number, message in markdown_links.broken_links(root, names, file.name, file.lines):
+        file.report("link", number, message)
+    for number, message in markdown_links.missing_names(root, names, file.name, file.lines):
+        file.report("code-name", number, message)
 
 
 def check(root):

@@ -102,6 +102,14 @@ PLANTED = {
         "[root](/docs/target.md)\n[label]: absent.md\n<img src=\"absent.png\">\n"
         "[j][unknown]\n[empty]()\n[kind](../kernels/tab.cc#tab)\n[title](absent.md \"t\")\n",
         [("link", n) for n in range(1, 16)]),
+    "docs/code_names.md": (
+        "- [a](../kernels/pragma_named.h): `here_it_is` and `Named::here_it_is`, `int`, `a + b_c`\n"
+        "  and `--no_flag` and `HereToo`\n- [b](../kernels/pragma_named.h): all is well, but\n"
+        "  `not_here` is not\n- `not_here` and [no first link](../kernels/pragma_named.h)\n"
+        "- [c](../kernels/pragma_named.h), [d](links.md): `Named::gone`\n"
+        "- [e](links.md): `not_here`\n```\n- [f](../kernels/pragma_named.h) `not_here`\n```\n",
+        [("code-name", 3), ("code-name", 6)]),
+    "kernels/pragma_named.h": (HEADER + "struct Named {\n  int here_it_is;  // HereToo\n};\n", []),
     "kernels/strings.cc": (TOP + 'auto a = "}{ <<< \\" new";\nauto b = R"x(" { )x";\n'
                            "char c = '{';\nvoid f() {\n" + body(58) + "}\nint d;\n", []),
 }

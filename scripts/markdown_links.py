@@ -1,8 +1,11 @@
-"""Finds the links of a Markdown file that lead nowhere in the repository; check_style.py's part.
+"""Finds the links of a Markdown file that lead nowhere, and names that the linked code has not got.
 
 Relative links must name a file or folder that belongs to the repository (as written on disk, case
 included); an anchor must be a heading of the target as GitHub names it, or #L10 (#L10-L20) of a
 source. Links to other hosts are not looked at, nor is what stands in code.
+
+A list item that begins with a link to a source, `- [kernels/adam.h](../kernels/adam.h): ...`, speaks of
+that source: each identifier that it shows as code must occur in a source that the item links.
 """
 import posixpath
 import re
@@ -18,6 +21,10 @@ LINKS = [re.compile(r"\]\(\s*<?([^\s<>()]*(?:\([^\s()]*\)[^\s<>()]*)*)>?(?:\s+[\
 REFERENCE = re.compile(r"(?<![\]\w])\[[^\]]+\]\[([^\]]+)\]")
 OTHER_HOST = re.compile(r"^(?:[a-zA-Z][a-zA-Z0-9+.-]*:|//)")
 NAMED = re.compile(r"<a\b[^>]*?\b(?:id|name)\s*=\s*[\"']([^\"']+)[\"']", re.I)
+ITEM = re.compile(r"^- \[[^\]]+\]\([^)]+\)")
+SOURCES = (".h", ".cc", ".cu", ".cuh", ".py", ".sh")
+# A word with an underscore, an inner capital or a "::": common words are no identifiers.
+IDENTIFIER = re.compile(r"^(?=.*(?:_|::|[a-z][A-Z]))[A-Za-z_][\w:]*$")
 LINES = re.compile(r"^L(\d+)(?:C\d+)?(?:-L(\d+)(?:C\d+)?)?$")
 
 
@@ -100,3 +107,33 @@ def broken_links(root, names, source, lines):
         for label in REFERENCE.findall(line):
             if label.lower() not in labels:
                 yield number, f"link [{label}]: no line says where it leads"
+
+
+def items_of(lines):
+    """[(number, text)] of the list items that begin with a link."""
+    item = None
+    for number, line in list(prose(lines)) + [(0, "")]:
+        if item and line.startswith("  "):
+            item = (item[0], item[1] + " " + line.strip())
+            continue
+        if item:
+            yield item
+        item = (number, line) if ITEM.match(line) else None
+
+
+def missing_names(root, names, source, lines):
+    """[(line number, message)]: identifiers that the sources which their item links do not have."""
+    known = set(names)
+    for number, item in items_of(lines):
+        targets = [posixpath.normpath(posixpath.join(posixpath.dirname(source), target))
+                   for target in LINKS[0].findall(INLINE_CODE.sub("", item))]
+        targets = [t for t in targets if t in known and t.endswith(SOURCES)]
+        if not targets:
+            continue
+        code = "\n".join((Path(root) / t).read_text(encoding="utf-8", errors="replace")
+                         for t in targets)
+        for _, word in INLINE_CODE.findall(item):
+            if not IDENTIFIER.match(word):
+                continue
+            if not all(re.search(rf"\b{re.escape(part)}\b", code) for part in word.split("::")):
+                yield number, f"`{word}` does not occur in {', '.join(targets)}"

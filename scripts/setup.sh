@@ -34,8 +34,10 @@ readonly PACKAGES=(
   "libbenchmark-dev"
 )
 readonly DEV_PACKAGES=("clang-format=clang-format" "clang-tidy=clang-tidy" "shellcheck=shellcheck")
+# python3-venv: for the other engines of bench/peers/run.
 # libopenblas: Debian's PyTorch else multiplies matrices with the reference BLAS, twenty times slower.
-readonly ORACLE_PACKAGES=("python3-numpy" "python3-pil" "python3-torch" "python3-torchvision" "libopenblas0-pthread")
+readonly ORACLE_PACKAGES=("python3-numpy" "python3-pil" "python3-torch" "python3-torchvision"
+  "libopenblas0-pthread" "python3-venv")
 
 say() { printf 'setup: %s\n' "$*"; }
 

@@ -103,7 +103,13 @@ int32_t label_of(const Options& o, const fs::path& picture,
   for (size_t i = 0; i < names.size(); ++i) {
     if (names[i] == wanted) return static_cast<int32_t>(i);
   }
-  if (o.label.empty()) return 0;
+  if (o.label.empty()) {
+    if (!o.quiet) {
+      text::print(stderr, "note: {}: its folder is no class: the loss is that of class {}\n",
+                  picture.string(), names.empty() ? "0" : names[0]);
+    }
+    return 0;
+  }
   const std::optional<double> number = weights::number_in_text(o.label);
   const bool whole = number && *number == static_cast<double>(static_cast<int32_t>(*number));
   if (!whole || *number < 0 || *number >= static_cast<double>(network.classes)) {

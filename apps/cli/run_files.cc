@@ -17,6 +17,10 @@ RunFilesAside::RunFilesAside(const fs::path& folder, bool overwrite) : folder_(f
            {"config.toml", "config.toml.replaced"},
            {"metrics.jsonl", "metrics.jsonl.replaced"},
            {"curve.svg", "curve.svg.replaced"},
+           {"run.json", "run.json.replaced"},
+           {"evaluation.json", "evaluation.json.replaced"},
+           {"profile.json", "profile.json.replaced"},
+           {"report.html", "report.html.replaced"},
            {"best.safetensors", "best.safetensors.replaced"},
            {"last.safetensors", "last.safetensors.replaced"},
            {"tensorboard/events.out.tfevents.verace", "tensorboard.replaced"}}) {

@@ -1,6 +1,7 @@
 // What a training run leaves behind: RUN/config.toml, metrics.jsonl, curve.svg, best.safetensors,
-// last.safetensors and tensorboard/. Every file is written under a temporary name and renamed when
-// complete, except events for TensorBoard (tensorboard/run_events.h says why).
+// last.safetensors and tensorboard/; for its report run.json, evaluation.json and profile.json
+// (trainer_record.h). Every file is written under a temporary name and renamed when complete,
+// except events for TensorBoard (tensorboard/run_events.h says why).
 #pragma once
 
 #include <array>

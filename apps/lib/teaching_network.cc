@@ -33,16 +33,20 @@ layers::ClassifierOptions teaching_options() {
   return options;
 }
 
-std::unique_ptr<layers::Classifier> make_teaching_network(uint64_t seed,
-                                                          const kernels::Exec& exec) {
+void take_statistics(layers::Classifier& network, uint64_t seed, const kernels::Exec& exec) {
   constexpr int64_t kFaces = 16;
-  auto network = std::make_unique<layers::Classifier>(teaching_options());
-  network->initialise_all(layers::Initialisation::kPyTorch, seed);
-  layers::RecalibrationStep t = network->plan_recalibration(
+  layers::RecalibrationStep t = network.plan_recalibration(
       exec, std::make_shared<engine::Arena>(), kFaces, layers::FrozenBatchNorm::kInference);
-  std::ranges::copy(draw(seed, network->options().input_size, kFaces),
+  std::ranges::copy(draw(seed, network.options().input_size, kFaces),
                     t.step.memory().u8(t.pictures));
   t.step.run();
+}
+
+std::unique_ptr<layers::Classifier> make_teaching_network(uint64_t seed,
+                                                          const kernels::Exec& exec) {
+  auto network = std::make_unique<layers::Classifier>(teaching_options());
+  network->initialise_all(layers::Initialisation::kPyTorch, seed);
+  take_statistics(*network, seed, exec);
   return network;
 }
 

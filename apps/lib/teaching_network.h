@@ -17,6 +17,10 @@ namespace verace::apps {
 // and fake.
 layers::ClassifierOptions teaching_options();
 
+// Gives all batch norms that are trainable the statistics of 16 drawn faces, functions of the seed:
+// without them the activations of a network with random weights grow from block to block.
+void take_statistics(layers::Classifier& network, uint64_t seed, const kernels::Exec& exec);
+
 // That network with initial weights (layers/init.h, kPyTorch), functions of the seed; its running
 // statistics are those of 16 drawn faces, so that its answers in inference are of ordinary size.
 std::unique_ptr<layers::Classifier> make_teaching_network(uint64_t seed, const kernels::Exec& exec);

@@ -33,43 +33,11 @@ from torch.nn import functional as F
 
 import resnet50_pytorch
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "engines"))
+from network import frozen_modules  # noqa: E402
+
 MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
-
-
-def keras_layers():
-    """Keras' model.layers of ResNet50(include_top=False) as (Keras name, torch module or None)."""
-    layers = [("input", None), ("conv1_pad", None), ("conv1_conv", "conv1"), ("conv1_bn", "bn1"),
-              ("conv1_relu", None), ("pool1_pad", None), ("pool1_pool", None)]
-    for stage, blocks in enumerate((3, 4, 6, 3), start=1):
-        for block in range(blocks):
-            k, t = f"conv{stage + 1}_block{block + 1}", f"layer{stage}.{block}"
-            for i in (1, 2):
-                layers += [(f"{k}_{i}_conv", f"{t}.conv{i}"), (f"{k}_{i}_bn", f"{t}.bn{i}"),
-                           (f"{k}_{i}_relu", None)]
-            if block == 0:
-                layers += [(f"{k}_0_conv", f"{t}.downsample.0"), (f"{k}_3_conv", f"{t}.conv3"),
-                           (f"{k}_0_bn", f"{t}.downsample.1"), (f"{k}_3_bn", f"{t}.bn3")]
-            else:
-                layers += [(f"{k}_3_conv", f"{t}.conv3"), (f"{k}_3_bn", f"{t}.bn3")]
-            layers += [(f"{k}_add", None), (f"{k}_out", None)]
-    return layers
-
-
-def frozen_modules(spec):
-    """Names of the torch modules with weights that a freeze specification freezes."""
-    layers = keras_layers()
-    if spec == "none":
-        return []
-    if spec == "backbone":
-        return [t for _, t in layers if t]
-    kind, _, number = spec.partition(":")
-    if kind == "keras":
-        return [t for _, t in layers[:int(number)] if t]
-    if kind == "stages":
-        prefixes = ("conv1", "bn1") + tuple(f"layer{s}." for s in range(1, int(number) + 1))
-        return [t for _, t in layers if t and t.startswith(prefixes)]
-    sys.exit(f"finetune_pytorch: unknown freeze specification {spec}")
 
 
 def keras_linear(inputs, outputs, generator):

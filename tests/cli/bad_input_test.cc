@@ -198,7 +198,7 @@ TEST_CASE("a full disc: standard output, CSV, attacked pictures, checkpoints") {
   expect_nothing_lost(with_csv, {});
   expect_error(world.run_in_shell("ulimit -f 2",
                                   attack({"--epsilon", "0.1", "--out", world / "full/attacked"})),
-               {"full/attacked/eps_0.1/", ".png: cannot be written", "free space"});
+               {"full/attacked/before/", ".png: cannot be written", "free space"});
   expect_nothing_lost(with_csv, {});
   expect_error(world.run_in_shell("ulimit -f 200", world.train("full/run")),
                {"full/run/best.safetensors: cannot write", "free some space"});

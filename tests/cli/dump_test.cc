@@ -122,6 +122,14 @@ TEST_CASE("dump: given pictures, their classes, freezing, a single layer") {
   REQUIRE(fake.size() == 6);
   CHECK(named == fake);
   CHECK(std::abs(std::exp(-fake[0]) + std::exp(-real[0]) - 1) < 1e-5);
+  // A picture elsewhere: class 0, which is said.
+  fs::copy(fs::directory_iterator(fakes)->path(), world / "somewhere.jpg");
+  const test::Finished noted =
+      world.run({"dump", "--out", world / "noted", "--model", world / "run", "--layer", "fc",
+                 "--mode", "inference", world / "somewhere.jpg"});
+  CHECK(noted.code == 0);
+  CHECK(noted.err.find("somewhere.jpg: its folder is no class: the loss is that of class real") !=
+        std::string::npos);
   CHECK(dump("one", with({fakes, "--layer", "conv2_block1_2_conv"})).size() == 3);
 }
 
@@ -148,6 +156,8 @@ TEST_CASE("dump refuses before it writes anything") {
   const std::string picture = world / "data/test/real";
   expect_refusal({"dump", "--out", out, picture, "--label", "2"}, {"--label: '2'", "real, fake"});
   expect_refusal({"dump", "--out", out, picture, "--label", "0.5"}, "--label: '0.5'");
+  expect_refusal({"dump", "--out", out, "--model", world / "run", "--faces", "1"},
+                 {"--mode training", "layer4.0.bn2", "give two pictures or more"});
   expect_refusal({"dump", "--out", out, "--model", world / "data"}, "best.safetensors");
 }
 

@@ -35,6 +35,19 @@ Colours colours_of(const ListedTensor& t) {
   return gradient ? Colours::kDiverging : Colours::kGrey;
 }
 
+// A batch norm cannot take the variance of a single value.
+void check_statistics(const engine::Step& step) {
+  for (const engine::Operation& operation : step.operations()) {
+    if (operation.kind != "batch norm statistics") continue;
+    const engine::Shape& shape = step.info(operation.reads.front()).shape;
+    if (engine::element_count(shape) / shape.back() > 1) continue;
+    fail_input(text::format(
+        "--mode training: with one picture {} would take the variance of a single value: "
+        "give two pictures or more, or --mode inference",
+        operation.name.substr(0, operation.name.find(' '))));
+  }
+}
+
 }  // namespace
 
 Dump::Dump(layers::Classifier& network, const kernels::Exec& exec, const LabelledPictures& pictures,
@@ -54,6 +67,7 @@ Dump::Dump(layers::Classifier& network, const kernels::Exec& exec, const Labelle
     std::tie(input, labels, loss_) = std::tie(t.pictures, t.labels, t.loss);
     step_ = std::move(t.step);
   }
+  check_statistics(step_);
   tensors_ = list_tensors(step_);
   if (!options_.layer.empty()) {
     tensors_ = select_layer(tensors_, network.table(), options_.layer);

@@ -41,7 +41,7 @@ class Dump {
  public:
   // Plans the step for these pictures, whose size is the network's. The network must outlive it; a
   // training step allocates the gradients of what is trainable. Throws Error(kInput) for a layer
-  // that is none.
+  // that is none, and in training where a batch norm would see one value of each channel.
   Dump(layers::Classifier& network, const kernels::Exec& exec, const LabelledPictures& pictures,
        DumpOptions options);
 
