@@ -2,6 +2,7 @@
 set(VERACE_EMULATED "OFF" CACHE STRING "Compile the CUDA kernels with the C++ compiler and run them on \
 the CPU: ON, OFF, or AUTO (where NVIDIA's headers are)")
 set(VERACE_HAVE_CUDA OFF)
+set(VERACE_HAVE_CUDNN OFF)  # the folders that use NVIDIA's libraries, which are loaded at run time
 # From the toolkit, or from the wheels that `scripts/setup.sh --cuda-headers` unpacks.
 find_path(VERACE_CUDA_INCLUDE cuda_fp16.h
           HINTS /usr/local/cuda/targets/${CMAKE_SYSTEM_PROCESSOR}-linux/include /usr/local/cuda/include
@@ -20,13 +21,18 @@ elseif(NOT VERACE_CUDA STREQUAL "OFF")
   include(CheckLanguage)
   check_language(CUDA)
   find_file(VERACE_CUDNN_HEADER NAMES cudnn.h)
+  # Only the version that scripts/cudnn_frontend.txt names: from 1.19 on it wants to be linked with more.
+  find_path(VERACE_CUDNN_FRONTEND cudnn_frontend.h PATHS ${PROJECT_SOURCE_DIR}/build/cudnn_frontend/include
+            NO_DEFAULT_PATH)
   if(NOT CMAKE_CUDA_COMPILER)
     set(missing "nvcc")
   elseif(NOT VERACE_CUDNN_HEADER)
     set(missing "cuDNN")
+  elseif(NOT VERACE_CUDNN_FRONTEND)
+    set(missing "cudnn-frontend (run scripts/setup.sh --cudnn-frontend)")
   endif()
   if(DEFINED missing AND VERACE_CUDA STREQUAL "ON")
-    message(FATAL_ERROR "VERACE_CUDA=ON, but ${missing} was not found: install it or use -DVERACE_CUDA=OFF")
+    message(FATAL_ERROR "VERACE_CUDA=ON, but this was not found: ${missing}; install it or use -DVERACE_CUDA=OFF")
   elseif(DEFINED missing)
     message(STATUS "CUDA: off (${missing} not found)")
   else()
@@ -39,6 +45,7 @@ elseif(NOT VERACE_CUDA STREQUAL "OFF")
     set(CMAKE_CUDA20_STANDARD_COMPILE_OPTION -std=c++20)
     set(CMAKE_CUDA20_EXTENSION_COMPILE_OPTION -std=c++20)
     set(VERACE_HAVE_CUDA ON)
+    set(VERACE_HAVE_CUDNN ON)
     message(STATUS "CUDA: on (${CMAKE_CUDA_COMPILER_VERSION}, sm_90)")
   endif()
 else()

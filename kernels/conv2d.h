@@ -14,6 +14,7 @@
 
 #include "kernels/exec.h"
 #include "kernels/shape.h"
+#include "kernels/storage.h"
 
 namespace verace::kernels {
 
@@ -26,57 +27,73 @@ struct ConvPostOps {
   bool operator==(const ConvPostOps&) const = default;
 };
 
-struct ConvForwardArgs {
-  const float* x = nullptr;       // [n, h, w, c]
-  const float* packed = nullptr;  // what pack() wrote
-  const float* bias = nullptr;    // [k]; needed with post op bias
-  const float* add = nullptr;     // [n, p, q, k]; needed with post op add; add == y costs no copy
-  float* y = nullptr;             // [n, p, q, k], overwritten; may alias `add`, never x
-  std::byte* scratch = nullptr;   // scratch_bytes(), 64-byte aligned
+// The forms ...Of<T> hold activations, packed weights and gradients of storage type T (storage.h);
+// 16-bit ones exist on CUDA devices only. Weights come as fp32 and biases stay fp32; sums are fp32
+// at least. On a CUDA device all pointers are its own, and pack() and run() only enqueue work on
+// the stream that the plan was made for.
+template <typename T>
+struct ConvForwardArgsOf {
+  const T* x = nullptr;          // [n, h, w, c]
+  const T* packed = nullptr;     // what pack() wrote
+  const float* bias = nullptr;   // [k]; needed with post op bias
+  const T* add = nullptr;        // [n, p, q, k]; needed with post op add; add == y costs no copy
+  T* y = nullptr;                // [n, p, q, k], overwritten; may alias `add`, never x
+  std::byte* scratch = nullptr;  // scratch_bytes(), 64-byte aligned
 };
+using ConvForwardArgs = ConvForwardArgsOf<float>;
 
-class ConvForward {
+template <typename T>
+class ConvForwardOf {
  public:
-  virtual ~ConvForward() = default;
-  virtual int64_t packed_count() const = 0;                    // floats
-  virtual void pack(const float* w, float* packed) const = 0;  // w [k,r,s,c] -> packed
+  virtual ~ConvForwardOf() = default;
+  virtual int64_t packed_count() const = 0;                // elements
+  virtual void pack(const float* w, T* packed) const = 0;  // w [k,r,s,c] -> packed
   virtual int64_t scratch_bytes() const = 0;
-  virtual void run(const ConvForwardArgs& args) const = 0;
+  virtual void run(const ConvForwardArgsOf<T>& args) const = 0;
   virtual const char* implementation() const = 0;  // the library's name of the kernel, for reports
 };
+using ConvForward = ConvForwardOf<float>;
 
-struct ConvBackwardDataArgs {
-  const float* dy = nullptr;      // [n, p, q, k]
-  const float* packed = nullptr;  // what pack() wrote
-  float* dx = nullptr;            // [n, h, w, c], overwritten
+template <typename T>
+struct ConvBackwardDataArgsOf {
+  const T* dy = nullptr;      // [n, p, q, k]
+  const T* packed = nullptr;  // what pack() wrote
+  T* dx = nullptr;            // [n, h, w, c], overwritten
   std::byte* scratch = nullptr;
 };
+using ConvBackwardDataArgs = ConvBackwardDataArgsOf<float>;
 
-class ConvBackwardData {
+template <typename T>
+class ConvBackwardDataOf {
  public:
-  virtual ~ConvBackwardData() = default;
+  virtual ~ConvBackwardDataOf() = default;
   virtual int64_t packed_count() const = 0;
-  virtual void pack(const float* w, float* packed) const = 0;
+  virtual void pack(const float* w, T* packed) const = 0;
   virtual int64_t scratch_bytes() const = 0;
-  virtual void run(const ConvBackwardDataArgs& args) const = 0;
+  virtual void run(const ConvBackwardDataArgsOf<T>& args) const = 0;
   virtual const char* implementation() const = 0;
 };
+using ConvBackwardData = ConvBackwardDataOf<float>;
 
-struct ConvBackwardFilterArgs {
-  const float* x = nullptr;   // [n, h, w, c]
-  const float* dy = nullptr;  // [n, p, q, k]
-  float* dw = nullptr;        // [k, r, s, c], written or added to by mode (kSkip is refused)
+template <typename T>
+struct ConvBackwardFilterArgsOf {
+  const T* x = nullptr;   // [n, h, w, c]
+  const T* dy = nullptr;  // [n, p, q, k]
+  T* dw = nullptr;        // [k, r, s, c], written or added to by mode (kSkip is refused)
   GradMode mode = GradMode::kOverwrite;
   std::byte* scratch = nullptr;
 };
+using ConvBackwardFilterArgs = ConvBackwardFilterArgsOf<float>;
 
-class ConvBackwardFilter {
+template <typename T>
+class ConvBackwardFilterOf {
  public:
-  virtual ~ConvBackwardFilter() = default;
+  virtual ~ConvBackwardFilterOf() = default;
   virtual int64_t scratch_bytes() const = 0;
-  virtual void run(const ConvBackwardFilterArgs& args) const = 0;
+  virtual void run(const ConvBackwardFilterArgsOf<T>& args) const = 0;
   virtual const char* implementation() const = 0;
 };
+using ConvBackwardFilter = ConvBackwardFilterOf<float>;
 
 namespace cpu {
 std::unique_ptr<ConvForward> plan_conv_forward(const Exec&, const ConvGeometry&, ConvPostOps);
@@ -90,20 +107,48 @@ std::unique_ptr<ConvBackwardData> plan_conv_backward_data(const Exec&, const Con
 std::unique_ptr<ConvBackwardFilter> plan_conv_backward_filter(const Exec&, const ConvGeometry&);
 }  // namespace reference
 
-// The plan for exec.device. Throws Error(kInternal) on impossible geometry.
-inline std::unique_ptr<ConvForward> plan_conv_forward(const Exec& exec, const ConvGeometry& g,
-                                                      ConvPostOps post = {}) {
-  return host_function(exec, cpu::plan_conv_forward, reference::plan_conv_forward)(exec, g, post);
+// cuDNN's (kernels/cudnn), or in an emulated build the reference device's. Defined for float, Half
+// and BFloat16.
+namespace cuda {
+template <typename T>
+std::unique_ptr<ConvForwardOf<T>> plan_conv_forward(const Exec&, const ConvGeometry&, ConvPostOps);
+template <typename T>
+std::unique_ptr<ConvBackwardDataOf<T>> plan_conv_backward_data(const Exec&, const ConvGeometry&);
+template <typename T>
+std::unique_ptr<ConvBackwardFilterOf<T>> plan_conv_backward_filter(const Exec&,
+                                                                   const ConvGeometry&);
+}  // namespace cuda
+// For the files that define them, inside namespace cuda.
+#define VERACE_INSTANTIATE_CONVOLUTIONS(T)                                                       \
+  template std::unique_ptr<ConvForwardOf<T>> plan_conv_forward(const Exec&, const ConvGeometry&, \
+                                                               ConvPostOps);                     \
+  template std::unique_ptr<ConvBackwardDataOf<T>> plan_conv_backward_data(const Exec&,           \
+                                                                          const ConvGeometry&);  \
+  template std::unique_ptr<ConvBackwardFilterOf<T>> plan_conv_backward_filter(                   \
+      const Exec&, const ConvGeometry&);
+
+// The plan for exec.device. Throws Error(kInternal) on impossible geometry; on a CUDA device
+// Error(kInput) where cuDNN is missing.
+template <typename T = float>
+std::unique_ptr<ConvForwardOf<T>> plan_conv_forward(const Exec& exec, const ConvGeometry& g,
+                                                    ConvPostOps post = {}) {
+  return dispatch_plan<ConvForwardOf<T>, ConvForward>(
+      exec, cpu::plan_conv_forward, reference::plan_conv_forward,
+      [](auto&... a) { return cuda::plan_conv_forward<T>(a...); }, g, post);
 }
-inline std::unique_ptr<ConvBackwardData> plan_conv_backward_data(const Exec& exec,
-                                                                 const ConvGeometry& g) {
-  return host_function(exec, cpu::plan_conv_backward_data, reference::plan_conv_backward_data)(exec,
-                                                                                               g);
+template <typename T = float>
+std::unique_ptr<ConvBackwardDataOf<T>> plan_conv_backward_data(const Exec& exec,
+                                                               const ConvGeometry& g) {
+  return dispatch_plan<ConvBackwardDataOf<T>, ConvBackwardData>(
+      exec, cpu::plan_conv_backward_data, reference::plan_conv_backward_data,
+      [](auto&... a) { return cuda::plan_conv_backward_data<T>(a...); }, g);
 }
-inline std::unique_ptr<ConvBackwardFilter> plan_conv_backward_filter(const Exec& exec,
-                                                                     const ConvGeometry& g) {
-  return host_function(exec, cpu::plan_conv_backward_filter, reference::plan_conv_backward_filter)(
-      exec, g);
+template <typename T = float>
+std::unique_ptr<ConvBackwardFilterOf<T>> plan_conv_backward_filter(const Exec& exec,
+                                                                   const ConvGeometry& g) {
+  return dispatch_plan<ConvBackwardFilterOf<T>, ConvBackwardFilter>(
+      exec, cpu::plan_conv_backward_filter, reference::plan_conv_backward_filter,
+      [](auto&... a) { return cuda::plan_conv_backward_filter<T>(a...); }, g);
 }
 
 }  // namespace verace::kernels

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <type_traits>
 
@@ -34,6 +35,8 @@ struct Exec {
   DeviceKind device = DeviceKind::kCpu;
   int threads = 1;  // number of threads that parallel loops use, >= 1; results never depend on it
   CUstream_st* stream = nullptr;  // kCuda: where its work is enqueued; nullptr: the default stream
+  bool tf32 = false;  // kCuda: convolutions of fp32 tensors round their operands to 10 bits of
+                      // fraction, for the tensor cores
 };
 
 // "cpu", "reference", "cuda", or "cuda (emulated)".
@@ -77,6 +80,25 @@ template <typename Args>
 void dispatch(const Exec& exec, const Args& args, void (*cpu)(const Exec&, const Args&),
               void (*reference)(const Exec&, const Args&)) {
   host_function(exec, cpu, reference)(exec, args);
+}
+
+// The same for an operation that is planned first, for which each function returns a plan: Plan,
+// or on host devices HostPlan (its float form).
+template <typename Plan, typename HostPlan, typename... Args, typename Cuda>
+std::unique_ptr<Plan> dispatch_plan(const Exec& exec,
+                                    std::unique_ptr<HostPlan> (*cpu)(const Exec&, Args...),
+                                    std::unique_ptr<HostPlan> (*reference)(const Exec&, Args...),
+                                    [[maybe_unused]] const Cuda& cuda,
+                                    const std::type_identity_t<Args>&... args) {
+  if constexpr (have_cuda) {
+    if (exec.device == DeviceKind::kCuda) return cuda(exec, args...);
+  }
+  if constexpr (std::is_same_v<Plan, HostPlan>) {
+    return host_function(exec, cpu, reference)(exec, args...);
+  } else {
+    fail_check("exec.device == DeviceKind::kCuda", __FILE__, __LINE__,
+               "16-bit storage exists on CUDA devices only");
+  }
 }
 
 }  // namespace verace::kernels

@@ -53,7 +53,7 @@ command_gpu() {
     say "no GPU: $reason"
     return 3
   fi
-  if reason=$(why_no_cuda); then
+  if reason=$(find_cuda); then
     say "no CUDA build: $reason"
     return 2
   fi
@@ -80,7 +80,7 @@ bundle_build() {
 
 command_bundle() {
   local reason file=${1:-build/verace-gpu.tar.gz}
-  if reason=$(why_no_cuda); then
+  if reason=$(find_cuda); then
     say "no CUDA build: $reason"
     return 2
   fi

@@ -163,8 +163,8 @@ logged_ctest() {
   VERACE_SIMT_LOG=$PWD/build/$1/kernels.log run_ctest "$@"
 }
 
-# why_no_cuda: prints why the CUDA code cannot be compiled here; fails when it can be.
-why_no_cuda() {
+# why_no_cuda_tools: prints what is missing of the CUDA tool chain; fails when nothing is.
+why_no_cuda_tools() {
   local folder
   if ! command -v nvcc >/dev/null; then
     echo "nvcc is not installed"
@@ -176,6 +176,19 @@ why_no_cuda() {
     done
     echo "cuDNN's header is not installed"
   fi
+}
+
+# why_no_cuda: prints why the CUDA code cannot be compiled here; fails when it can be.
+why_no_cuda() {
+  why_no_cuda_tools && return
+  [ -f build/cudnn_frontend/include/cudnn_frontend.h ] && return 1
+  echo "cudnn-frontend's headers are not there (./run setup --cudnn-frontend gets them)"
+}
+
+# find_cuda: why_no_cuda, after getting cudnn-frontend's headers where only they can be missing.
+find_cuda() {
+  why_no_cuda_tools >/dev/null || scripts/setup.sh --cudnn-frontend >&2
+  why_no_cuda
 }
 
 # why_no_headers: prints why the CUDA kernels cannot be emulated here; fails when they can be.
@@ -219,13 +232,14 @@ emulated_parts() {
   done
 }
 
-# compile_cuda CTEST ARGS...: compiles and writes build/cuda/device_code.md, the table of kernels;
-# fails on spilled registers and, where the emulated parts have run all tests, on a kernel that has
-# not run in each of them.
+# compile_cuda CTEST ARGS...: compiles; has cuDNN plan every convolution (build/cuda/cudnn_plans.md);
+# writes build/cuda/device_code.md, the table of kernels; fails on spilled registers and, where the
+# emulated parts have run all tests, on a kernel that has not run in each of them.
 compile_cuda() {
   local ran=(--ran build/{emulated,asan,emulated-check}/kernels.log) log
   build cuda || return
-  part_passed=1
+  run_ctest cuda -L '^cudnn$' --no-tests=ignore "$@" || return
+  part_passed=$((part_passed + 1))
   if ! command -v python3 >/dev/null; then
     add_skip device_code "python3 is not installed"
     return 0
@@ -233,7 +247,8 @@ compile_cuda() {
   for log in "${ran[@]:1}"; do [ -s "$log" ] || ran=(); done
   (($# > 0)) && ran=() # only some tests have run
   ((${#ran[@]} == 0)) && add_skip "every kernel has run" "not all emulated tests have run"
-  limited python3 scripts/device_code_report.py build/cuda "${ran[@]}" && part_passed=2
+  limited python3 scripts/device_code_report.py build/cuda "${ran[@]}" &&
+    part_passed=$((part_passed + 1))
 }
 
 minutes() { printf '%d.%d' $(($1 / 60)) $(($1 % 60 / 6)); }
@@ -321,7 +336,7 @@ command_test() {
   fi
   if ((asan_only)); then
     skip_part "cuda compile" --asan-only
-  elif reason=$(why_no_cuda); then
+  elif reason=$(find_cuda); then
     skip_part "cuda compile" "$reason"
   else
     part "cuda compile" 30 compile_cuda "${rest[@]}"

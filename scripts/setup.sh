@@ -3,6 +3,7 @@
 #
 #   scripts/setup.sh [--dev] [--oracles]   install what is missing (Debian 12, Ubuntu 24.04, newer)
 #   scripts/setup.sh --cuda-headers        NVIDIA's headers, 3 MB of wheels, into build/cuda_headers
+#   scripts/setup.sh --cudnn-frontend      cuDNN's C++ headers, 2 MB, into build/cudnn_frontend
 #   scripts/setup.sh --list                print the package names and stop
 #   scripts/setup.sh --print-compiler      print the C++ compiler to use (g++ 12 or newer)
 #
@@ -134,50 +135,71 @@ install_missing() {
   ((${#missing[@]} == 0)) || install_packages "${missing[@]}" || exit 1
 }
 
-unpack_cuda_headers() { # FOLDER_OF_WHEELS TARGET
-  local work=$1 target=$2 wheel
+unpack_cuda_headers() { # UNPACKED_WHEELS TARGET
+  # Of the C++ library only what the CUDA headers themselves include.
+  rm -rf "$1/nvidia/cu13/include/cccl"
+  mv "$1/nvidia/cu13/include" "$2/include" &&
+    [ -f "$2/include/cuda_fp16.h" ] && [ -f "$2/include/cuda_runtime_api.h" ]
+}
+
+unpack_cudnn_frontend() { # UNPACKED_WHEELS TARGET
+  mv "$1/include" "$2/include" && [ -f "$2/include/cudnn_frontend.h" ]
+}
+
+unpack_wheels() { # NAME FOLDER_OF_WHEELS TARGET
+  local work=$2 target=$3 wheel
   for wheel in "$work"/*.whl; do
     python3 -m zipfile -e "$wheel" "$work/unpacked" || return 1
   done
   rm -rf "$target/include" "$target/licences" "$target/wheels.txt"
-  # Of the C++ library only what the CUDA headers themselves include.
-  rm -rf "$work"/unpacked/nvidia/cu13/include/cccl
-  mv "$work/unpacked/nvidia/cu13/include" "$target/include" && mkdir "$target/licences" || return 1
+  mkdir "$target/licences" || return 1
   for wheel in "$work"/unpacked/*.dist-info; do
     cp -r "$wheel/licenses" "$target/licences/$(basename "$wheel" .dist-info)" || return 1
   done
-  [ -f "$target/include/cuda_fp16.h" ] && [ -f "$target/include/cuda_runtime_api.h" ]
+  "unpack_$1" "$work/unpacked" "$target"
 }
 
-# cuda_headers: what the emulated presets compile against where no CUDA toolkit is installed. The
-# wheels and their hashes stand in cuda_headers.txt; they are NVIDIA's, under NVIDIA's licence (beside
-# the headers), so they are downloaded, never part of this repository.
-cuda_headers() {
-  local root target work
+# wheels NAME TEXT PIP_OPTIONS...: headers that we compile against, into build/NAME. The wheels and
+# their hashes stand in scripts/NAME.txt; they are NVIDIA's, under NVIDIA's licences (beside the
+# headers), so they are downloaded, never part of this repository.
+wheels() {
+  local name=$1 text=$2 root target work
+  shift 2
   root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-  target=$root/build/cuda_headers
-  if cmp -s "$root/scripts/cuda_headers.txt" "$target/wheels.txt"; then
-    say "NVIDIA's headers are in $target"
+  target=$root/build/$name
+  if cmp -s "$root/scripts/$name.txt" "$target/wheels.txt"; then
+    say "$text are in $target"
     return 0
   fi
   python3 -m pip --version >/dev/null 2>&1 || install_packages python3-pip || return 1
   mkdir -p "$target"
   work=$(mktemp -d "$target/download.XXXXXX") || return 1
   # The same files on every machine: headers do not depend on the processor.
-  if ! python3 -m pip -q download --no-deps --require-hashes --only-binary=:all: \
-    --platform manylinux2014_x86_64 -r "$root/scripts/cuda_headers.txt" -d "$work"; then
+  if ! python3 -m pip -q download --no-deps --require-hashes --only-binary=:all: "$@" \
+    -r "$root/scripts/$name.txt" -d "$work"; then
     rm -rf "$work"
-    say "downloading NVIDIA's headers failed"
+    say "downloading $text failed"
     return 1
   fi
-  if ! unpack_cuda_headers "$work" "$target"; then
+  if ! unpack_wheels "$name" "$work" "$target"; then
     rm -rf "$work"
-    say "unpacking NVIDIA's headers failed: is the disc full?"
+    say "unpacking $text failed: is the disc full?"
     return 1
   fi
   rm -rf "$work"
-  cp "$root/scripts/cuda_headers.txt" "$target/wheels.txt" # last: it says that all is there
-  say "NVIDIA's headers are in $target"
+  cp "$root/scripts/$name.txt" "$target/wheels.txt" # last: it says that all is there
+  say "$text are in $target"
+}
+
+# What the emulated presets compile against where no CUDA toolkit is installed.
+cuda_headers() {
+  wheels cuda_headers "NVIDIA's headers" --platform manylinux2014_x86_64
+}
+
+# What the cuda preset compiles its convolutions against (kernels/cudnn).
+cudnn_frontend() {
+  wheels cudnn_frontend "cudnn-frontend's headers" --platform manylinux_2_28_x86_64 \
+    --python-version 3.11 --implementation cp --abi cp311
 }
 
 check_versions() {
@@ -199,19 +221,21 @@ check_versions() {
 
 main() {
   local -a wanted=("${PACKAGES[@]}")
-  local argument entry list='' headers=''
+  local argument entry list='' headers='' frontend=''
   for argument in "$@"; do
     case $argument in
       --dev) wanted+=("${DEV_PACKAGES[@]}") ;;
       --oracles) wanted+=("${ORACLE_PACKAGES[@]}") ;;
       --cuda-headers) headers=1 ;;
+      --cudnn-frontend) frontend=1 ;;
       --list) list=1 ;;
       --print-compiler)
         compiler && exit 0
         exit 2
         ;;
       *)
-        say "unknown argument '$argument' (there are --dev, --oracles, --cuda-headers, --list, --print-compiler)"
+        say "unknown argument '$argument' (there are --dev, --oracles, --cuda-headers, --cudnn-frontend," \
+          "--list, --print-compiler)"
         exit 2
         ;;
     esac
@@ -229,6 +253,7 @@ main() {
   check_versions
   say "all packages are there ($(compiler), $(cmake --version | head -n 1))"
   if [ -n "$headers" ]; then cuda_headers || exit 1; fi
+  if [ -n "$frontend" ]; then cudnn_frontend || exit 1; fi
 }
 
 main "$@"
