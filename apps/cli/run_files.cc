@@ -1,8 +1,7 @@
 // Moving a run's files aside and back.
 #include "apps/cli/run_files.h"
 
-#include <initializer_list>
-
+#include "apps/lib/report/report.h"
 #include "kernels/check.h"
 #include "kernels/format.h"
 
@@ -12,28 +11,26 @@ namespace fs = std::filesystem;
 
 RunFilesAside::RunFilesAside(const fs::path& folder, bool overwrite) : folder_(folder) {
   if (!overwrite) return;
-  // Events leave their folder, where TensorBoard would go on reading them.
-  for (const auto& [name, aside] : std::initializer_list<std::pair<const char*, const char*>>{
-           {"config.toml", "config.toml.replaced"},
-           {"metrics.jsonl", "metrics.jsonl.replaced"},
-           {"curve.svg", "curve.svg.replaced"},
-           {"run.json", "run.json.replaced"},
-           {"evaluation.json", "evaluation.json.replaced"},
-           {"profile.json", "profile.json.replaced"},
-           {"report.html", "report.html.replaced"},
-           {"best.safetensors", "best.safetensors.replaced"},
-           {"last.safetensors", "last.safetensors.replaced"},
-           {"tensorboard/events.out.tfevents.verace", "tensorboard.replaced"}}) {
-    const fs::path from = folder / name, to = folder / aside;
-    std::error_code error;
-    if (!fs::is_regular_file(from, error)) continue;
-    fs::rename(from, to, error);
-    if (error) {
-      fail_input(
-          text::format("--overwrite: cannot replace {}: {}", from.string(), error.message()));
-    }
-    moved_.emplace_back(from, to);
+  for (const char* name :
+       {"config.toml", "metrics.jsonl", "curve.svg", "run.json", "evaluation.json", "profile.json",
+        "best.safetensors", "last.safetensors", "attack/attack.json"}) {
+    move(folder / name, (folder / name).string() + ".replaced");
   }
+  // Events leave their folder, where TensorBoard would go on reading them.
+  move(folder / "tensorboard/events.out.tfevents.verace", folder / "tensorboard.replaced");
+  for (const fs::path& file : apps::report::report_files(folder)) {
+    move(file, file.string() + ".replaced");
+  }
+}
+
+void RunFilesAside::move(const fs::path& from, const fs::path& to) {
+  std::error_code error;
+  if (!fs::is_regular_file(from, error)) return;
+  fs::rename(from, to, error);
+  if (error) {
+    fail_input(text::format("--overwrite: cannot replace {}: {}", from.string(), error.message()));
+  }
+  moved_.emplace_back(from, to);
 }
 
 void RunFilesAside::forget() {

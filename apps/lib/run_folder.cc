@@ -2,19 +2,17 @@
 #include "apps/lib/run_folder.h"
 
 #include <limits>
-#include <nlohmann/json.hpp>
 #include <system_error>
 
 #include "apps/lib/curve.h"
 #include "apps/lib/tensorboard/run_events.h"
+#include "apps/lib/versioned_json.h"
 #include "kernels/check.h"
 #include "kernels/format.h"
 #include "weights/atomic_file.h"
 
 namespace verace::apps {
 namespace {
-
-using Json = nlohmann::ordered_json;  // keys in the order of writing: people read these lines
 
 // JSON has no infinity: such a loss is stored as null, and null again when a run goes on.
 constexpr double kNotFinite = std::numeric_limits<double>::infinity();
@@ -30,19 +28,23 @@ void add_split(Json& line, const std::string& name, const std::optional<SplitMet
   }
 }
 
-std::optional<double> number_at(const Json& line, const std::string& key) {
-  const auto found = line.find(key);
-  if (found == line.end() || found->is_null()) return std::nullopt;
-  return found->get<double>();
+// What no run reaches, and what sums and plots can still take.
+constexpr double kMostLoss = 1e300, kMostSeconds = 1e12, kMostRate = 1e15;
+constexpr int64_t kMostEpochs = 1'000'000'000;
+
+std::optional<double> number_at(const JsonReader& line, const std::string& key, double most) {
+  if (!line.has(key.c_str()) || line.is_null(key.c_str())) return std::nullopt;
+  return line.number(key.c_str(), 0, most);
 }
 
-std::optional<SplitMetrics> split_at(const Json& line, const std::string& name) {
-  if (!line.contains(name + "_loss")) return std::nullopt;
+std::optional<SplitMetrics> split_at(const JsonReader& line, const std::string& name) {
+  if (!line.has((name + "_loss").c_str())) return std::nullopt;
   SplitMetrics split;
-  split.loss = number_at(line, name + "_loss").value_or(kNotFinite);
-  split.accuracy = line.at(name + "_accuracy").get<double>();
+  split.loss = number_at(line, name + "_loss", kMostLoss).value_or(kNotFinite);
+  split.accuracy = line.number((name + "_accuracy").c_str(), 0, 1);
   for (const SplitFigure& figure : kSplitFigures) {
-    split.*figure.member = number_at(line, name + "_" + figure.key);
+    const bool share = figure.member != &SplitMetrics::video_loss;
+    split.*figure.member = number_at(line, name + "_" + figure.key, share ? 1 : kMostLoss);
   }
   return split;
 }
@@ -65,24 +67,31 @@ std::string to_json(const EpochMetrics& metrics) {
 }
 
 EpochMetrics epoch_from_json(const std::string& text, const std::string& where) {
+  std::string why;
   try {
-    const Json line = Json::parse(text);
+    const Json parsed = Json::parse(text);
+    const JsonReader line(parsed);
     EpochMetrics metrics;
-    metrics.epoch = line.at("epoch").get<int64_t>();
-    metrics.train_loss = number_at(line, "train_loss").value_or(kNotFinite);
-    metrics.train_accuracy = line.at("train_accuracy").get<double>();
+    metrics.epoch = line.count("epoch", kMostEpochs);
+    if (metrics.epoch == 0) throw BadJson("epoch is not what it should be");
+    line.at("train_loss");
+    metrics.train_loss = number_at(line, "train_loss", kMostLoss).value_or(kNotFinite);
+    metrics.train_accuracy = line.number("train_accuracy", 0, 1);
     metrics.test = split_at(line, "test");
     metrics.val = split_at(line, "val");
-    metrics.seconds = line.at("seconds").get<double>();
-    metrics.images_per_second = line.at("images_per_second").get<double>();
-    metrics.loader_wait_share = line.at("loader_wait_share").get<double>();
-    metrics.learning_rate = line.at("learning_rate").get<double>();
-    metrics.wall_time = number_at(line, "wall_time").value_or(0);
+    metrics.seconds = line.number("seconds", 0, kMostSeconds);
+    metrics.images_per_second = line.number("images_per_second", 0, kMostRate);
+    metrics.loader_wait_share = line.number("loader_wait_share", 0, 1);
+    metrics.learning_rate = line.number("learning_rate", 0, std::numeric_limits<double>::max());
+    metrics.wall_time = number_at(line, "wall_time", kMostSeconds).value_or(0);
     return metrics;
-  } catch (const nlohmann::json::exception& error) {
-    fail_input(text::format("{}: not a line of metrics ({}): use the file as training wrote it",
-                            where, error.what()));
+  } catch (const BadJson& error) {
+    why = error.what();
+  } catch (const Json::exception&) {
+    why = "not JSON";
   }
+  fail_input(text::format("{}: not a line of metrics ({}): use the file as training wrote it",
+                          where, why));
 }
 
 RunFolder::RunFolder(const std::filesystem::path& folder, bool may_continue) : folder_(folder) {
@@ -111,7 +120,7 @@ void RunFolder::write_metrics(const std::vector<EpochMetrics>& epochs) const {
   if (epochs.empty()) return;
   // The name alone: pictures get around, and the path to them is nobody's business.
   const std::filesystem::path name =
-      std::filesystem::absolute(folder_ / "x").parent_path().filename();
+      std::filesystem::absolute(folder_ / "x").lexically_normal().parent_path().filename();
   weights::write_file_atomically(curve().string(), curve_svg(epochs, name.string()));
   tensorboard::write_events(events(), epochs);
 }

@@ -60,7 +60,8 @@ struct EpochMetrics {
   double wall_time = 0;
 };
 
-// One line, without its line break; and back (Error(kInput) naming `where`).
+// One line, without its line break; and back. Error(kInput) naming `where` also for numbers that no
+// run has: shares outside of [0, 1], negative losses, an epoch below 1 or above 10^9.
 std::string to_json(const EpochMetrics& metrics);
 EpochMetrics epoch_from_json(const std::string& line, const std::string& where);
 

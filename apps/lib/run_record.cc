@@ -11,6 +11,7 @@ namespace verace::apps {
 namespace {
 
 constexpr int64_t kVersion = 1;
+constexpr double kMostSeconds = 1e12;
 
 // The whole numbers that may be 0.
 struct CountKey {
@@ -43,14 +44,16 @@ RunRecord record_in(const JsonReader& json) {
   record.kind = json.text("kind");
   for (const Json& word : json.array("command")) record.command.push_back(string_in(word));
   record.started = json.text("started");
-  record.seconds = json.number("seconds", 0, 1e12);
+  record.seconds = json.number("seconds", 0, kMostSeconds);
   record.finished = json.flag("finished");
   record.seed = static_cast<uint64_t>(json.count("seed"));
   record.device = json.text("device");
   for (const Json& stage : json.array("stages")) {
     const Json& seconds = pair_in(stage)[1];
-    if (!seconds.is_number()) throw BadJson("stages has no number where one should be");
-    record.stages.emplace_back(string_in(stage[0]), std::max(0.0, seconds.get<double>()));
+    const double value = seconds.is_number() ? seconds.get<double>() : -1;
+    if (!(value >= 0 && value <= kMostSeconds))
+      throw BadJson("stages has no time where one is due");
+    record.stages.emplace_back(string_in(stage[0]), value);
   }
   record.synthetic = json.flag("synthetic");
   record.quick = json.flag("quick");

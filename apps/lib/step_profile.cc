@@ -41,23 +41,36 @@ Json to_json(const std::optional<StepProfile>& profile) {
   return json;
 }
 
+// What the numbers of all operations or buffers may add up to: more than any machine has, and far
+// from the end of int64_t.
+constexpr int64_t kMostFlops = 1'000'000'000'000'000'000, kMostBytes = 1'000'000'000'000'000;
+
+// A count of which `left` are left for this one and all that follow.
+int64_t share_of(const JsonReader& json, const char* key, int64_t& left) {
+  const int64_t count = json.count(key, left);
+  left -= count;
+  return count;
+}
+
 std::optional<StepProfile> step_at(const JsonReader& json, const char* key) {
   if (json.is_null(key)) return std::nullopt;
   const JsonReader object = json.object(key);
   StepProfile profile;
   profile.pictures = object.count("pictures");
   profile.runs = object.count("runs");
+  int64_t flops_left = kMostFlops, bytes_left = kMostBytes;
   object.for_each("operations", [&](const JsonReader& o) {
-    profile.operations.push_back(
-        {o.text("name"), o.text("kind"), o.number("microseconds", 0, 1e15), o.count("flops")});
+    profile.operations.push_back({o.text("name"), o.text("kind"), o.number("microseconds", 0, 1e15),
+                                  share_of(o, "flops", flops_left)});
   });
   const JsonReader memory = object.object("memory");
-  profile.memory.arena = memory.count("arena");
-  profile.memory.unshared = memory.count("unshared");
-  profile.memory.constants = memory.count("constants");
+  profile.memory.arena = memory.count("arena", kMostBytes);
+  profile.memory.unshared = memory.count("unshared", kMostBytes);
+  profile.memory.constants = memory.count("constants", kMostBytes);
   const auto operations = static_cast<int64_t>(profile.operations.size());
   object.for_each("buffers", [&](const JsonReader& b) {
-    engine::PlannedBuffer buffer{b.text("name"), b.count("bytes"), b.count("offset")};
+    engine::PlannedBuffer buffer{b.text("name"), share_of(b, "bytes", bytes_left),
+                                 b.count("offset", kMostBytes)};
     buffer.first = static_cast<int32_t>(b.count("first", operations));
     buffer.last = static_cast<int32_t>(b.count("last", operations));
     profile.buffers.push_back(std::move(buffer));

@@ -82,8 +82,9 @@ auto read_versioned(const std::string& json, const std::string& where, int64_t v
     const Json parsed = Json::parse(json);
     const JsonReader object(parsed);
     if (const int64_t found = object.count("version"); found != version) {
-      fail_input(text::format("{}: is of version {}, this program knows {}: use a newer Verace",
-                              where, found, version));
+      fail_input(text::format("{}: is of version {}, this program knows {}: {}", where, found,
+                              version,
+                              found > version ? "use a newer Verace" : "use the file as it was"));
     }
     return read(object);
   } catch (const BadJson& error) {

@@ -108,6 +108,37 @@ TEST_CASE("axes have round ends and few ticks") {
     CHECK(a.high >= two[1]);
     CHECK((a.high - a.low) / a.step < 12);
   }
+  // Any finite numbers can be drawn, also those whose differences are not finite or vanish.
+  for (const std::array<double, 2>& ends :
+       std::initializer_list<std::array<double, 2>>{{-1e308, 1e308},
+                                                    {1e308, 1e308},
+                                                    {1e17, 1e17},
+                                                    {-1e17, -1e17},
+                                                    {1e17, 1e17 + 16},
+                                                    {5e-324, 5e-324},
+                                                    {0, 5e-324},
+                                                    {5, 1e17},
+                                                    {-1, -1}}) {
+    INFO(ends[0], " to ", ends[1]);
+    for (const bool from_zero : {false, true}) {
+      for (const Axis& a : {axis_of("a", ends, from_zero), share_axis_of("a", ends)}) {
+        CHECK(std::isfinite(a.low));
+        CHECK(std::isfinite(a.high));
+        CHECK(a.low < a.high);
+        CHECK(a.low + a.step > a.low);
+        CHECK((a.high - a.low) / a.step < 12);
+        parsed(draw(Plot{"t", a, a, {}, {{"l", 0, {{ends[0], ends[0]}, {ends[1], ends[1]}}}}, {}}));
+      }
+    }
+  }
+  for (const int64_t last : {int64_t{2}, int64_t{1} << 62, std::numeric_limits<int64_t>::max()}) {
+    for (const int64_t first : {std::numeric_limits<int64_t>::min(), int64_t{1}, last - 1, last}) {
+      const Axis a = counting_axis("n", std::min(first, last), last);
+      INFO(first, " to ", last);
+      CHECK(a.high + a.step > a.high);
+      parsed(draw(Plot{"t", a, share_axis("y"), {}, {}, {}}));
+    }
+  }
   const Axis epochs = counting_axis("epoch", 1, 300);
   CHECK(epochs.step == 100);
   const XmlDocument ticks = parsed(draw(Plot{"t", epochs, share_axis("y"), {}, {}, {}}));
@@ -127,6 +158,8 @@ TEST_CASE("bars are as long as their values, the longest first in width") {
   CHECK(number(bars[0], "width") == doctest::Approx(4 * number(bars[1], "width")).epsilon(1e-3));
   CHECK(number(bars[2], "width") == 0);
   CHECK(number(bars[0], "y") < number(bars[1], "y"));
+  const XmlDocument huge = parsed(draw(BarPlot{"t", {{"a", 1e308, ""}, {"b", 5e307, ""}}, 0}));
+  CHECK(number(huge.all("rect", "f0")[1], "width") == doctest::Approx(73).epsilon(1e-3));
   CHECK_THROWS_AS(draw(BarPlot{"t", {{"a", -1, ""}}, 0}), Error);
   CHECK_THROWS_AS(draw(BarPlot{"t", {{"a", NAN, ""}}, 0}), Error);
 }

@@ -128,6 +128,57 @@ TEST_CASE("report: an attack on the run joins it, --out leaves the run alone") {
   CHECK(contains(read_text(world / "moved/attacked-run/report.html"), "Another network"));
 }
 
+TEST_CASE(
+    "a new run in the folder has nothing of the old one's attack, and takes no one's figures") {
+  const World& world = World::get();
+  REQUIRE(world.run(world.train("again")).code == 0);
+  const fs::path attack = fs::path(world / "again") / "attack";
+  const auto attack_it = [&] {
+    return world
+        .run({"attack", "fgsm", "--model", world / "again", "--data", world / "data", "--epsilon",
+              "0.1", "--limit", "2", "--out", attack.string(), "--overwrite", "--quiet"})
+        .code;
+  };
+  REQUIRE(attack_it() == 0);
+  REQUIRE(world.run({"report", world / "again"}).code == 0);
+  CHECK(contains(read_text(world / "again/report.html"), "left under attack"));
+  CHECK(fs::exists(world / "again/figures/attack.svg"));
+  test::write_text(world / "again/figures/mine.svg", "mine");
+  const test::Finished trained = world.run(world.train("again", {"--overwrite", "--seed", "9"}));
+  INFO(trained.out);
+  REQUIRE(trained.code == 0);
+  CHECK(contains(trained.out, "report: "));
+  const std::string html = read_text(world / "again/report.html");
+  CHECK(contains(html, "Missing: the attack"));
+  CHECK(html.find("left under attack") == std::string::npos);
+  CHECK_FALSE(fs::exists(attack / "attack.json"));
+  CHECK_FALSE(fs::exists(attack / "attack.json.replaced"));
+  CHECK(fs::exists(attack / "before"));
+  CHECK_FALSE(fs::exists(world / "again/figures/attack.svg"));
+  CHECK(fs::exists(world / "again/figures/roc.svg"));
+  CHECK(read_text(world / "again/figures/mine.svg") == "mine");
+  // A run that goes on: the network is another one now, and the page says so.
+  REQUIRE(attack_it() == 0);
+  const std::string best = read_text(world / "again/best.safetensors");
+  for (const char* epochs : {"4", "8", "12"}) {
+    REQUIRE(world.run({"train", "--resume", world / "again", "--epochs", epochs, "--quiet"}).code ==
+            0);
+    if (read_text(world / "again/best.safetensors") != best) break;
+  }
+  REQUIRE(read_text(world / "again/best.safetensors") != best);
+  const std::string later = read_text(world / "again/report.html");
+  CHECK(contains(later, "Another network"));
+  CHECK(later.find("left under attack") == std::string::npos);
+}
+
+TEST_CASE("report --out into a folder of others' figures is refused") {
+  const World& world = World::get();
+  fs::create_directories(world / "thesis/figures");
+  test::write_text(world / "thesis/figures/loss.svg", "mine");
+  expect_refusal({"report", world / "run", "--out", world / "thesis"}, {"loss.svg", "--out"});
+  CHECK(read_text(world / "thesis/figures/loss.svg") == "mine");
+}
+
 TEST_CASE("report refuses what is no run") {
   const World& world = World::get();
   expect_refusal({"report", world / "nowhere"}, {"nowhere", "is no folder", "verace train"});

@@ -45,17 +45,23 @@ double tick_step(double span) {
 Axis share_axis(const std::string& label, bool percent) { return {label, 0, 1, 0.2, percent}; }
 
 Axis axis_of(const std::string& label, std::span<const double> values, bool from_zero) {
+  // Beyond, a difference of two numbers is not finite, or 0.
+  constexpr double kLargest = 1e300, kLeastSpan = 1e-305;
   Range range = range_of(values);
   if (range.low > range.high) return {label};
+  range = {std::clamp(range.low, -kLargest, kLargest), std::clamp(range.high, -kLargest, kLargest)};
   if (from_zero) range = {std::min(range.low, 0.0), std::max(range.high, 0.0)};
-  if (!(range.high - range.low > 1e-12 * std::abs(range.high))) range.high = range.low + 0.05;
+  const double largest = std::max(std::abs(range.low), std::abs(range.high));
+  if (range.high - range.low <= std::max(1e-12 * largest, kLeastSpan)) {
+    range.high = range.low + 0.05 * std::max(1.0, largest);
+  }
   return rounded(label, range.low, range.high);
 }
 
 Axis share_axis_of(const std::string& label, std::span<const double> values, bool percent) {
   const Range range = range_of(values);
   if (range.low > range.high) return share_axis(label, percent);
-  double low = range.low, high = range.high;
+  double low = std::clamp(range.low, 0.0, 1.0), high = std::clamp(range.high, 0.0, 1.0);
   if (high - low < 1e-6) {
     low = std::max(0.0, low - 0.05);
     high = std::min(1.0, high + 0.05);
@@ -67,9 +73,12 @@ Axis share_axis_of(const std::string& label, std::span<const double> values, boo
 }
 
 Axis counting_axis(const std::string& label, int64_t first, int64_t last) {
-  const auto span = static_cast<double>(last - first);
-  const double step = span <= 10 ? 1 : std::max(1.0, std::round(tick_step(span)));
-  return {label, static_cast<double>(first), static_cast<double>(last), step};
+  const auto low = static_cast<double>(first), high = static_cast<double>(last);
+  const double span = high - low;  // of whole numbers it might not fit
+  double step = span <= 10 ? 1 : std::max(1.0, std::round(tick_step(span)));
+  // So that the tick after the largest number is another number.
+  step = std::max(step, 1e-12 * std::max(std::abs(low), std::abs(high)));
+  return {label, low, high, step};
 }
 
 size_t letters(const std::string& text) {

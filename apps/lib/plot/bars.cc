@@ -21,7 +21,7 @@ Drawing draw(const BarPlot& plot) {
                                  escaped(plot.title));
   double y = kTop;
   for (const Bar& bar : plot.bars) {
-    const double width = most > 0 ? (kWidth - kLeft - kTextWidth) * bar.value / most : 0;
+    const double width = most > 0 ? (kWidth - kLeft - kTextWidth) * (bar.value / most) : 0;
     svg += text::format(
         "<text x='{:.1f}' y='{:.1f}' class='y'>{}</text>\n"
         "<rect x='{:.1f}' y='{:.1f}' width='{:.2f}' height='13' class='f{}'/>\n"

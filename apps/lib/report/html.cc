@@ -1,6 +1,7 @@
 // Tables, figures and notes as HTML that is also well-formed XML.
 #include "apps/lib/report/html.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "apps/lib/plot/markup.h"
@@ -88,7 +89,7 @@ void add_beside(Section& section, Figure figure, const std::string& html) {
 
 std::string duration(double seconds) {
   if (seconds < 60) return text::format("{:.{}f} s", seconds, seconds < 9.995 ? 2 : 1);
-  const auto whole = std::llround(seconds);
+  const auto whole = std::llround(std::min(seconds, 1e15));  // what a whole number can hold
   if (whole < 3600) return text::format("{} min {} s", whole / 60, whole % 60);
   return text::format("{} h {} min", whole / 3600, whole % 3600 / 60);
 }

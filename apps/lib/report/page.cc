@@ -119,11 +119,12 @@ std::string page(const RunData& run, const std::vector<Section>& sections) {
   const std::string title = text::format("{}: {}", heading(run), run.name);
   std::string html = text::format(
       "<!DOCTYPE html>\n<html xmlns='http://www.w3.org/1999/xhtml' lang='en'>\n<head>\n"
-      "<meta charset='utf-8'/>\n"
+      "<meta charset='utf-8'/>\n{}\n"
       "<meta name='viewport' content='width=device-width, initial-scale=1'/>\n"
       "<title>{}</title>\n<style>{}{}</style>\n</head>\n<body>\n<header>\n<h1>{}</h1>\n"
       "<p class='sub'>{}</p>\n<nav aria-label='Sections'><ul>\n",
-      plot::escaped(title), kStyle, plot::style(), heading(run), plot::escaped(run.name));
+      kPageMark, plot::escaped(title), kStyle, plot::style(), heading(run),
+      plot::escaped(run.name));
   for (const Section& section : sections) {
     html += text::format("<li><a href='#{}'>{}</a></li>\n", section.id, section.title);
   }

@@ -1,6 +1,8 @@
 // Writing the page and the figures.
 #include "apps/lib/report/report.h"
 
+#include <array>
+#include <fstream>
 #include <set>
 #include <span>
 
@@ -27,13 +29,52 @@ void write_text(const fs::path& path, const std::string& text) {
   data::write_file(path, std::as_bytes(std::span(text)), data::Durability::kFast);
 }
 
+std::vector<fs::path> possible_files(const fs::path& folder) {
+  std::vector<fs::path> files = {folder / "report.html"};
+  for (const std::string& name : all_figure_files()) files.push_back(folder / "figures" / name);
+  return files;
+}
+
+bool is_page(const fs::path& file) {
+  std::error_code error;
+  if (!fs::is_regular_file(file, error)) return false;  // a pipe would wait
+  std::array<char, 400> begin{};
+  std::ifstream in(file, std::ios::binary);
+  in.read(begin.data(), static_cast<std::streamsize>(begin.size()));
+  return std::string_view(begin.data(), static_cast<size_t>(in.gcount())).find(kPageMark) !=
+         std::string_view::npos;
+}
+
+void refuse_foreign_files(const fs::path& out) {
+  if (is_page(out / "report.html")) return;
+  std::error_code error;
+  for (const fs::path& file : possible_files(out)) {
+    if (!fs::exists(fs::symlink_status(file, error))) continue;
+    fail_input(text::format(
+        "{}: is in the way and not of a report: move it, or choose another --out", file.string()));
+  }
+}
+
 }  // namespace
+
+std::vector<fs::path> report_files(const fs::path& folder) {
+  std::vector<fs::path> files;
+  if (!is_page(folder / "report.html")) return files;
+  std::error_code error;
+  for (const fs::path& file : possible_files(folder)) {
+    if (fs::is_regular_file(file, error)) files.push_back(file);
+  }
+  return files;
+}
 
 fs::path write_report(const fs::path& folder, const fs::path& out) {
   const RunData run = read_run(folder);
   const std::vector<Section> sections = sections_of(run);
-  const fs::path figures = out / "figures";
+  const fs::path figures = out / "figures", file = out / "report.html";
+  refuse_foreign_files(out);
   make_folder(figures);
+  // First, so that figures without a page are never those of a report.
+  write_text(file, page(run, sections));
   std::set<std::string> written;
   const auto write = [&](const std::string& name, const std::string& content) {
     write_text(figures / name, content);
@@ -50,8 +91,6 @@ fs::path write_report(const fs::path& folder, const fs::path& out) {
   for (const std::string& name : all_figure_files()) {
     if (!written.contains(name)) fs::remove(figures / name, ignored);
   }
-  const fs::path file = out / "report.html";
-  write_text(file, page(run, sections));
   return file;
 }
 

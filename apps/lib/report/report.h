@@ -11,6 +11,9 @@
 
 namespace verace::apps::report {
 
+// In the head of every page: by it a page is known as one of a report.
+inline constexpr const char* kPageMark = "<meta name='generator' content='verace report'/>";
+
 // The whole page: HTML that is also well-formed XML, with its style, plots and pictures inside and
 // without scripts. It says nothing that is not in the run: equal runs give equal pages.
 std::string page(const RunData& run, const std::vector<Section>& sections);
@@ -18,12 +21,18 @@ std::string page(const RunData& run, const std::vector<Section>& sections);
 // Reads the folder of a training or of a demonstration and writes report.html, and figures/NAME.svg
 // and figures/NAME.csv for every figure, into `out` (made if need be). Each file is replaced
 // whole; figures of an earlier report that this one has not are removed. Returns the page's path.
-// Throws Error(kInput) where `run` holds no run and where something cannot be written.
+// Throws Error(kInput) where `run` holds no run, where something cannot be written, and, before
+// anything is changed, where a file that is not of a report is in the way (report_files).
 std::filesystem::path write_report(const std::filesystem::path& run,
                                    const std::filesystem::path& out);
 
-// The same into the run itself, for the end of a run that must not fail by it: says on `messages`
-// where the report is, or why there is none.
+// The files of a report in `folder`, as far as they are there: its page, and what stands in
+// figures/ under the name of a figure. None without a page that a report has written: then such
+// files are somebody else's.
+std::vector<std::filesystem::path> report_files(const std::filesystem::path& folder);
+
+// write_report() into the run itself, for the end of a run that must not fail by it: says on
+// `messages` where the report is, or why there is none.
 void write_report_or_warn(const std::filesystem::path& run, std::ostream& messages);
 
 }  // namespace verace::apps::report

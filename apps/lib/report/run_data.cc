@@ -74,7 +74,10 @@ Found<RunRecord> find_record(const fs::path& folder) {
   Found<RunRecord> record =
       found([&] { return read_run_record(read_text_file(folder / "run.json"), "run.json"); });
   if (!record.value) return record;
-  for (std::string& word : record.value->command) word = without_folder(word);
+  for (std::string& word : record.value->command) {
+    const size_t flag = word.starts_with("--") ? word.find('=') + 1 : 0;  // 0: no '='
+    word = word.substr(0, flag) + without_folder(word.substr(flag));
+  }
   return record;
 }
 
@@ -107,7 +110,7 @@ std::string read_text_file(const fs::path& path) {
 RunData read_run(const fs::path& folder) {
   RunData run;
   std::error_code error;
-  run.name = fs::absolute(folder / "x").parent_path().lexically_normal().filename().string();
+  run.name = fs::absolute(folder / "x").lexically_normal().parent_path().filename().string();
   const bool training = is_training(folder), finetuned = is_training(folder / "finetuned");
   if (!training && !finetuned && !fs::is_regular_file(folder / "run.json", error)) {
     fail_input(text::format("{}: {}: name the folder that verace train or verace demo has written",
@@ -134,10 +137,12 @@ RunData read_run(const fs::path& folder) {
   run.profile =
       found([&] { return read_profile(read_text_file(last / "profile.json"), "profile.json"); });
   run.attack = found([&] { return read_attack(folder / "attack"); });
-  if (run.attack.value && !run.attack.value->weights.empty()) {
+  if (run.attack.value) {
+    AttackData& attack = *run.attack.value;
     const Found<std::string> best =
         found([&] { return weights_digest((last / "best.safetensors").string()); });
-    run.attack.value->other_network = best.value && *best.value != run.attack.value->weights;
+    attack.unknown_network = attack.weights.empty() || !best.value;
+    attack.other_network = !attack.unknown_network && *best.value != attack.weights;
   }
   return run;
 }

@@ -131,6 +131,11 @@ Section attack_section(const RunData& run) {
         "<p class='missing'><strong>Another network.</strong> The attack was on other weights than "
         "those of this run's best.safetensors, which may have been trained further since.</p>\n";
   }
+  if (attack.unknown_network) {
+    section.html += paragraph(
+        "Whether it was on this run's network cannot be told: that network or the attack's mark of "
+        "it is not in the folder.");
+  }
   add_beside(section, epsilon_figure(attack), to_html(epsilon_table(attack)));
   add_gallery(attack, section);
   return section;

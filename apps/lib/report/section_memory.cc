@@ -1,5 +1,6 @@
 // The memory plan: which buffer lives when, and where in the arena.
 #include <algorithm>
+#include <numeric>
 
 #include "apps/lib/plot/markup.h"
 #include "apps/lib/report/html.h"
@@ -12,12 +13,15 @@ constexpr size_t kMostBuffers = 10;
 
 // Bytes that live during each operation.
 std::vector<int64_t> living_bytes(const StepProfile& profile) {
-  std::vector<int64_t> bytes(profile.operations.size(), 0);
+  // What begins and what has ended, then their sums: a file may name very many of both.
+  std::vector<int64_t> bytes(profile.operations.size() + 2, 0);
   for (const engine::PlannedBuffer& b : profile.buffers) {
-    for (auto i = static_cast<size_t>(b.first); i <= static_cast<size_t>(b.last); ++i) {
-      if (i < bytes.size()) bytes[i] += b.bytes;
-    }
+    if (b.first > b.last) continue;
+    bytes[static_cast<size_t>(b.first)] += b.bytes;
+    bytes[static_cast<size_t>(b.last) + 1] -= b.bytes;
   }
+  std::partial_sum(bytes.begin(), bytes.end(), bytes.begin());
+  bytes.resize(profile.operations.size());
   return bytes;
 }
 
@@ -44,7 +48,7 @@ Figure map_figure(const std::string& what, const StepProfile& profile) {
                         b.last);
     const bool whole = b.first == 0 && b.last >= end - 1;
     // Thinner than a hair.
-    if (b.bytes * 400 < profile.memory.arena) continue;
+    if (b.bytes < profile.memory.arena / 400) continue;
     plot.blocks.push_back(
         {static_cast<double>(b.first), mb(b.offset), static_cast<double>(std::min(b.last + 1, end)),
          mb(b.offset + b.bytes), whole ? 4 : turn++ % 4,

@@ -37,7 +37,7 @@ std::vector<Card> cards_of(const RunData& run) {
                        "0.5 is chance, 1 is perfect"});
     }
   }
-  if (const auto& attack = run.attack.value) {
+  if (const auto& attack = run.attack.value; attack && !attack->other_network) {
     const AttackPoint& last = attack->points.back();
     cards.push_back({percent(last.accuracy),
                      text::format("left under attack, ε\u00a0=\u00a0{}", last.epsilon),

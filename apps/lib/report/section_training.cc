@@ -1,4 +1,6 @@
 // Learning curves and the figures of every epoch.
+#include <cmath>
+
 #include "apps/lib/curve.h"
 #include "apps/lib/plot/markup.h"
 #include "apps/lib/report/html.h"
@@ -9,7 +11,9 @@ namespace {
 
 std::string number(const std::optional<double>& value, bool as_percent) {
   if (!value) return "–";
-  return as_percent ? percent(*value) : text::format("{:.4f}", *value);
+  if (as_percent) return percent(*value);
+  if (std::isinf(*value)) return "∞";
+  return *value < 1e6 ? text::format("{:.4f}", *value) : text::format("{:.4g}", *value);
 }
 
 // The lines of a plot as columns. They have the same x, one per epoch; what is not there is empty.
