@@ -15,9 +15,9 @@ namespace {
 using layers::FrozenBatchNorm;
 
 // 53 layers in sequence round forward and backward, and each batch norm of a batch subtracts means
-// that depend on all of it; measured with eight seeds: at most 1.4e-3, without batch statistics
-// 8e-6.
-constexpr double kBatchTolerance = 5e-3, kInferenceTolerance = 1e-4;
+// that depend on all of it; measured with 42 seeds: at most 9.9e-4 (the bias of fc.2),
+// without batch statistics 1.5e-5. The smallest planted fault is an error of 5e-2.
+constexpr double kBatchTolerance = 4e-3, kInferenceTolerance = 1e-4;
 constexpr int64_t kFaces = 4;
 
 const char* name_of(NetworkCase which) {
@@ -206,6 +206,7 @@ layers::ClassifierOptions checked_network() {
 }
 
 Subject check_network(const CheckContext& context, NetworkCase which) {
+  // One attempt in four disagrees (62 of 233 measured).
   constexpr uint64_t kMostAttempts = 64, kApart = 1000003;  // seeds of faces
   constexpr int64_t kRounding = 20;                         // of 114 000 ReLUs
   constexpr double kNear = 1e-5;                            // of the pooling's winners
