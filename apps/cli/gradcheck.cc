@@ -32,7 +32,8 @@ void declare(Flags& flags, Options& o) {
               "(default: everything)",
               into(o.check.layer));
   flags.value("--elements", "N",
-              "Elements of each tensor, drawn at random; 0: all (default 100, in the network 3)",
+              "Elements of each tensor: the largest, others at random; 0: all (default 100, in the "
+              "network 4)",
               [&o](const std::string& text, const std::string& flag) {
                 into(o.check.elements, 0)(text, flag);
                 o.check.network_elements = o.check.elements;
@@ -61,7 +62,8 @@ std::string details() {
   std::string text =
       "Each gradient of the engine (fp32) is compared with central differences of a second,\n"
       "slow implementation in double precision: every kind of layer, and the whole network,\n"
-      "narrow. The exit code is 1 if a gradient is wrong. Kinds of layers:\n";
+      "narrow. The exit code is 1 if a gradient is wrong, and also if one is not proven\n"
+      "(ALL ZERO: no change shows). Kinds of layers:\n";
   text += text::join(apps::gradcheck_groups(), ", ") + ".\n\nFaults for --plant:\n";
   for (const apps::FaultDescription& fault : apps::fault_descriptions()) {
     text += text::format("  {:<21} {}\n", fault.name, fault.what);

@@ -14,6 +14,31 @@ size_t at(int64_t i) { return static_cast<size_t>(i); }
 
 }  // namespace
 
+void Decisions::hold() {
+  held_ = true;
+  next_relu_ = next_winner_ = 0;
+}
+
+bool Decisions::open(double x) {
+  if (held_) {
+    VERACE_CHECK(next_relu_ < relus_.size(), "more ReLUs than were recorded");
+    return relus_[next_relu_++];
+  }
+  nearest_relu_ = std::min(nearest_relu_, std::abs(x));
+  relus_.push_back(x > 0);
+  return x > 0;
+}
+
+int64_t Decisions::winner(int64_t best, double lead) {
+  if (held_) {
+    VERACE_CHECK(next_winner_ < winners_.size(), "more windows than were recorded");
+    return winners_[next_winner_++];
+  }
+  if (lead > 0) nearest_rival_ = std::min(nearest_rival_, lead);
+  winners_.push_back(best);
+  return best;
+}
+
 Values conv2d(const kernels::ConvGeometry& g, const Values& x, const Values& w) {
   VERACE_CHECK(static_cast<int64_t>(x.size()) == g.x.count());
   VERACE_CHECK(static_cast<int64_t>(w.size()) == g.filter_count());
@@ -67,9 +92,7 @@ Values batch_norm(const Values& x, const Statistics& s, const Values& gamma, con
 Values leaky_relu(const Values& x, double slope, Decisions& decisions) {
   Values y(x.size());
   for (size_t i = 0; i < x.size(); ++i) {
-    const bool positive = x[i] > 0;
-    decisions.note_sign(positive);
-    y[i] = positive ? x[i] : slope * x[i];
+    y[i] = decisions.open(x[i]) ? x[i] : slope * x[i];
   }
   return y;
 }
@@ -88,16 +111,21 @@ Values max_pool(const kernels::PoolGeometry& g, const Values& x, Decisions& deci
       for (int64_t q = 0; q < g.q(); ++q) {
         for (int64_t c = 0; c < g.x.c; ++c) {
           int64_t winner = -1;
+          double second = -std::numeric_limits<double>::infinity();
           for (int64_t r = 0; r < g.r; ++r) {
             for (int64_t s = 0; s < g.s; ++s) {
               const int64_t h = p * g.stride_h - g.pad_h + r, w = q * g.stride_w - g.pad_w + s;
               if (h < 0 || h >= g.x.h || w < 0 || w >= g.x.w) continue;
               const int64_t here = ((n * g.x.h + h) * g.x.w + w) * g.x.c + c;
-              if (winner < 0 || x[at(here)] > x[at(winner)]) winner = here;
+              if (winner < 0 || x[at(here)] > x[at(winner)]) {
+                if (winner >= 0) second = x[at(winner)];
+                winner = here;
+              } else {
+                second = std::max(second, x[at(here)]);
+              }
             }
           }
-          decisions.note(static_cast<uint64_t>(winner));
-          y.push_back(x[at(winner)]);
+          y.push_back(x[at(decisions.winner(winner, x[at(winner)] - second))]);
         }
       }
     }

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <span>
 #include <vector>
 
@@ -16,22 +17,33 @@ namespace verace::apps::exact {
 
 using Values = std::vector<double>;
 
-// Which side of its kinks a computation took: every ReLU's sign and every pooling's winner, as one
-// number. Two points with equal decisions lie (all but certainly) on one smooth piece.
+// Which side of its kinks a computation takes: for each ReLU whether it is open, for each window of
+// a pooling its winner. At first the values decide, and that is recorded; after hold() the recorded
+// decisions are taken again, whatever the values are. This holds a function to the smooth piece on
+// which a point lies, where it has the same value and derivatives: differences then know no kinks.
 class Decisions {
  public:
-  // With `signs`: appends the sign of every ReLU's input there, too.
-  explicit Decisions(std::vector<bool>* signs = nullptr) : signs_(signs) {}
-  void note(uint64_t decision) { hash_ = (hash_ ^ (decision + 1)) * 0x100000001b3; }  // FNV-1a
-  void note_sign(bool positive) {
-    note(positive ? 1 : 0);
-    if (signs_ != nullptr) signs_->push_back(positive);
-  }
-  bool operator==(const Decisions& other) const { return hash_ == other.hash_; }
+  // The recorded decisions follow, from the first one: before each computation that they hold.
+  void hold();
+  // Whether a ReLU with input x is open: x > 0, or what was recorded.
+  bool open(double x);
+  // The winner of a window: `best`, which leads the others by `lead` >= 0, or what was recorded.
+  int64_t winner(int64_t best, double lead);
+
+  // Of all ReLUs, in the order of the computation.
+  const std::vector<bool>& open_relus() const { return relus_; }
+  // How near the recorded computation came to a kink: the smallest |x| of a ReLU, and the smallest
+  // lead of a winner other than 0 (equals stay equal, and the first wins); infinite without any.
+  double nearest_relu() const { return nearest_relu_; }
+  double nearest_rival() const { return nearest_rival_; }
 
  private:
-  uint64_t hash_ = 0xcbf29ce484222325;
-  std::vector<bool>* signs_;
+  bool held_ = false;
+  size_t next_relu_ = 0, next_winner_ = 0;
+  std::vector<bool> relus_;
+  std::vector<int64_t> winners_;
+  double nearest_relu_ = std::numeric_limits<double>::infinity();
+  double nearest_rival_ = std::numeric_limits<double>::infinity();
 };
 
 // y[n,p,q,k] = sum over r, s, c of x[n, p*stride - pad + r, q*stride - pad + s, c] * w[k,r,s,c]

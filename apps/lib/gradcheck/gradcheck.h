@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <string>
 #include <vector>
 
@@ -19,7 +18,7 @@ struct GradcheckOptions {
   std::string layer;
   uint64_t seed = 1;
   int64_t elements = 100;        // of each tensor of a single layer; 0: all
-  int64_t network_elements = 3;  // of each tensor of the network; 0: all
+  int64_t network_elements = 4;  // of each tensor of the network; 0: all
   Fault fault = Fault::kNone;
 };
 
@@ -27,13 +26,13 @@ struct GradcheckResult {
   std::vector<CheckedTensor> rows;
   double seconds = 0;
   bool good() const;  // every row; an empty table is not
+  int64_t wrong() const;
+  int64_t not_proven() const;  // rows that are neither good nor wrong
 };
 
 // Throws Error(kInput) that begins with "--layer" for a name that is none, offering near ones, and
-// with "--plant" where nothing of what is checked can have that fault. `begin` is called with the
-// name of each check before it runs.
-GradcheckResult run_gradcheck(const GradcheckOptions& options,
-                              const std::function<void(const std::string&)>& begin = {});
+// with "--plant" where nothing of what is checked can have that fault.
+GradcheckResult run_gradcheck(const GradcheckOptions& options);
 
 // The kinds of layers that `layer` can name.
 std::vector<std::string> gradcheck_groups();
@@ -41,8 +40,8 @@ std::vector<std::string> gradcheck_groups();
 // A table for people, whose good rows of the network are drawn together by stages unless `all`, and
 // a verdict at the end.
 std::string gradcheck_text(const GradcheckResult& result, bool all);
-// {"good", "seconds", "rows": [{check, kind, layer, tensor, shape, elements, kinks, error,
-// tolerance, worst, got, want, outcome}]}; what is not a number is null.
+// {"good", "wrong", "not_proven", "seconds", "rows": [{kind, check, layer, tensor, shape, elements,
+// error, tolerance, worst, engine, difference, verdict, good}]}; what is not a number is null.
 std::string gradcheck_json(const GradcheckResult& result);
 
 }  // namespace verace::apps

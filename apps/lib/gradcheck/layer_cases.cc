@@ -19,15 +19,13 @@ using layers::BuildOptions;
 using layers::FrozenBatchNorm;
 
 // fp32: about sqrt(L) roundings of 6e-8 for sums of L terms, and cancellation where they differ in
-// sign; measured on these cases with twelve seeds: at most 1.2e-6.
+// sign; measured on these cases with 50 seeds: at most 2.2e-6.
 constexpr double kTolerance = 1e-5;
-constexpr const char* kReason = "fp32 sums of a few hundred terms";
 
 constexpr double kEpsilon = 1e-5;  // of batch norms
 
 Subject with_tolerance(Subject subject) {
   subject.tolerance = kTolerance;
-  subject.reason = kReason;
   return subject;
 }
 

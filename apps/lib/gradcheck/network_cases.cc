@@ -15,10 +15,9 @@ namespace {
 using layers::FrozenBatchNorm;
 
 // 53 layers in sequence round forward and backward, and each batch norm of a batch subtracts means
-// that depend on all of it; measured with eight seeds: at most 1.4e-3, without batch statistics
-// 8e-6.
-constexpr double kBatchTolerance = 5e-3, kInferenceTolerance = 1e-4;
-constexpr const char* kReason = "fp32 through 53 layers forward and backward";
+// that depend on all of it; measured with 42 seeds: at most 9.9e-4 (the bias of fc.2),
+// without batch statistics 1.5e-5. The smallest planted fault is an error of 5e-2.
+constexpr double kBatchTolerance = 4e-3, kInferenceTolerance = 1e-4;
 constexpr int64_t kFaces = 4;
 
 const char* name_of(NetworkCase which) {
@@ -143,7 +142,8 @@ void note_signs(const engine::Step& step, const engine::Operation& operation,
 
 struct Attempt {
   Subject subject;
-  int64_t other_signs = 0;  // ReLUs that are open in one precision only
+  int64_t other_signs = 0;   // ReLUs that are open in one precision only
+  double nearest_rival = 0;  // of the pooling's winners
 };
 
 int64_t count_differences(const std::vector<bool>& a, const std::vector<bool>& b) {
@@ -162,7 +162,6 @@ Attempt attempt(const CheckContext& context, NetworkCase which, uint64_t faces_s
   subject.group = "network";
   const bool inference = which == NetworkCase::kInference;
   subject.tolerance = inference ? kInferenceTolerance : kBatchTolerance;
-  subject.reason = kReason;
   subject.quantities.push_back({"input", "pictures", {kFaces, size, size, 3}, Wanted::kConstant});
   subject.point.emplace_back(faces.unit.begin(), faces.unit.end());
   // The step moves running statistics: the function is at the point before.
@@ -177,7 +176,7 @@ Attempt attempt(const CheckContext& context, NetworkCase which, uint64_t faces_s
   std::ranges::copy(faces.labels, memory.i32(planned.labels));
   FaultInjector injector(context.fault, planned.step, network->table(), !inference);
   injector.before(memory);
-  std::vector<bool> signs, exact_signs;
+  std::vector<bool> signs;
   planned.step.run(nullptr, [&](const engine::Operation& operation, const engine::StepMemory& m) {
     injector.after(operation, m);
     note_signs(planned.step, operation, m, signs);
@@ -192,9 +191,10 @@ Attempt attempt(const CheckContext& context, NetworkCase which, uint64_t faces_s
   add_parameters(subject, network->table());
   std::ranges::move(before, subject.point.begin() + 1);
   add_function(subject, *network, which, faces.labels);
-  exact::Decisions decisions(&exact_signs);
+  exact::Decisions decisions;
   subject.function(subject.point, decisions);
-  return {std::move(subject), count_differences(signs, exact_signs)};
+  return {std::move(subject), count_differences(signs, decisions.open_relus()),
+          decisions.nearest_rival()};
 }
 
 }  // namespace
@@ -206,12 +206,14 @@ layers::ClassifierOptions checked_network() {
 }
 
 Subject check_network(const CheckContext& context, NetworkCase which) {
-  constexpr uint64_t kMostAttempts = 8, kApart = 1000003;  // seeds of faces
-  constexpr int64_t kRounding = 20;                        // of half a million ReLUs
+  // One attempt in four disagrees (62 of 233 measured).
+  constexpr uint64_t kMostAttempts = 64, kApart = 1000003;  // seeds of faces
+  constexpr int64_t kRounding = 20;                         // of 114 000 ReLUs
+  constexpr double kNear = 1e-5;                            // of the pooling's winners
   for (uint64_t i = 0;; ++i) {
     Attempt a = attempt(context, which, context.seed + i * kApart);
-    const bool agrees = a.other_signs == 0 || a.other_signs > kRounding;
-    if (agrees || i + 1 == kMostAttempts) return std::move(a.subject);
+    const bool agrees = a.other_signs == 0 && a.nearest_rival > kNear;
+    if (agrees || a.other_signs > kRounding || i + 1 == kMostAttempts) return std::move(a.subject);
   }
 }
 

@@ -19,8 +19,9 @@ enum class NetworkCase {
 // Network and pictures are functions of the context's seed: a sixteenth of ResNet-50's width, 4
 // drawn faces of 48 x 48 pixels; gamma 0.7 to 1.3, beta +-0.2. A ReLU whose input is zero but for
 // rounding may be open in fp32 and closed in double: then the two are different functions. So other
-// faces are drawn until all signs agree, at most eight times, and not at all where so many differ
-// that rounding cannot be the cause: those the check shall see.
+// faces are drawn until all signs agree (and no window of the pooling is nearly a tie), at most 64
+// times, and not at all where so many differ that rounding cannot be the cause: those the check
+// shall see.
 Subject check_network(const CheckContext& context, NetworkCase which);
 
 // That network, without its weights: its layer table knows the names that can be checked.

@@ -26,13 +26,13 @@ std::string index_text(const CheckedTensor& row) {
 
 std::string line_of(const CheckedTensor& row, const std::string& label, int64_t tensors) {
   const std::string name = tensors == 1 ? label : text::format("{} ({} tensors)", label, tensors);
-  if (row.elements == 0 && row.kinks == 0) {
-    return text::format("  {:<28}{:>8}{:>7}{:>10}{:>9}  {:<18}{:>13}{:>13}  {}\n", name, "-", "-",
-                        "-", "-", "-", "-", "-", to_string(row.outcome));
+  if (row.elements == 0) {
+    return text::format("  {:<28}{:>8}{:>10}{:>9}  {:<18}{:>13}{:>13}  {}\n", name, "-", "-", "-",
+                        "-", "-", "-", to_string(row.outcome));
   }
-  return text::format("  {:<28}{:>8}{:>7}{:>10.1e}{:>9.0e}  {:<18}{:>13.5g}{:>13.5g}  {}\n", name,
-                      row.elements, row.kinks, row.error, row.tolerance, index_text(row), row.got,
-                      row.want, to_string(row.outcome));
+  return text::format("  {:<28}{:>8}{:>10.1e}{:>9.0e}  {:<18}{:>13.5g}{:>13.5g}  {}\n", name,
+                      row.elements, row.error, row.tolerance, index_text(row), row.got, row.want,
+                      to_string(row.outcome));
 }
 
 // Larger is worse; what is not a number is worst.
@@ -55,11 +55,21 @@ void fold(std::vector<Folded>& all, const CheckedTensor& row) {
     return;
   }
   const int64_t elements = found->worst.elements + row.elements;
-  const int64_t kinks = found->worst.kinks + row.kinks;
   if (rank(row) > rank(found->worst)) found->worst = row;
   found->worst.elements = elements;
-  found->worst.kinks = kinks;
   ++found->tensors;
+}
+
+std::string verdict_of(const GradcheckResult& result) {
+  const size_t count = result.rows.size();
+  std::string text = text::format("all {} tensors are as they must be", count);
+  if (result.wrong() > 0) text = text::format("{} of {} tensors are WRONG", result.wrong(), count);
+  if (result.not_proven() > 0) {
+    const std::string zero = text::format("{} of {} tensors are not proven: zero, whatever changes",
+                                          result.not_proven(), count);
+    text = result.wrong() > 0 ? text + "; " + zero : zero;
+  }
+  return text + text::format(" ({:.1f} s)\n", result.seconds);
 }
 
 // Numbers that JSON knows; others are null.
@@ -71,9 +81,8 @@ nlohmann::json number(double value) {
 
 std::string gradcheck_text(const GradcheckResult& result, bool all) {
   std::string text =
-      text::format("  {:<28}{:>8}{:>7}{:>10}{:>9}  {:<18}{:>13}{:>13}\n", "tensor", "checked",
-                   "kinks", "error", "allowed", "worst element", "engine", "difference");
-  int64_t bad = 0;
+      text::format("  {:<28}{:>8}{:>10}{:>9}  {:<18}{:>13}{:>13}\n", "tensor", "checked", "error",
+                   "allowed", "worst element", "engine", "difference");
   for (size_t i = 0; i < result.rows.size();) {
     const CheckedTensor& first = result.rows[i];
     text += text::format("{}: {}\n", first.group, first.subject);
@@ -83,7 +92,6 @@ std::string gradcheck_text(const GradcheckResult& result, bool all) {
            result.rows[i].group == first.group;
          ++i) {
       const CheckedTensor& row = result.rows[i];
-      bad += !is_good(row.outcome);
       if (all || row.group != "network" || !is_good(row.outcome)) {
         single += line_of(row, label_of(row), 1);
       } else {
@@ -96,17 +104,14 @@ std::string gradcheck_text(const GradcheckResult& result, bool all) {
     }
     text += single;
   }
-  const size_t count = result.rows.size();
-  text +=
-      bad == 0
-          ? text::format("all {} tensors are as they must be ({:.1f} s)\n", count, result.seconds)
-          : text::format("{} of {} tensors are WRONG ({:.1f} s)\n", bad, count, result.seconds);
-  return text;
+  return text + verdict_of(result);
 }
 
 std::string gradcheck_json(const GradcheckResult& result) {
   nlohmann::ordered_json json;
   json["good"] = result.good();
+  json["wrong"] = result.wrong();
+  json["not_proven"] = result.not_proven();
   json["seconds"] = number(result.seconds);
   json["rows"] = nlohmann::ordered_json::array();
   for (const CheckedTensor& row : result.rows) {
@@ -117,7 +122,6 @@ std::string gradcheck_json(const GradcheckResult& result) {
     entry["tensor"] = row.tensor;
     entry["shape"] = row.shape;
     entry["elements"] = row.elements;
-    entry["kinks"] = row.kinks;
     entry["error"] = number(row.error);
     entry["tolerance"] = row.tolerance;
     entry["worst"] = row.worst;

@@ -33,7 +33,6 @@ struct Subject {
   std::string name;   // "conv 3x3, stride 2"
   std::string group;  // what --layer calls it: "conv"
   double tolerance = 0;
-  std::string reason;  // of the tolerance
   std::vector<Quantity> quantities;
   Point point;
   // The function in double precision, written apart from the engine.
