@@ -22,6 +22,16 @@ void Step::run(Trace* trace, const Observer& observe) const {
   }
 }
 
+std::vector<PlannedBuffer> Step::buffers() const {
+  std::vector<PlannedBuffer> buffers;
+  for (size_t i = 0; i < values_.size(); ++i) {
+    if (first_use_[i] < 0) continue;  // never used, or an alias
+    buffers.push_back(
+        {values_[i].name, values_[i].bytes(), offsets_[i], first_use_[i], last_use_[i]});
+  }
+  return buffers;
+}
+
 std::string Step::plan_table() const {
   std::string text = text::format("{:<6}{:<44}{:<24}{:>10}\n", "#", "operation", "kind", "MFLOP");
   for (size_t i = 0; i < operations_.size(); ++i) {

@@ -50,13 +50,19 @@ class StepMemory {
 };
 
 struct Operation {
-  std::string name;  // "layer1.0.conv2 forward"
+  std::string name;  // "layer1.0.conv2 forward": what it belongs to, a space, what it does
   std::string kind;  // "conv forward"
   std::vector<Value> reads;
   std::vector<Value> writes;  // overwritten completely, unless also in reads
   int64_t flops = 0;
   std::function<void(const StepMemory&)> run;
+  std::vector<const Tensor*> gradients = {};  // of parameters; it writes them outside the arena
 };
+
+// What a value means to someone who looks at it: what the network computes from its pictures, the
+// loss' gradient with respect to such a value, the statistics of a batch norm, or what only one
+// operation understands (scratch, weights packed for a device, winners of a pooling).
+enum class ValueRole { kActivation, kGradient, kStatistic, kAuxiliary };
 
 struct ValueInfo {
   std::string name;
@@ -66,6 +72,8 @@ struct ValueInfo {
   bool kept = false;     // lives during the whole step: an input, or an output that must survive
   int32_t storage = -1;  // the value whose bytes this one uses (itself unless made by in_place)
   bool needs_gradient = false;
+  ValueRole role = ValueRole::kActivation;
+  int32_t gradient_of = -1;  // the value of whose gradient this is a contribution, or all of it
   int64_t bytes() const { return element_count(shape) * size_of(dtype); }
 };
 
@@ -76,6 +84,14 @@ struct PlanSummary {
   int64_t unshared = 0;   // what it would take if no bytes were shared
   int64_t constants = 0;  // prepared weights that the step owns
   int64_t flops = 0;      // per run
+};
+
+// Where the plan put a buffer, and when it lives: from operation `first` to `last`, both included;
+// `last` is the number of operations for what must survive the step.
+struct PlannedBuffer {
+  std::string name;
+  int64_t bytes = 0, offset = 0;
+  int32_t first = 0, last = 0;
 };
 
 class Step {
@@ -96,6 +112,8 @@ class Step {
   const ValueInfo& info(Value v) const { return values_[static_cast<size_t>(v.id)]; }
   const PlanSummary& summary() const { return summary_; }
   const std::vector<Operation>& operations() const { return operations_; }
+  // All buffers in the order of their making; values that share bytes by in_place() are one.
+  std::vector<PlannedBuffer> buffers() const;
   // One line per operation and value with lifetimes and offsets, and the totals.
   std::string plan_table() const;
 
@@ -124,6 +142,11 @@ class StepBuilder {
   // A new value in the bytes of `old`, same shape: for operations that work in place. `old` must
   // not be read by any operation after the one that first writes the new value (plan() checks it).
   Value in_place(Value old, const std::string& name);
+  // What the value means; temporary() makes activations, scratch() auxiliary ones, and in_place()
+  // leaves the role as it was.
+  void set_role(Value v, ValueRole role);
+  // `gradient` holds d loss / d `of`; for gradients that add_gradient() does not pass on.
+  void mark_gradient(Value of, Value gradient);
   // The value stays valid after the step, until its next run.
   void keep(Value v);
   const ValueInfo& info(Value v) const { return values_[static_cast<size_t>(v.id)]; }

@@ -26,14 +26,27 @@ Value StepBuilder::temporary(const std::string& name, DType dtype, Shape shape) 
 
 std::optional<Value> StepBuilder::scratch(const std::string& name, int64_t bytes) {
   if (bytes == 0) return std::nullopt;
-  return temporary(name, DType::kU8, {bytes});
+  const Value v = temporary(name, DType::kU8, {bytes});
+  set_role(v, ValueRole::kAuxiliary);
+  return v;
 }
 
 Value StepBuilder::in_place(Value old, const std::string& name) {
   ValueInfo copy = info(old);
   copy.name = name;
   copy.needs_gradient = false;
+  copy.gradient_of = -1;
   return new_value(std::move(copy));
+}
+
+void StepBuilder::set_role(Value v, ValueRole role) {
+  values_[static_cast<size_t>(v.id)].role = role;
+}
+
+void StepBuilder::mark_gradient(Value of, Value gradient) {
+  ValueInfo& info = values_[static_cast<size_t>(gradient.id)];
+  info.role = ValueRole::kGradient;
+  info.gradient_of = of.id;
 }
 
 void StepBuilder::keep(Value v) { values_[static_cast<size_t>(storage(v))].kept = true; }
@@ -49,6 +62,7 @@ void StepBuilder::set_needs_gradient(Value v, bool needed) {
 
 void StepBuilder::add_gradient(Value of, Value gradient) {
   VERACE_CHECK(info(of).shape == info(gradient).shape, info(of).name);
+  mark_gradient(of, gradient);
   gradients_[static_cast<size_t>(of.id)].push_back(gradient);
 }
 

@@ -36,7 +36,7 @@ enum class AdamEpsilon { kKeras, kPyTorch };
 // The factors of one Adam step that do not depend on the element; computed once per step in double.
 struct AdamFactors {
   float beta1, beta2;
-  float rest1, rest2;  // 1 - beta, rounded once: 1 - 0.999f would be 1.3e-5 too large
+  float rest1, rest2;  // 1 - beta, rounded once: 1 - 0.999f is 1.3e-5 (relative) too small
   float step_size;     // multiplies m / (sqrt(v) * root_scale + epsilon)
   float root_scale;    // 1 (Keras) or 1/sqrt(1-b2^t) (PyTorch)
   float epsilon;

@@ -225,6 +225,7 @@ GradientStep Classifier::plan_gradient(const kernels::Exec& exec,
   const std::vector<Value> dz = b.gradients(x);
   VERACE_CHECK(dz.size() == 1);
   t.dx = kept(b, "dx", {n, s, s, 3});
+  b.mark_gradient(t.pictures, t.dx);
   b.add({"normalise backward",
          "normalise",
          {dz[0]},

@@ -83,6 +83,7 @@ Packed append_packing(StepBuilder& b, std::shared_ptr<Plan> plan, const Tensor& 
                       bool trainable, const std::string& name) {
   if (trainable) {
     const Value packed = b.temporary(name, DType::kF32, {plan->packed_count()});
+    b.set_role(packed, engine::ValueRole::kAuxiliary);
     b.add({name, "pack weights", {}, {packed}, 0, [plan, &weight, packed](const StepMemory& m) {
              plan->pack(weight.f32(), m.f32(packed));
            }});
@@ -140,6 +141,8 @@ void ConvBn::append_statistics(StepBuilder& b, Forward& f) const {
   }
   f.mean_value = b.temporary(name + " mean", DType::kF32, {c});
   f.inv_value = b.temporary(name + " inv_std", DType::kF32, {c});
+  b.set_role(*f.mean_value, engine::ValueRole::kStatistic);
+  b.set_role(*f.inv_value, engine::ValueRole::kStatistic);
   const int64_t rows = engine::element_count(b.info(f.z).shape) / c;
   b.add({name + " statistics",
          "batch norm statistics",
@@ -201,8 +204,10 @@ void ConvBn::append_batch_norm_backward(StepBuilder& b, const Forward& f) const 
   if (want_dz)
     dz =
         dshortcut ? b.temporary(name + " dx", DType::kF32, shape) : b.in_place(dy[0], name + " dx");
+  if (dz) b.mark_gradient(f.z, *dz);
   const Value scratch =
       b.temporary(name + " sums", DType::kF32, {kernels::batch_norm_backward_scratch(rows, c)});
+  b.set_role(scratch, engine::ValueRole::kAuxiliary);
   std::vector<Value> reads = dy, writes = {scratch};
   reads.insert(reads.end(), {f.z});
   if (f.in.relu) reads.push_back(f.y);
@@ -234,7 +239,9 @@ void ConvBn::append_batch_norm_backward(StepBuilder& b, const Forward& f) const 
                       .dx = m.f32(dz),
                       .dshortcut = m.f32(dshortcut),
                       .scratch = m.f32(scratch)});
-         }});
+         },
+         f.train_bn ? std::vector<const Tensor*>{&gamma.gradient, &beta.gradient}
+                    : std::vector<const Tensor*>{}});
   if (dz) append_convolution_backward(b, f, *dz);
   if (dshortcut) b.add_gradient(*f.in.shortcut, *dshortcut);
 }
@@ -258,7 +265,8 @@ void ConvBn::append_convolution_backward(StepBuilder& b, const Forward& f, Value
            [plan, x, dz, scratch, &weight](const StepMemory& m) {
              plan->run({m.f32(x), m.f32(dz), weight.gradient.f32(), GradMode::kOverwrite,
                         scratch ? m.bytes(*scratch) : nullptr});
-           }});
+           },
+           {&weight.gradient}});
   }
   if (!b.needs_gradient(x)) return;
   std::shared_ptr<kernels::ConvBackwardData> plan = kernels::plan_conv_backward_data(b.exec(), g);

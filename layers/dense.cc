@@ -42,8 +42,8 @@ Value Dense::append(StepBuilder& b, const BuildOptions& options, Value x,
                                 .bias = bias.f32(),
                                 .c = m.f32(y)});
          }});
+  const Value z = y;
   if (slope) {
-    const Value z = y;
     y = b.in_place(z, name + " activation");
     b.add({name + " activation",
            "leaky relu forward",
@@ -58,14 +58,16 @@ Value Dense::append(StepBuilder& b, const BuildOptions& options, Value x,
       options.training && options.recalibration_momentum == nullptr && layer_->trainable;
   if (trainable || b.needs_gradient(x)) {
     b.set_needs_gradient(y);
-    b.on_backward(
-        [this, &b, x, y, slope, trainable] { append_backward(b, x, y, slope, trainable); });
+    b.on_backward([this, &b, x, z, y, slope, trainable] {
+      append_backward(b, {x, z, y, slope, trainable});
+    });
   }
   return y;
 }
 
-void Dense::append_backward(StepBuilder& b, Value x, Value y, std::optional<float> slope,
-                            bool trainable) const {
+void Dense::append_backward(StepBuilder& b, const Forward& f) const {
+  const Value x = f.x, y = f.y;
+  const std::optional<float> slope = f.slope;
   const std::vector<Value> gradients = b.gradients(y);
   if (gradients.empty()) return;
   VERACE_CHECK(gradients.size() == 1, "a dense output does not fork");
@@ -74,6 +76,7 @@ void Dense::append_backward(StepBuilder& b, Value x, Value y, std::optional<floa
   Value dy = gradients[0];
   if (slope) {
     dy = b.in_place(gradients[0], name + " dz");
+    b.mark_gradient(f.z, dy);
     b.add({name + " activation backward",
            "leaky relu backward",
            {y, gradients[0]},
@@ -86,7 +89,7 @@ void Dense::append_backward(StepBuilder& b, Value x, Value y, std::optional<floa
            }});
   }
   engine::Parameter& w = layer_->parameter("weight");
-  if (trainable) {
+  if (f.trainable) {
     engine::Parameter& bias = layer_->parameter("bias");
     b.add({name + " backward weights",
            "dense backward",
@@ -102,7 +105,8 @@ void Dense::append_backward(StepBuilder& b, Value x, Value y, std::optional<floa
                                   .b = m.f32(x),
                                   .c = w.gradient.f32()});
              kernels::bias_gradient(exec, {n, out, m.f32(dy), bias.gradient.f32()});
-           }});
+           },
+           {&w.gradient, &bias.gradient}});
   }
   if (!b.needs_gradient(x)) return;
   const Value dx = b.temporary(name + " dx", DType::kF32, {n, in_});

@@ -21,8 +21,12 @@ class Dense {
                        std::optional<float> slope) const;
 
  private:
-  void append_backward(engine::StepBuilder& builder, engine::Value x, engine::Value y,
-                       std::optional<float> slope, bool trainable) const;
+  struct Forward {          // what the backward pass must know of the forward one
+    engine::Value x, z, y;  // z: before the activation (y itself without one)
+    std::optional<float> slope;
+    bool trainable = false;
+  };
+  void append_backward(engine::StepBuilder& builder, const Forward& forward) const;
 
   engine::Layer* layer_;
   int64_t in_, out_;

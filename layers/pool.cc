@@ -51,6 +51,7 @@ Value append_max_pool(StepBuilder& b, Value x, engine::PoolMode mode) {
   std::vector<Value> writes = {y};
   if (b.needs_gradient(x)) {
     winner = b.temporary("maxpool winner", DType::kU8, shape);
+    b.set_role(*winner, engine::ValueRole::kAuxiliary);
     writes.push_back(*winner);
     b.set_needs_gradient(y);
     b.on_backward([&b, g, x, y, winner] { append_max_pool_backward(b, g, x, y, *winner); });

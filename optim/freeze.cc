@@ -4,10 +4,10 @@
 #include <algorithm>
 #include <charconv>
 #include <functional>
-#include <numeric>
 #include <optional>
 #include <vector>
 
+#include "engine/nearest_names.h"
 #include "kernels/check.h"
 #include "kernels/format.h"
 
@@ -27,31 +27,13 @@ int64_t parse_number(const std::string& text, const std::string& digits, int64_t
   return value;
 }
 
-// Levenshtein's distance.
-size_t distance(const std::string& a, const std::string& b) {
-  std::vector<size_t> row(b.size() + 1);
-  std::iota(row.begin(), row.end(), size_t{0});
-  for (size_t i = 1; i <= a.size(); ++i) {
-    size_t diagonal = row[0];
-    row[0] = i;
-    for (size_t j = 1; j <= b.size(); ++j) {
-      const size_t replaced = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
-      diagonal = row[j];
-      row[j] = std::min({replaced, row[j] + 1, row[j - 1] + 1});
-    }
-  }
-  return row[b.size()];
-}
-
-std::string nearest_names(const engine::LayerTable& table, const std::string& name) {
-  std::vector<std::pair<size_t, std::string>> names;
+std::string nearest_layers(const engine::LayerTable& table, const std::string& name) {
+  std::vector<std::string> names;
   for (const auto& layer : table.layers()) {
-    names.emplace_back(distance(name, layer->name), layer->name);
-    if (!layer->keras_name.empty())
-      names.emplace_back(distance(name, layer->keras_name), layer->keras_name);
+    names.push_back(layer->name);
+    if (!layer->keras_name.empty()) names.push_back(layer->keras_name);
   }
-  std::ranges::sort(names);
-  return text::format("{}, {} or {}", names[0].second, names[1].second, names[2].second);
+  return engine::nearest_names(names, name);
 }
 
 void freeze_where(engine::LayerTable& table,
@@ -63,7 +45,7 @@ void freeze_through(engine::LayerTable& table, const std::string& text, const st
   const engine::Layer* last = table.find(name);
   if (last == nullptr) {
     fail_input(text::format("--freeze {}: no layer has this name; did you mean {}?", text,
-                            nearest_names(table, name)));
+                            nearest_layers(table, name)));
   }
   bool inside = true;
   for (const auto& layer : table.layers()) {

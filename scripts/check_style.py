@@ -8,7 +8,8 @@ A line that ends in `// NOLINT(rule): reason` is exempt from that rule.
 
 Sizes: file <= 400 lines (not tests), function <= 60 (kernels 80; test cases free), <= 8 parameters,
 line <= 100. Includes go downwards: kernels < engine < layers, optim, data, weights (never each
-other) < apps. Exit code 1 when there are findings. CONTRIBUTING.md gives the reasons.
+other) < apps. Links of *.md exist, and so do the names that they say of linked code
+(markdown_links.py). Exit code 1 when there are findings. CONTRIBUTING.md gives the reasons.
 """
 import argparse
 import re
@@ -19,6 +20,7 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 import cpp_scan  # noqa: E402
 import make_map  # noqa: E402
+import markdown_links  # noqa: E402
 
 CPP = {".h", ".cuh", ".cc", ".cu"}
 SOURCE = CPP | {".py", ".sh"}
@@ -150,13 +152,25 @@ def check_includes(file):
                 file.report("include-upwards", number, f"{file.room} may not include {target}")
 
 
+def check_links(file, root, names):
+    """Links of Markdown files lead somewhere, to code that has the names that are said of it."""
+    if file.suffix != ".md":
+        return
+    for number, message in markdown_links.broken_links(root, names, file.name, file.lines):
+        file.report("link", number, message)
+    for number, message in markdown_links.missing_names(root, names, file.name, file.lines):
+        file.report("code-name", number, message)
+
+
 def check(root):
     """All findings, as a sorted list of (file, line, rule, message)."""
     findings = []
-    for name in make_map.list_files(root):
+    names = make_map.list_files(root)
+    for name in names:
         file = File(root, name, findings)
         if file.binary:
             continue
+        check_links(file, root, names)
         for rule in (check_text, check_source, check_cpp, check_includes):
             rule(file)
     if not make_map.is_current(root):

@@ -83,6 +83,33 @@ PLANTED = {
                         [("dead-code", n) for n in (2, 3, 4)]),
     "docs/private.md": (f"see {FOLDER} and https://host.org{FOLDER} and a{FOLDER}\n",
                         [("private-path", 1)]),
+    "docs/target.md": (
+        "# One title: `code`, and 2.5 more!\n## Twice\n## Twice\n```\n# no heading\n```\n"
+        "Underlined\n----------\n<a id=\"by-hand\"></a>\n", []),
+    "docs/links.md": (
+        "[file](target.md) [folder](../kernels) [root](../kernels/tab.cc) [self](#here) [x](.)\n"
+        "[a](target.md#one-title-code-and-25-more) [b](target.md#twice) [c](target.md#twice-1)\n"
+        "[d](target.md#underlined) [e](target.md#by-hand) [f](../kernels/tab.cc#L2)\n"
+        "[g](https://host.org/absent.md#x) [h](mailto:a@b.org) `[i](absent.md)` [j][label]\n"
+        "## Here\n~~~\n[k](absent.md)\n~~~\n[l](target.md 'a title') ![m](pictures/%61.png)\n"
+        "[label]: target.md\nf(x)[0](y) and [1] and a[i][j] and ``a ` [n](absent.md)``\n",
+        [("link", 11)]),  # [0](y) reads as a link on GitHub too
+    "docs/pictures/a.png": ("no picture, but a file\n", []),
+    "docs/broken_links.md": (
+        "[file](absent.md) and a good one [here](target.md)\n[anchor](target.md#twice-2)\n"
+        "![picture](pictures/b.png)\n[case](Target.md)\n[code](target.md#no-heading)\n"
+        "[line](../kernels/tab.cc#L3)\n[self](#nowhere)\n[above](../../docs/target.md)\n"
+        "[root](/docs/target.md)\n[label]: absent.md\n<img src=\"absent.png\">\n"
+        "[j][unknown]\n[empty]()\n[kind](../kernels/tab.cc#tab)\n[title](absent.md \"t\")\n",
+        [("link", n) for n in range(1, 16)]),
+    "docs/code_names.md": (
+        "- [a](../kernels/pragma_named.h): `here_it_is` and `Named::here_it_is`, `int`, `a + b_c`\n"
+        "  and `--no_flag` and `HereToo`\n- [b](../kernels/pragma_named.h): all is well, but\n"
+        "  `not_here` is not\n- `not_here` and [no first link](../kernels/pragma_named.h)\n"
+        "- [c](../kernels/pragma_named.h), [d](links.md): `Named::gone`\n"
+        "- [e](links.md): `not_here`\n```\n- [f](../kernels/pragma_named.h) `not_here`\n```\n",
+        [("code-name", 3), ("code-name", 6)]),
+    "kernels/pragma_named.h": (HEADER + "struct Named {\n  int here_it_is;  // HereToo\n};\n", []),
     "kernels/strings.cc": (TOP + 'auto a = "}{ <<< \\" new";\nauto b = R"x(" { )x";\n'
                            "char c = '{';\nvoid f() {\n" + body(58) + "}\nint d;\n", []),
 }

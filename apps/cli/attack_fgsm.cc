@@ -7,6 +7,7 @@
 #include "apps/cli/common.h"
 #include "apps/lib/attack_runner.h"
 #include "apps/lib/signals.h"
+#include "apps/lib/weights_digest.h"
 #include "kernels/check.h"
 #include "kernels/format.h"
 #include "weights/atomic_file.h"
@@ -71,10 +72,11 @@ int run(const Flags& flags, Options& o) {
   const kernels::Exec exec = make_exec(o.device, o.quiet);
   apps::class_indices(model.classifier->options(), o.model.file.string());
   const apps::SignalGuard guard;
-  const apps::AttackResult result =
+  apps::AttackResult result =
       apps::run_fgsm(*model.classifier, exec, samples, o.attack, o.model.file.string(),
                      apps::default_progress(o.quiet));
-  const std::string json = apps::attack_json(result, o.model.file.string());
+  result.weights = apps::weights_digest(o.model.file.string());
+  const std::string json = apps::attack_json(result, o.model.file.string(), folder);
   const std::filesystem::path report = folder / "attack.json";
   std::vector<std::string> broken;
   for (const auto& picture : result.broken) broken.push_back(picture.message);

@@ -13,5 +13,8 @@ Command fgsm_command();
 Command inspect_command();
 Command demo_command();
 Command info_command();
+Command report_command();
+Command dump_command();
+Command gradcheck_command();
 
 }  // namespace verace::cli

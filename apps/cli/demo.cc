@@ -6,6 +6,7 @@
 
 #include "apps/cli/commands.h"
 #include "apps/cli/common.h"
+#include "apps/lib/report/report.h"
 
 namespace verace::cli {
 namespace {
@@ -20,6 +21,7 @@ int run(Options& o) {
   o.demo.device = choose_device(o.device.device, o.demo.quiet);
   o.demo.threads = o.device.threads;
   const apps::DemoResult result = apps::run_demo(o.demo, std::cout);
+  if (result.signal == 0) apps::report::write_report_or_warn(o.demo.out, std::cout);
   return result.signal == 0 ? 0 : 128 + result.signal;
 }
 
@@ -32,8 +34,10 @@ Command demo_command() {
       "An example from end to end, on faces that it draws (or on yours)",
       "Trains a narrow ResNet-50 on synthetic faces, fine-tunes it with frozen layers to find "
       "fakes,\n"
-      "evaluates by face and by video, judges single pictures and attacks them. Needs no data and\n"
-      "about two minutes. With --data and --weights the same is done with real faces and a real\n"
+      "evaluates by face and by video, judges single pictures, attacks them, and leaves "
+      "report.html.\n"
+      "Needs no data and about two minutes. With --data and --weights the same is done with real "
+      "faces and a real\n"
       "network: its head, epochs and learning rate are the report's, and take their time.",
       "  verace demo\n  verace demo --quick --out runs/quick\n"
       "  verace demo --data DIR --weights resnet50.safetensors\n",

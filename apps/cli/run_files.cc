@@ -1,6 +1,8 @@
 // Moving a run's files aside and back.
 #include "apps/cli/run_files.h"
 
+#include <initializer_list>
+
 #include "kernels/check.h"
 #include "kernels/format.h"
 
@@ -8,11 +10,21 @@ namespace verace::cli {
 
 namespace fs = std::filesystem;
 
-RunFilesAside::RunFilesAside(const fs::path& folder, bool overwrite) {
+RunFilesAside::RunFilesAside(const fs::path& folder, bool overwrite) : folder_(folder) {
   if (!overwrite) return;
-  for (const char* name :
-       {"config.toml", "metrics.jsonl", "curve.svg", "best.safetensors", "last.safetensors"}) {
-    const fs::path from = folder / name, to = folder / (std::string(name) + ".replaced");
+  // Events leave their folder, where TensorBoard would go on reading them.
+  for (const auto& [name, aside] : std::initializer_list<std::pair<const char*, const char*>>{
+           {"config.toml", "config.toml.replaced"},
+           {"metrics.jsonl", "metrics.jsonl.replaced"},
+           {"curve.svg", "curve.svg.replaced"},
+           {"run.json", "run.json.replaced"},
+           {"evaluation.json", "evaluation.json.replaced"},
+           {"profile.json", "profile.json.replaced"},
+           {"report.html", "report.html.replaced"},
+           {"best.safetensors", "best.safetensors.replaced"},
+           {"last.safetensors", "last.safetensors.replaced"},
+           {"tensorboard/events.out.tfevents.verace", "tensorboard.replaced"}}) {
+    const fs::path from = folder / name, to = folder / aside;
     std::error_code error;
     if (!fs::is_regular_file(from, error)) continue;
     fs::rename(from, to, error);
@@ -33,12 +45,11 @@ void RunFilesAside::forget() {
 RunFilesAside::~RunFilesAside() {
   if (moved_.empty()) return;
   std::error_code error;
-  const fs::path folder = moved_.front().first.parent_path();
-  const bool stored = fs::exists(folder / "last.safetensors", error) ||
-                      fs::exists(folder / "best.safetensors", error);
+  const bool stored = fs::exists(folder_ / "last.safetensors", error) ||
+                      fs::exists(folder_ / "best.safetensors", error);
   if (stored) {
     text::print(stderr, "note: the files of the earlier run are still there, as {}\n",
-                one_line((folder / "*.replaced").string()));
+                one_line((folder_ / "*.replaced").string()));
     return;
   }
   for (const auto& [from, to] : moved_) fs::rename(to, from, error);

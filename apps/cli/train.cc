@@ -8,6 +8,7 @@
 #include "apps/cli/commands.h"
 #include "apps/cli/common.h"
 #include "apps/cli/run_files.h"
+#include "apps/lib/report/report.h"
 #include "apps/lib/trainer.h"
 #include "engine/trace.h"
 #include "kernels/check.h"
@@ -224,6 +225,8 @@ int run(const Flags& flags, Options& o) {
   if (result.finished) {
     text::print(stdout, "done: {} (epoch {} is the best: best.safetensors)\n", folder.string(),
                 result.best_epoch);
+    std::fflush(stdout);
+    apps::report::write_report_or_warn(folder, std::cout);
   }
   return result.signal == 0 ? 0 : 128 + result.signal;
 }
@@ -235,8 +238,10 @@ Command train_command() {
   return {
       "train",
       "Train or fine-tune a ResNet-50 to tell real from fake",
-      "RUN receives best.safetensors, last.safetensors (for --resume), metrics.jsonl, curve.svg\n"
-      "and config.toml. Ctrl-C stores the state before it ends; --resume goes on.",
+      "RUN receives best.safetensors, last.safetensors (for --resume), metrics.jsonl, curve.svg,\n"
+      "config.toml, report.html and tensorboard/ (the metrics once more, for `tensorboard "
+      "--logdir\n"
+      "RUN`). Ctrl-C stores the state before it ends; --resume goes on.",
       "  verace train --data DIR --weights resnet50.safetensors --freeze keras:15 --head 3000 \\\n"
       "               --activation leaky:0.05 --epochs 3 --batch 64 --lr 1e-4 --out RUN\n"
       "  verace train --data DIR --weights none --width 0.25 --input-size 64 --out RUN\n"

@@ -33,6 +33,21 @@ Json record_json(const AttackRecord& record, const AttackResult& result) {
   return json;
 }
 
+Json gallery_json(const AttackResult& result, const std::filesystem::path& folder) {
+  Json gallery = Json::array();
+  for (size_t i = 0; i < result.records.size(); ++i) {
+    const AttackRecord& record = result.records[i];
+    if (record.before.empty()) continue;
+    const auto name = [&folder](const std::filesystem::path& file) {
+      return file.lexically_relative(folder).generic_string();
+    };
+    Json after = Json::array();
+    for (const std::filesystem::path& file : record.stored) after.push_back(name(file));
+    gallery.push_back({{"picture", i}, {"before", name(record.before)}, {"after", after}});
+  }
+  return gallery;
+}
+
 }  // namespace
 
 std::string attack_table(const AttackResult& result) {
@@ -47,9 +62,12 @@ std::string attack_table(const AttackResult& result) {
   return text;
 }
 
-std::string attack_json(const AttackResult& result, const std::string& model_name) {
-  Json json{{"attack", "fgsm"},
+std::string attack_json(const AttackResult& result, const std::string& model_name,
+                        const std::filesystem::path& folder) {
+  Json json{{"version", 1},
+            {"attack", "fgsm"},
             {"model", model_name},
+            {"weights", result.weights},
             {"count", result.count},
             {"stopped", result.stopped},
             {"accuracy_before", result.accuracy_before},
@@ -68,6 +86,7 @@ std::string attack_json(const AttackResult& result, const std::string& model_nam
   for (const AttackRecord& record : result.records) {
     json["pictures"].push_back(record_json(record, result));
   }
+  json["gallery"] = gallery_json(result, folder);
   for (const data::BrokenPicture& picture : result.broken)
     json["broken"].push_back(picture.message);
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";

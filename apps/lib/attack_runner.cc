@@ -2,6 +2,7 @@
 #include "apps/lib/attack_runner.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <set>
 
@@ -56,8 +57,10 @@ class Attack {
   std::vector<double> judge(std::span<const float> pictures);
   std::vector<double> probabilities(std::span<const float> logits) const;
   void attack(const optim::Fgsm& fgsm, std::span<const float> clean, size_t e, size_t first);
-  fs::path place(const fs::path& input, size_t e);
+  fs::path place(const fs::path& input, const std::string& below);
+  fs::path write(std::span<const float> picture, const fs::path& input, const std::string& below);
   void store(std::span<const float> pictures, size_t e, size_t first);
+  bool wanted_in_gallery(const data::Sample& sample);
 
   kernels::Exec exec_;
   const AttackOptions& options_;
@@ -66,6 +69,7 @@ class Attack {
   GradientSession session_;
   std::vector<double> squared_;  // sums of squared changes, one per epsilon
   std::set<fs::path> used_;
+  std::array<std::set<std::string>, 2> gallery_videos_;  // by class
   AttackResult result_;
 };
 
@@ -97,12 +101,16 @@ void Attack::run(const data::Batch& batch, const std::vector<data::Sample>& samp
   }
   const optim::Fgsm fgsm(exec_, session_, clean, outputs);
   const std::vector<double> before = probabilities(fgsm.logits());
-  const size_t first = result_.records.size();
+  const size_t first = result_.records.size(), picture = clean.size() / batch.labels.size();
   for (size_t i = 0; i < batch.labels.size(); ++i) {
+    const data::Sample& sample = samples[static_cast<size_t>(batch.sample_index[i])];
     AttackRecord record;
-    record.path = samples[static_cast<size_t>(batch.sample_index[i])].path;
+    record.path = sample.path;
     record.label = batch.labels[i];
     record.probability_before = before[i];
+    if (wanted_in_gallery(sample)) {
+      record.before = write(std::span(clean).subspan(i * picture, picture), sample.path, "before");
+    }
     result_.records.push_back(std::move(record));
   }
   for (size_t e = 0; e < options_.epsilons.size(); ++e) attack(fgsm, clean, e, first);
@@ -129,37 +137,50 @@ void Attack::attack(const optim::Fgsm& fgsm, std::span<const float> clean, size_
   if (!options_.out.empty()) store(pictures, e, first);
 }
 
-fs::path Attack::place(const fs::path& input, size_t e) {
-  const fs::path folder = options_.out / text::format("eps_{}", options_.epsilons[e]);
-  fs::path below = input.lexically_relative(options_.input_root);
-  if (options_.input_root.empty() || below.empty() || *below.begin() == "..") {
-    below = input.filename();
+bool Attack::wanted_in_gallery(const data::Sample& sample) {
+  std::set<std::string>& videos = gallery_videos_[static_cast<size_t>(sample.label)];
+  return !options_.out.empty() && static_cast<int64_t>(videos.size()) < kGalleryPerClass &&
+         videos.insert(sample.video).second;
+}
+
+// A name below OUT/`below` that no other input has.
+fs::path Attack::place(const fs::path& input, const std::string& below) {
+  const fs::path folder = options_.out / below;
+  fs::path inner = input.lexically_relative(options_.input_root);
+  if (options_.input_root.empty() || inner.empty() || *inner.begin() == "..") {
+    inner = input.filename();
   }
   // Two inputs may differ in extension or (outside of the root) in folder alone.
-  fs::path name = fs::path(below).replace_extension(".png");
+  fs::path name = fs::path(inner).replace_extension(".png");
   for (int i = 2; !used_.insert(folder / name).second; ++i) {
-    name = below.parent_path() / text::format("{}_{}.png", below.stem().string(), i);
+    name = inner.parent_path() / text::format("{}_{}.png", inner.stem().string(), i);
   }
   return folder / name;
 }
 
+fs::path Attack::write(std::span<const float> picture, const fs::path& input,
+                       const std::string& below) {
+  const fs::path path = place(input, below);
+  std::error_code error;
+  fs::create_directories(path.parent_path(), error);
+  if (error) {
+    fail_input(text::format("{}: cannot make the folder: {}", path.parent_path().string(),
+                            error.message()));
+  }
+  data::Image image{size_, size_, std::vector<uint8_t>(picture.size())};
+  for (size_t k = 0; k < picture.size(); ++k) {
+    image.rgb[k] = static_cast<uint8_t>(std::lround(picture[k] * 255.0f));
+  }
+  data::write_png(path, image, data::Durability::kFast);
+  return path;
+}
+
 void Attack::store(std::span<const float> pictures, size_t e, size_t first) {
   const auto picture = static_cast<size_t>(session_.picture_count());
+  const std::string below = text::format("eps_{}", options_.epsilons[e]);
   for (size_t i = 0; i * picture < pictures.size(); ++i) {
     AttackRecord& record = result_.records[first + i];
-    const fs::path path = place(record.path, e);
-    std::error_code error;
-    fs::create_directories(path.parent_path(), error);
-    if (error) {
-      fail_input(text::format("{}: cannot make the folder: {}", path.parent_path().string(),
-                              error.message()));
-    }
-    data::Image image{size_, size_, std::vector<uint8_t>(picture)};
-    for (size_t k = 0; k < picture; ++k) {
-      image.rgb[k] = static_cast<uint8_t>(std::lround(pictures[i * picture + k] * 255.0f));
-    }
-    data::write_png(path, image, data::Durability::kFast);
-    record.stored.push_back(path);
+    record.stored.push_back(write(pictures.subspan(i * picture, picture), record.path, below));
   }
 }
 

@@ -22,7 +22,8 @@ struct AttackOptions {
   bool strict = false;  // a broken picture is an error instead of being skipped
   data::FitOptions fit;
   // Adversarial pictures go to OUT/eps_E/..., placed as the input is below `input_root` (else by
-  // file name alone); empty: not written.
+  // file name alone), and the unchanged ones of the gallery (AttackRecord::before) to
+  // OUT/before/...; empty: not written.
   std::filesystem::path out, input_root;
 };
 
@@ -46,9 +47,14 @@ struct AttackRecord {
   std::vector<double> after;       // the same of the adversarial picture
   std::vector<double> after_8bit;  // and of the stored one
   std::vector<std::filesystem::path> stored;
+  // The picture as the network saw it before, for the gallery of reports: the first
+  // kGalleryPerClass real and fake ones of different videos, whatever became of them. Else empty.
+  std::filesystem::path before;
 };
+inline constexpr int64_t kGalleryPerClass = 3;
 
 struct AttackResult {
+  std::string weights;  // of the network (weights_digest.h); filled in by who knows its file
   int64_t count = 0;
   double accuracy_before = 0;
   std::vector<AttackFigures> figures;  // as the epsilons
@@ -68,8 +74,10 @@ AttackResult run_fgsm(const layers::Classifier& classifier, const kernels::Exec&
 
 // A line per epsilon, for people.
 std::string attack_table(const AttackResult& result);
-// Everything: JSON object with count, accuracy_before, epsilons [...], pictures [...], broken
-// [...].
-std::string attack_json(const AttackResult& result, const std::string& model_name);
+// Everything: JSON object with version 1, model, weights, count, accuracy_before, epsilons [...],
+// pictures [...], gallery [{picture: its index, before, after: [one file per epsilon]}], broken
+// [...]. The files of the gallery are relative to `folder`, where this is stored as attack.json.
+std::string attack_json(const AttackResult& result, const std::string& model_name,
+                        const std::filesystem::path& folder);
 
 }  // namespace verace::apps

@@ -6,10 +6,13 @@
 #include <chrono>
 
 #include "apps/lib/demo_schedule.h"
+#include "apps/lib/evaluation_record.h"
 #include "apps/lib/evaluation_report.h"
 #include "apps/lib/progress.h"
+#include "apps/lib/run_record.h"
 #include "apps/lib/signals.h"
 #include "apps/lib/trainer.h"
+#include "apps/lib/weights_digest.h"
 #include "kernels/check.h"
 #include "kernels/format.h"
 #include "weights/atomic_file.h"
@@ -18,6 +21,7 @@ namespace verace::apps {
 namespace {
 
 namespace fs = std::filesystem;
+using Clock = std::chrono::steady_clock;
 
 void make_folder(const fs::path& folder) {
   std::error_code error;
@@ -59,6 +63,7 @@ class Demo {
   void judge_pictures(const layers::Classifier& classifier);
   void attack(const layers::Classifier& classifier);
   std::string summary() const;
+  void record();
   // Persons are known to be new where this program drew them; what a val split is for, test does
   // where there is none.
   const char* test_faces() const {
@@ -66,9 +71,19 @@ class Demo {
            : has_val_            ? "faces of the test split"
                                  : "faces of the test split, which also chose the epoch";
   }
-  void title(const std::string& text) {
+  // Begins a part, and ends the one before; `stage` is its short name, empty for none.
+  void title(const std::string& text, const std::string& stage) {
+    end_stage();
+    if (!stage.empty()) record_.stages.emplace_back(stage, 0);
     text::print(out_, "\n== {}\n", text);
     out_.flush();
+  }
+  void end_stage() {
+    const auto now = Clock::now();
+    if (!record_.stages.empty() && record_.stages.back().second == 0) {
+      record_.stages.back().second = std::chrono::duration<double>(now - stage_begin_).count();
+    }
+    stage_begin_ = now;
   }
   std::vector<data::Sample> test_samples(const fs::path& data) const {
     return data::select_split(data::load_dataset(data), data::Split::kTest, data.string());
@@ -80,6 +95,8 @@ class Demo {
   kernels::Exec exec_;
   fs::path drawn_, faces_;
   bool has_val_ = true;
+  RunRecord record_;
+  Clock::time_point begin_ = Clock::now(), stage_begin_ = begin_;
   DemoResult result_;
 };
 
@@ -97,7 +114,7 @@ void Demo::check_input() {
 }
 
 void Demo::draw() {
-  title("drawing faces: SYNTHETIC, no photographs; this program renders them");
+  title("drawing faces: SYNTHETIC, no photographs; this program renders them", "drawing faces");
   const auto begin = std::chrono::steady_clock::now();
   const auto& faces = schedule_.faces;
   Progress progress(default_progress(options_.quiet), "draw", "pictures", picture_count(faces));
@@ -125,7 +142,8 @@ bool Demo::train_on(const TrainOptions& options) {
 }
 
 bool Demo::pretrain() {
-  title("first task: a narrow ResNet-50 learns from where the light comes (verace train)");
+  title("first task: a narrow ResNet-50 learns from where the light comes (verace train)",
+        "first task");
   TrainOptions train = demo_pretraining(options_, schedule_);
   train.data = drawn_ / "light.csv";
   train.out = options_.out / "pretrained";
@@ -136,7 +154,8 @@ bool Demo::pretrain() {
 }
 
 bool Demo::finetune() {
-  title("second task: real or fake; the first 15 layers frozen, a new head (verace train)");
+  title("second task: real or fake; the first 15 layers frozen, a new head (verace train)",
+        "second task");
   TrainOptions train = demo_finetuning(options_, schedule_);
   train.data = faces_;
   train.out = options_.out / "finetuned";
@@ -156,7 +175,7 @@ Evaluation Demo::evaluate_on(const fs::path& data, const layers::Classifier& cla
 }
 
 void Demo::judge_pictures(const layers::Classifier& classifier) {
-  title("verdicts about single pictures (verace predict)");
+  title("verdicts about single pictures (verace predict)", "verdicts");
   constexpr int64_t kOfEachClass = 3;
   std::vector<fs::path> paths;
   for (const int32_t label : {data::kReal, data::kFake}) {
@@ -180,7 +199,7 @@ void Demo::judge_pictures(const layers::Classifier& classifier) {
 }
 
 void Demo::attack(const layers::Classifier& classifier) {
-  title("attack: fast gradient sign method (verace attack fgsm)");
+  title("attack: fast gradient sign method (verace attack fgsm)", "attack");
   AttackOptions attack;
   attack.epsilons = {0.002, 0.005, 0.01, 0.02};
   attack.fit.size = classifier.options().input_size;
@@ -190,8 +209,9 @@ void Demo::attack(const layers::Classifier& classifier) {
   attack.input_root = fs::is_directory(data, ignored) ? data : data.parent_path();
   result_.attack = run_fgsm(classifier, exec_, test_samples(faces_), attack, result_.model.string(),
                             default_progress(options_.quiet));
+  result_.attack.weights = weights_digest(result_.model.string());
   weights::write_file_atomically((attack.out / "attack.json").string(),
-                                 attack_json(result_.attack, result_.model.string()));
+                                 attack_json(result_.attack, result_.model.string(), attack.out));
   text::print(out_, "{}", attack_table(result_.attack));
 }
 
@@ -235,24 +255,43 @@ std::string Demo::summary() const {
   return text;
 }
 
+// What the report needs beside the files of the trainings and of the attack.
+void Demo::record() {
+  record_.kind = "demo";
+  record_.seconds = result_.seconds;
+  record_.finished = true;
+  record_.seed = options_.seed;
+  record_.device = kernels::to_string(exec_.device);
+  record_.threads = exec_.threads;
+  record_.synthetic = options_.data.empty();
+  record_.quick = options_.quick;
+  describe_process(record_);
+  const auto write = [this](const char* name, const std::string& text) {
+    weights::write_file_atomically((options_.out / name).string(), text);
+  };
+  write("run.json", run_record_json(record_));
+  write("evaluation.json",
+        evaluation_record_json(result_.finetuned, result_.model.filename().string(), "test"));
+}
+
 DemoResult Demo::run() {
-  using Clock = std::chrono::steady_clock;
-  const Clock::time_point begin = Clock::now();
+  record_.started = utc_now();
   check_input();
   if (draws()) draw();
   if (pretrains() && !pretrain()) return std::move(result_);
   if (!finetune()) return std::move(result_);
   result_.model = options_.out / "finetuned" / "best.safetensors";
   const LoadedModel model = load_model(result_.model.string());
-  title(text::format("evaluation on the {} (verace eval)", test_faces()));
+  title(text::format("evaluation on the {} (verace eval)", test_faces()), "evaluation");
   result_.finetuned = evaluate_on(faces_, *model.classifier);
   if (stopped(result_.finetuned.stopped)) return std::move(result_);
   text::print(out_, "{}", evaluation_text(result_.finetuned));
   judge_pictures(*model.classifier);
   attack(*model.classifier);
   if (stopped(result_.attack.stopped)) return std::move(result_);
-  result_.seconds = std::chrono::duration<double>(Clock::now() - begin).count();
-  title("summary");
+  result_.seconds = std::chrono::duration<double>(Clock::now() - begin_).count();
+  title("summary", "");
+  record();
   const std::string text = summary();
   weights::write_file_atomically((options_.out / "summary.txt").string(), text);
   text::print(out_, "{}\nthe result is in {}\n", text, options_.out.string());

@@ -109,6 +109,12 @@ Evaluation evaluate(InferenceSession& session, data::Loader& loader, const std::
   return evaluation;
 }
 
+void set_decision(Evaluation& evaluation, const Decision& decision) {
+  evaluation.decision = decision;
+  evaluation.intervals.reset();
+  summarise(evaluation);
+}
+
 std::vector<FaceScore> face_scores(const Evaluation& evaluation) {
   std::vector<FaceScore> faces;
   for (const EvaluatedFace& face : evaluation.samples) {

@@ -54,6 +54,9 @@ Evaluation evaluate(InferenceSession& session, data::Loader& loader, const std::
                     const ProgressStyle& progress = {}, const std::string& label = "evaluate",
                     const Decision& decision = {});
 
+// Judges the same answers by other thresholds: all figures are made anew, intervals are dropped.
+void set_decision(Evaluation& evaluation, const Decision& decision);
+
 // The faces as metrics and thresholds want them.
 std::vector<FaceScore> face_scores(const Evaluation& evaluation);
 

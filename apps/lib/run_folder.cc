@@ -1,10 +1,12 @@
 // The folder of a run, and the lines of its metrics.
 #include "apps/lib/run_folder.h"
 
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <system_error>
 
 #include "apps/lib/curve.h"
+#include "apps/lib/tensorboard/run_events.h"
 #include "kernels/check.h"
 #include "kernels/format.h"
 #include "weights/atomic_file.h"
@@ -14,24 +16,8 @@ namespace {
 
 using Json = nlohmann::ordered_json;  // keys in the order of writing: people read these lines
 
-// All that may be null.
-struct SplitKey {
-  const char* name;
-  std::optional<double> SplitMetrics::*member;
-};
-constexpr SplitKey kSplitKeys[] = {
-    {"_balanced_accuracy", &SplitMetrics::balanced_accuracy},
-    {"_auc", &SplitMetrics::auc},
-    {"_video_accuracy", &SplitMetrics::video_accuracy},
-    {"_video_auc", &SplitMetrics::video_auc},
-    {"_average_precision", &SplitMetrics::average_precision},
-    {"_equal_error_rate", &SplitMetrics::equal_error_rate},
-    {"_expected_calibration_error", &SplitMetrics::calibration_error},
-    {"_video_loss", &SplitMetrics::video_loss},
-    {"_video_balanced_accuracy", &SplitMetrics::video_balanced_accuracy},
-    {"_video_average_precision", &SplitMetrics::video_average_precision},
-    {"_video_equal_error_rate", &SplitMetrics::video_equal_error_rate},
-    {"_video_expected_calibration_error", &SplitMetrics::video_calibration_error}};
+// JSON has no infinity: such a loss is stored as null, and null again when a run goes on.
+constexpr double kNotFinite = std::numeric_limits<double>::infinity();
 
 Json optional_number(const std::optional<double>& value) { return value ? Json(*value) : Json(); }
 
@@ -39,8 +25,8 @@ void add_split(Json& line, const std::string& name, const std::optional<SplitMet
   if (!split) return;
   line[name + "_loss"] = split->loss;
   line[name + "_accuracy"] = split->accuracy;
-  for (const SplitKey& key : kSplitKeys) {
-    line[name + key.name] = optional_number((*split).*key.member);
+  for (const SplitFigure& figure : kSplitFigures) {
+    line[name + "_" + figure.key] = optional_number((*split).*figure.member);
   }
 }
 
@@ -53,10 +39,11 @@ std::optional<double> number_at(const Json& line, const std::string& key) {
 std::optional<SplitMetrics> split_at(const Json& line, const std::string& name) {
   if (!line.contains(name + "_loss")) return std::nullopt;
   SplitMetrics split;
-  // A loss beyond the range of double is stored as null.
-  split.loss = number_at(line, name + "_loss").value_or(0);
+  split.loss = number_at(line, name + "_loss").value_or(kNotFinite);
   split.accuracy = line.at(name + "_accuracy").get<double>();
-  for (const SplitKey& key : kSplitKeys) split.*key.member = number_at(line, name + key.name);
+  for (const SplitFigure& figure : kSplitFigures) {
+    split.*figure.member = number_at(line, name + "_" + figure.key);
+  }
   return split;
 }
 
@@ -73,6 +60,7 @@ std::string to_json(const EpochMetrics& metrics) {
   line["images_per_second"] = metrics.images_per_second;
   line["loader_wait_share"] = metrics.loader_wait_share;
   line["learning_rate"] = metrics.learning_rate;
+  line["wall_time"] = metrics.wall_time;
   return line.dump();
 }
 
@@ -81,7 +69,7 @@ EpochMetrics epoch_from_json(const std::string& text, const std::string& where) 
     const Json line = Json::parse(text);
     EpochMetrics metrics;
     metrics.epoch = line.at("epoch").get<int64_t>();
-    metrics.train_loss = number_at(line, "train_loss").value_or(0);
+    metrics.train_loss = number_at(line, "train_loss").value_or(kNotFinite);
     metrics.train_accuracy = line.at("train_accuracy").get<double>();
     metrics.test = split_at(line, "test");
     metrics.val = split_at(line, "val");
@@ -89,6 +77,7 @@ EpochMetrics epoch_from_json(const std::string& text, const std::string& where) 
     metrics.images_per_second = line.at("images_per_second").get<double>();
     metrics.loader_wait_share = line.at("loader_wait_share").get<double>();
     metrics.learning_rate = line.at("learning_rate").get<double>();
+    metrics.wall_time = number_at(line, "wall_time").value_or(0);
     return metrics;
   } catch (const nlohmann::json::exception& error) {
     fail_input(text::format("{}: not a line of metrics ({}): use the file as training wrote it",
@@ -124,6 +113,7 @@ void RunFolder::write_metrics(const std::vector<EpochMetrics>& epochs) const {
   const std::filesystem::path name =
       std::filesystem::absolute(folder_ / "x").parent_path().filename();
   weights::write_file_atomically(curve().string(), curve_svg(epochs, name.string()));
+  tensorboard::write_events(events(), epochs);
 }
 
 }  // namespace verace::apps

@@ -1,7 +1,10 @@
-// What a training run leaves behind: RUN/config.toml, metrics.jsonl, curve.svg, best.safetensors
-// and last.safetensors. Every file is written under a temporary name and renamed when complete.
+// What a training run leaves behind: RUN/config.toml, metrics.jsonl, curve.svg, best.safetensors,
+// last.safetensors and tensorboard/; for its report run.json, evaluation.json and profile.json
+// (trainer_record.h). Every file is written under a temporary name and renamed when complete,
+// except events for TensorBoard (tensorboard/run_events.h says why).
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <filesystem>
 #include <optional>
@@ -21,11 +24,30 @@ struct SplitMetrics {
   std::optional<double> video_equal_error_rate{}, video_calibration_error{};
 };
 
+// The figures of a split that may be missing, in the order of writing.
+struct SplitFigure {
+  const char* key;
+  std::optional<double> SplitMetrics::*member;
+};
+inline constexpr std::array<SplitFigure, 12> kSplitFigures = {
+    {{"balanced_accuracy", &SplitMetrics::balanced_accuracy},
+     {"auc", &SplitMetrics::auc},
+     {"video_accuracy", &SplitMetrics::video_accuracy},
+     {"video_auc", &SplitMetrics::video_auc},
+     {"average_precision", &SplitMetrics::average_precision},
+     {"equal_error_rate", &SplitMetrics::equal_error_rate},
+     {"expected_calibration_error", &SplitMetrics::calibration_error},
+     {"video_loss", &SplitMetrics::video_loss},
+     {"video_balanced_accuracy", &SplitMetrics::video_balanced_accuracy},
+     {"video_average_precision", &SplitMetrics::video_average_precision},
+     {"video_equal_error_rate", &SplitMetrics::video_equal_error_rate},
+     {"video_expected_calibration_error", &SplitMetrics::video_calibration_error}}};
+
 // One line of metrics.jsonl. Keys: epoch, train_loss, train_accuracy, {test,val}_{loss, accuracy,
 // balanced_accuracy, auc, video_accuracy, video_auc, average_precision, equal_error_rate,
 // expected_calibration_error, video_loss, video_balanced_accuracy, video_average_precision,
 // video_equal_error_rate, video_expected_calibration_error} (null where one class is missing),
-// seconds, images_per_second, loader_wait_share, learning_rate.
+// seconds, images_per_second, loader_wait_share, learning_rate, wall_time.
 struct EpochMetrics {
   int64_t epoch = 0;  // from 1
   double train_loss = 0, train_accuracy = 0;
@@ -34,6 +56,8 @@ struct EpochMetrics {
   double images_per_second = 0;  // of the training part
   double loader_wait_share = 0;  // of that time, [0, 1]
   double learning_rate = 0;
+  // When the epoch was finished, in seconds since 1970; 0 in lines of older programs.
+  double wall_time = 0;
 };
 
 // One line, without its line break; and back (Error(kInput) naming `where`).
@@ -51,9 +75,13 @@ class RunFolder {
   std::filesystem::path curve() const { return folder_ / "curve.svg"; }
   std::filesystem::path best() const { return folder_ / "best.safetensors"; }
   std::filesystem::path last() const { return folder_ / "last.safetensors"; }
+  // One file a run, of the same name when it goes on.
+  std::filesystem::path events() const {
+    return folder_ / "tensorboard" / "events.out.tfevents.verace";
+  }
   const std::filesystem::path& folder() const { return folder_; }
 
-  // Replaces metrics.jsonl and curve.svg.
+  // Replaces metrics.jsonl and curve.svg, and brings tensorboard/ to the same state.
   void write_metrics(const std::vector<EpochMetrics>& epochs) const;
 
  private:

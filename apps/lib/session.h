@@ -96,7 +96,9 @@ class InferenceSession {
   int64_t picture_count() const;  // elements of one picture
   int64_t class_count() const { return classifier_.options().classes; }
   // Bytes of the plan for n pictures; plans it.
-  engine::PlanSummary plan_summary(int64_t n) { return pixels_.at(n).step.summary(); }
+  engine::PlanSummary plan_summary(int64_t n) { return plan(n).summary(); }
+  // The step of run() for n pictures, planned if needed; holds until the next call.
+  const engine::Step& plan(int64_t n) { return pixels_.at(n).step; }
   // The same, planned aside in an arena of its own, whose pages nobody touches.
   engine::PlanSummary plan_aside(int64_t n) const;
 

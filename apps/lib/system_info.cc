@@ -3,6 +3,7 @@
 
 #include <dlfcn.h>
 #include <omp.h>
+#include <sys/resource.h>
 
 #include <algorithm>
 #include <chrono>
@@ -90,6 +91,21 @@ SystemInfo system_info(const std::string& version, const std::string& build) {
                   {"reference", true, "plain loops, slow on purpose"},
                   cuda_device()};
   return info;
+}
+
+SystemInfo system_info() { return system_info(VERACE_VERSION, VERACE_BUILD); }
+
+std::vector<std::string> process_command() {
+  std::ifstream file("/proc/self/cmdline", std::ios::binary);
+  std::vector<std::string> words;
+  for (std::string word; std::getline(file, word, '\0');) words.push_back(word);
+  return words;
+}
+
+int64_t process_peak_bytes() {
+  rusage usage{};
+  if (getrusage(RUSAGE_SELF, &usage) != 0) return 0;
+  return int64_t{usage.ru_maxrss} * 1024;
 }
 
 double measure_sgemm(const kernels::Exec& exec, double seconds) {

@@ -33,6 +33,13 @@ struct SystemInfo {
 // `version` and `build` (type and architecture flags) are the build's own names.
 SystemInfo system_info(const std::string& version, const std::string& build);
 
+// The same with the version and build that this library was compiled as.
+SystemInfo system_info();
+// The words that this process was started with; empty where the system does not tell.
+std::vector<std::string> process_command();
+// The most memory that this process has held, in bytes.
+int64_t process_peak_bytes();
+
 // Rate of one fp32 matrix product of 2048^3, repeated for about `seconds`, in 10^9 operations per
 // second; the best of the repetitions.
 double measure_sgemm(const kernels::Exec& exec, double seconds);

@@ -15,8 +15,8 @@
 #include "apps/lib/trainer_batches.h"
 #include "apps/lib/trainer_memory.h"
 #include "apps/lib/trainer_recalibrate.h"
+#include "apps/lib/trainer_record.h"
 #include "apps/lib/trainer_setup.h"
-#include "engine/trace.h"
 #include "kernels/check.h"
 #include "kernels/format.h"
 #include "weights/atomic_file.h"
@@ -30,8 +30,10 @@ double seconds_since(Clock::time_point begin) {
   return std::chrono::duration<double>(Clock::now() - begin).count();
 }
 
-// Steps of this process that a trace shows: the first ones warm caches and are left out.
-constexpr int64_t kTraceFrom = 2, kTraceTo = 5;
+double seconds_since_1970() {
+  // The system's clock counts from there (C++20).
+  return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
+}
 
 SplitMetrics split_metrics(const Evaluation& e) {
   // The loader refuses a split of which no picture can be read: there is a loss and an accuracy.
@@ -71,7 +73,8 @@ class Run {
         state_(setup_.checkpoint.state),
         out_(out),
         folder_(options_.out, !options_.resume.empty()),
-        style_(default_progress(options_.quiet)) {}
+        style_(default_progress(options_.quiet)),
+        recorder_(setup_, folder_, out) {}
 
   TrainResult run();
 
@@ -86,8 +89,6 @@ class Run {
   }
   void note_stop();
   void report_broken();
-  void trace_step();
-  void write_trace();
   EpochMetrics training_metrics() const;
   bool must_stop() const {
     return stop_signal() != 0 || (options_.max_steps > 0 && steps_here_ >= options_.max_steps);
@@ -102,7 +103,7 @@ class Run {
   int64_t steps_here_ = 0;  // of this process
   size_t broken_reported_ = 0;
   std::optional<ChosenThresholds> thresholds_;  // of the epoch that was judged last, with --fpr
-  std::unique_ptr<engine::Trace> trace_;
+  TrainingRecorder recorder_;
 };
 
 EpochMetrics Run::training_metrics() const {
@@ -120,27 +121,8 @@ EpochMetrics Run::training_metrics() const {
   return m;
 }
 
-void Run::trace_step() {
-  if (options_.trace.empty()) return;
-  if (steps_here_ == kTraceFrom) {
-    trace_ = std::make_unique<engine::Trace>();
-    setup_.session->set_trace(trace_.get());
-  } else if (steps_here_ == kTraceTo) {
-    write_trace();
-  }
-}
-
-void Run::write_trace() {
-  if (!trace_) return;
-  setup_.session->set_trace(nullptr);
-  weights::write_file_atomically(options_.trace.string(), trace_->chrome_json());
-  text::print(out_, "trace of {} steps in {}\n{}", steps_here_ - kTraceFrom,
-              options_.trace.string(), trace_->table());
-  trace_.reset();
-}
-
 void Run::take_step(const data::Batch& batch) {
-  trace_step();
+  recorder_.before_step(steps_here_, static_cast<int64_t>(batch.labels.size()));
   const TrainingOutcome outcome = setup_.session->run(
       batch, text::format("epoch {}, step {}", state_.epoch + 1, state_.step + 1));
   ++steps_here_;
@@ -192,7 +174,7 @@ bool Run::evaluate_epoch(EpochMetrics& metrics) {
   const auto judge = [&](data::Loader* loader, const char* name,
                          std::optional<SplitMetrics>& target) {
     if (loader == nullptr) return true;
-    const Evaluation e = [&] {
+    Evaluation e = [&] {
       try {
         return evaluate(*setup_.inference, *loader, model, style_, name);
       } catch (const Error& error) {
@@ -206,6 +188,7 @@ bool Run::evaluate_epoch(EpochMetrics& metrics) {
       thresholds_ = choose_thresholds(face_scores(e), *options_.fpr, options_.data.string(), name,
                                       {options_.fit, options_.resize});
     }
+    recorder_.judged(std::move(e), name);
     return true;
   };
   return judge(setup_.val.get(), "val", metrics.val) &&
@@ -248,6 +231,7 @@ void Run::finish_epoch(EpochMetrics metrics) {
   text::print(out_, "{}\n", line);
   out_.flush();
   report_broken();
+  metrics.wall_time = seconds_since_1970();
   state_.history.push_back(metrics);
   ++state_.epoch;
   state_.step = 0;
@@ -256,6 +240,7 @@ void Run::finish_epoch(EpochMetrics metrics) {
   if (best) save_model(folder_.best().string(), *setup_.model.classifier, thresholds_);
   save_last();
   folder_.write_metrics(state_.history);
+  if (best) recorder_.best_epoch(thresholds_);
 }
 
 void Run::note_stop() {
@@ -289,7 +274,7 @@ TrainResult Run::run() {
       finished = false;
     }
   }
-  write_trace();  // of a run with fewer steps
+  recorder_.finish(finished);
   TrainResult result;
   result.history = state_.history;
   result.best_epoch = state_.best_epoch;

@@ -4,12 +4,14 @@
 #include <doctest/doctest.h>
 
 #include <cmath>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <set>
 
 #include "apps/lib/predictor.h"
 #include "apps/lib/session.h"
 #include "data/image.h"
+#include "kernels/format.h"
 #include "tests/apps/temporary_pictures.h"
 
 namespace verace::apps {
@@ -118,6 +120,38 @@ TEST_CASE("the attacked picture is x + epsilon * sign(gradient), clipped, then r
         doctest::Approx(record.after_8bit[0]).epsilon(1e-5));
 }
 
+TEST_CASE("the gallery: the first pictures of both classes, each of another video, as they were") {
+  Setting setting;
+  setting.options.out = setting.folder / "out";
+  setting.options.epsilons = {0.05, 0.01};
+  for (size_t i = 0; i < setting.samples.size(); ++i) {
+    setting.samples[i].video = text::format("video {}", i / 2);  // two pictures of each
+  }
+  const AttackResult result = setting.run();
+  std::map<int32_t, int> taken;
+  std::set<std::string> videos;
+  for (size_t i = 0; i < result.records.size(); ++i) {
+    const AttackRecord& record = result.records[i];
+    const bool wanted =
+        videos.insert(text::format("{} {}", record.label, setting.samples[i].video)).second &&
+        taken[record.label] < kGalleryPerClass;
+    CHECK(record.before.empty() == !wanted);
+    if (!wanted) continue;
+    ++taken[record.label];
+    CHECK(data::read_image(record.before).rgb == data::read_image(record.path).rgb);
+  }
+  const auto json = nlohmann::json::parse(attack_json(result, "model", setting.folder / "out"));
+  CHECK(json["version"] == 1);
+  const auto& gallery = json["gallery"];
+  CHECK(static_cast<int>(gallery.size()) == taken[0] + taken[1]);
+  for (const auto& entry : gallery) {
+    const AttackRecord& record = result.records[entry["picture"].get<size_t>()];
+    CHECK(setting.folder / "out" / entry["before"].get<std::string>() == record.before);
+    CHECK(setting.folder / "out" / entry["after"][0].get<std::string>() == record.stored[0]);
+    CHECK(entry["after"][1].get<std::string>().starts_with("eps_0.01/"));
+  }
+}
+
 TEST_CASE("a network that names its classes the other way round is attacked alike") {
   Setting setting;
   setting.options.epsilons = {0.01};
@@ -157,7 +191,7 @@ TEST_CASE("broken pictures are left out and named; equal names do not collide") 
     stored.insert(record.stored[0]);
   }
   CHECK(stored.size() == 9);
-  const auto json = nlohmann::json::parse(attack_json(result, "model"));
+  const auto json = nlohmann::json::parse(attack_json(result, "model", "out"));
   CHECK(json["count"] == 9);
   CHECK(json["broken"].size() == 1);
   CHECK(json["pictures"][0]["after"][0]["epsilon"] == 0.01);

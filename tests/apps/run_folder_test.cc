@@ -27,6 +27,7 @@ EpochMetrics sample_epoch(int64_t epoch, bool val) {
   m.images_per_second = 33.25;
   m.loader_wait_share = 0.01;
   m.learning_rate = 1e-4;
+  m.wall_time = 1.7e9 + 1.0 / 3;
   return m;
 }
 
@@ -65,7 +66,17 @@ TEST_CASE("lines of programs that knew fewer figures are read") {
       R"("learning_rate":0.001})",
       "x");
   CHECK(old.test->auc == 0.9);
+  CHECK(old.wall_time == 0);
   CHECK_FALSE(old.test->equal_error_rate);
+}
+
+TEST_CASE("a loss that is not finite stays null when a run goes on") {
+  EpochMetrics m = sample_epoch(1, true);
+  m.train_loss = m.test->loss = HUGE_VAL;
+  const std::string line = to_json(m);
+  CHECK(contains(line, "\"train_loss\":null"));
+  CHECK(contains(line, "\"test_loss\":null"));
+  CHECK(to_json(epoch_from_json(line, "x")) == line);
 }
 
 TEST_CASE("a damaged line is refused with its place") {
@@ -96,7 +107,7 @@ TEST_CASE("the curve has a line per split and escapes its title") {
   CHECK(occurrences(svg, "<polyline") == 6);
   CHECK(occurrences(svg, "<circle") == 30);
   CHECK(contains(svg, "a&lt;b&gt;&amp;c"));
-  CHECK(occurrences(svg, "class='key'") == 3);
+  CHECK(occurrences(svg, "class='key'") == 6);  // three in each legend
   CHECK_FALSE(contains(svg, "nan"));
   CHECK_FALSE(contains(svg, "inf"));
   CHECK(occurrences(svg, "<svg") == 1);

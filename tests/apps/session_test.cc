@@ -7,6 +7,7 @@
 #include <cmath>
 #include <limits>
 
+#include "apps/lib/step_profile.h"
 #include "tests/apps/training_support.h"
 #include "tests/support/compare.h"
 #include "tests/support/devices.h"
@@ -145,6 +146,43 @@ TEST_CASE("training lowers the loss and counts right answers") {
   CHECK(t.adam->step() == 41);
   t.session->run(random_batch(4), "another size");
   CHECK(t.adam->step() == 42);
+}
+
+TEST_CASE("a profile is the median over runs of the largest batch, and the plan of its memory") {
+  layers::Classifier network(narrow_network());
+  randomise(network, 1);
+  const kernels::Exec exec = kernels::make_exec(kernels::DeviceKind::kCpu, 1);
+  InferenceSession session(network, exec, std::make_shared<engine::Arena>());
+  const engine::Step& step = session.plan(2);
+  engine::Trace trace;
+  const std::vector<int64_t> pictures = {2, 1, 2, 2};
+  for (size_t run = 0; run < pictures.size(); ++run) {
+    constexpr double kTimes[] = {30, 1, 10, 20};
+    for (size_t i = 0; i < step.operations().size(); ++i) {
+      trace.add({step.operations()[i].name, "k", 0, kTimes[run] + static_cast<double>(i), 0});
+    }
+  }
+  const StepProfile profile = profile_of(step, trace, pictures);
+  CHECK(profile.pictures == 2);
+  CHECK(profile.runs == 3);
+  REQUIRE(profile.operations.size() == step.operations().size());
+  for (size_t i = 0; i < profile.operations.size(); ++i) {
+    CHECK(profile.operations[i].microseconds == 20 + static_cast<double>(i));
+    CHECK(profile.operations[i].kind == step.operations()[i].kind);
+    CHECK(profile.operations[i].flops == step.operations()[i].flops);
+  }
+  CHECK(profile.memory.arena == step.summary().arena);
+  CHECK(profile.buffers.size() == static_cast<size_t>(step.summary().values));
+  CHECK_THROWS_AS(profile_of(step, trace, std::vector<int64_t>{2, 2}), Error);
+  const StepProfile measured = profile_inference(session, 3);
+  CHECK(measured.pictures == 3);
+  CHECK(measured.runs == 3);
+  double total = 0;
+  for (const ProfiledOperation& operation : measured.operations) {
+    CHECK(operation.microseconds >= 0);
+    total += operation.microseconds;
+  }
+  CHECK(total > 0);
 }
 
 TEST_CASE("outputs in the other order learn the same answers") {

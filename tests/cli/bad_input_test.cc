@@ -198,7 +198,7 @@ TEST_CASE("a full disc: standard output, CSV, attacked pictures, checkpoints") {
   expect_nothing_lost(with_csv, {});
   expect_error(world.run_in_shell("ulimit -f 2",
                                   attack({"--epsilon", "0.1", "--out", world / "full/attacked"})),
-               {"full/attacked/eps_0.1/", ".png: cannot be written", "free space"});
+               {"full/attacked/before/", ".png: cannot be written", "free space"});
   expect_nothing_lost(with_csv, {});
   expect_error(world.run_in_shell("ulimit -f 200", world.train("full/run")),
                {"full/run/best.safetensors: cannot write", "free some space"});
@@ -245,6 +245,8 @@ TEST_CASE("a replaced run is kept aside once the new one has stored something") 
   expect_error(finished, {"twice/last.safetensors: cannot write"});
   CHECK(finished.err.find("note: the files of the earlier run are still there") == 0);
   CHECK(read_text(world / "twice/best.safetensors.replaced") == model);
+  // Not where TensorBoard would show them as the new run's.
+  CHECK(fs::exists(world / "twice/tensorboard.replaced"));
   CHECK(read_text(world / "twice/best.safetensors") != model);
 }
 

@@ -13,6 +13,7 @@
 #include "data/image.h"
 #include "kernels/exec.h"
 #include "tests/cli/world.h"
+#include "tests/support/event_reader.h"
 
 namespace verace {
 namespace {
@@ -51,8 +52,8 @@ TEST_CASE("help, version and unknown words") {
 
 TEST_CASE("a training run leaves its files, and they are judged") {
   const World& world = World::get();
-  for (const char* name :
-       {"best.safetensors", "last.safetensors", "metrics.jsonl", "curve.svg", "config.toml"}) {
+  for (const char* name : {"best.safetensors", "last.safetensors", "metrics.jsonl", "curve.svg",
+                           "config.toml", "tensorboard/events.out.tfevents.verace"}) {
     INFO(std::string(name));
     CHECK(fs::exists(world / (std::string("run/") + name)));
   }
@@ -204,10 +205,17 @@ TEST_CASE("an earlier run is only replaced with --overwrite, other files never")
   *(std::ranges::find(bad, "--data") + 1) = world / "nowhere";
   expect_refusal(bad, "nowhere");
   CHECK(test::read_text(world / "twice/best.safetensors") == model);
+  CHECK(fs::exists(world / "twice/tensorboard/events.out.tfevents.verace"));
   CHECK(world.run(world.train("twice", {"--overwrite", "--seed", "2"})).code == 0);
   CHECK(test::read_text(world / "twice/notes.txt") == "mine");
   CHECK(test::read_text(world / "twice/best.safetensors") != model);
   CHECK_FALSE(fs::exists(world / "twice/best.safetensors.replaced"));
+  // TensorBoard shows the new run, and nothing of the old one.
+  CHECK(test::read_events(test::read_text(world / "twice/tensorboard/events.out.tfevents.verace"))
+            .size() == 2);
+  const auto folder = fs::directory_iterator(world / "twice/tensorboard");
+  CHECK(std::distance(folder, {}) == 1);
+  CHECK_FALSE(fs::exists(world / "twice/tensorboard.replaced"));
 }
 
 TEST_CASE("Ctrl-C stores the state and ends with 130") {

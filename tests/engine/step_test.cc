@@ -28,6 +28,18 @@ bool overlap_in_time(const Lifetime& a, const Lifetime& b) {
 
 }  // namespace
 
+TEST_CASE("placement: the worked example of docs/learn/planned_step.md") {
+  constexpr int64_t kKib = 1024;
+  const Placement apart =
+      place({{64 * kKib, 0, 3}, {32 * kKib, 1, 2}, {32 * kKib, 2, 3}, {64 * kKib, 3, 4}});
+  CHECK(apart.offsets == std::vector<int64_t>{0, 64 * kKib, 128 * kKib, 64 * kKib});
+  CHECK(apart.bytes == 160 * kKib);
+  // The last one in the bytes of the first.
+  const Placement in_place = place({{64 * kKib, 0, 4}, {32 * kKib, 1, 2}, {32 * kKib, 2, 3}});
+  CHECK(in_place.offsets == std::vector<int64_t>{0, 64 * kKib, 96 * kKib});
+  CHECK(in_place.bytes == 128 * kKib);
+}
+
 TEST_CASE("placement: buffers that live together never share bytes, others do") {
   const Philox random(5);
   for (uint64_t round = 0; round < 50; ++round) {
@@ -94,6 +106,36 @@ TEST_CASE("a chain of operations shares memory, runs, and is counted") {
   CHECK(step.plan_table().find("10 operations") != std::string::npos);
 }
 
+TEST_CASE("a plan tells where each buffer is and when it lives") {
+  StepBuilder b(cpu());
+  const Value x = b.input("x", DType::kF32, {100}), u = b.temporary("u", DType::kF32, {50});
+  const Value v = b.temporary("v", DType::kF32, {50}), unused = b.temporary("w", DType::kF32, {9});
+  (void)unused;
+  const auto nothing = [](const StepMemory&) {};
+  b.add({"first", "k", {x}, {u}, 0, nothing});
+  const Value same = b.in_place(u, "same");
+  b.add({"second", "k", {u}, {same}, 0, nothing});
+  b.add({"third", "k", {same}, {v}, 0, nothing});
+  b.add({"fourth", "k", {v}, {v}, 0, nothing});
+  const Step step = std::move(b).plan(std::make_shared<Arena>());
+  const std::vector<PlannedBuffer> buffers = step.buffers();
+  REQUIRE(buffers.size() == 3);
+  CHECK(buffers[0].name == "x");
+  CHECK(buffers[0].bytes == 400);
+  CHECK(buffers[0].first == 0);
+  CHECK(buffers[0].last == 4);  // the caller's: it outlives the step
+  CHECK(buffers[1].name == "u");
+  CHECK(buffers[1].first == 0);
+  CHECK(buffers[1].last == 2);  // as "same" too
+  CHECK(buffers[2].name == "v");
+  CHECK(buffers[2].first == 2);
+  CHECK(buffers[2].last == 3);
+  for (const PlannedBuffer& buffer : buffers) {
+    CHECK(buffer.offset + buffer.bytes <= step.summary().arena);
+  }
+  CHECK(buffers[1].offset != buffers[2].offset);  // both live during "third"
+}
+
 TEST_CASE("steps share an arena; a growing one does not disturb the offsets of the other") {
   auto arena = std::make_shared<Arena>();
   StepBuilder small(cpu()), large(cpu());
@@ -154,6 +196,31 @@ TEST_CASE("the tape runs backwards and sums more than two contributions") {
   step.run();
   CHECK(step.memory().f32(sums[0])[0] + step.memory().f32(sums[1])[0] == 60.0f);
   CHECK(step.memory().f32(sums[0])[0] == 10.0f);
+}
+
+TEST_CASE("values say what they mean, and gradients of what") {
+  StepBuilder b(cpu());
+  const Value x = b.input("x", DType::kF32, {2});
+  const Value y = b.temporary("y", DType::kF32, {2});
+  CHECK(b.info(x).role == ValueRole::kActivation);
+  CHECK(b.info(y).role == ValueRole::kActivation);
+  CHECK(b.info(*b.scratch("s", 8)).role == ValueRole::kAuxiliary);
+  const Value mean = b.temporary("mean", DType::kF32, {2});
+  b.set_role(mean, ValueRole::kStatistic);
+  CHECK(b.info(mean).role == ValueRole::kStatistic);
+  const Value dy = b.temporary("dy", DType::kF32, {2});
+  b.add_gradient(y, dy);
+  CHECK(b.info(dy).role == ValueRole::kGradient);
+  CHECK(b.info(dy).gradient_of == y.id);
+  CHECK(b.gradients(y).size() == 1);
+  const Value dz = b.in_place(dy, "dz");  // still a gradient, but not of y
+  CHECK(b.info(dz).role == ValueRole::kGradient);
+  CHECK(b.info(dz).gradient_of == -1);
+  b.mark_gradient(x, dz);
+  CHECK(b.info(dz).gradient_of == x.id);
+  CHECK(b.gradients(x).empty());  // only marked
+  CHECK(b.info(dy).gradient_of == y.id);
+  CHECK(b.info(b.in_place(y, "y2")).role == ValueRole::kActivation);
 }
 
 TEST_CASE("preparations run before the step, into tensors that it owns") {

@@ -1,0 +1,143 @@
+// evaluation.json, written and read.
+#include "apps/lib/evaluation_record.h"
+
+#include <cmath>
+
+#include "apps/lib/evaluation_report.h"
+#include "apps/lib/versioned_json.h"
+
+namespace verace::apps {
+namespace {
+
+constexpr int64_t kVersion = 1;
+
+Json number_or_null(const std::optional<double>& value) {
+  return value && std::isfinite(*value) ? Json(*value) : Json();
+}
+
+// The positions of the points that are kept of `count`.
+template <typename Point, typename ToJson>
+Json thinned(const std::vector<Point>& points, ToJson to_json) {
+  Json array = Json::array();
+  const size_t kept = std::min(points.size(), kMostCurvePoints);
+  for (size_t i = 0; i < kept; ++i) {
+    const size_t at = kept == points.size() ? i : i * (points.size() - 1) / (kept - 1);
+    array.push_back(to_json(points[at]));
+  }
+  return array;
+}
+
+Json to_json(const MetricCurves& curves) {
+  return {{"roc", thinned(curves.roc,
+                          [](const RocPoint& p) {
+                            return Json::array({number_or_null(p.threshold), p.false_positive_rate,
+                                                p.true_positive_rate});
+                          })},
+          {"precision_recall",
+           thinned(curves.precision_recall,
+                   [](const PrecisionRecallPoint& p) {
+                     return Json::array({number_or_null(p.threshold), p.precision, p.recall});
+                   })},
+          {"reliability", thinned(curves.reliability, [](const ReliabilityBin& b) {
+             return Json::array({b.lower, b.upper, b.count, number_or_null(b.confidence),
+                                 number_or_null(b.accuracy)});
+           })}};
+}
+
+double share_in(const Json& json) {
+  const double value = json.is_number() ? json.get<double>() : -1;
+  if (!(value >= 0 && value <= 1)) throw BadJson("a curve has no number from 0 to 1");
+  return value;
+}
+
+std::optional<double> share_or_null(const Json& json) {
+  return json.is_null() ? std::nullopt : std::optional(share_in(json));
+}
+
+const Json& row_in(const Json& json, size_t size) {
+  if (!json.is_array() || json.size() != size) throw BadJson("a curve has a row of a wrong length");
+  return json;
+}
+
+MetricCurves curves_in(const JsonReader& json) {
+  MetricCurves curves;
+  for (const Json& row : json.array("roc")) {
+    const std::optional<double> threshold = share_or_null(row_in(row, 3)[0]);
+    curves.roc.push_back({threshold.value_or(HUGE_VAL), share_in(row[1]), share_in(row[2])});
+  }
+  for (const Json& row : json.array("precision_recall")) {
+    curves.precision_recall.push_back(
+        {share_or_null(row_in(row, 3)[0]), share_in(row[1]), share_in(row[2])});
+  }
+  for (const Json& row : json.array("reliability")) {
+    if (!row_in(row, 5)[2].is_number_unsigned()) throw BadJson("reliability has no count");
+    curves.reliability.push_back({share_in(row[0]), share_in(row[1]), row[2].get<int64_t>(),
+                                  share_or_null(row[3]), share_or_null(row[4])});
+  }
+  return curves;
+}
+
+RecordedLevel level_in(const JsonReader& level, const JsonReader& curves) {
+  RecordedLevel recorded;
+  Metrics& metrics = recorded.metrics;
+  metrics.count = level.count("count");
+  for (size_t i = 0; i < kFigures.size(); ++i) {
+    const Figure& figure = kFigures[i];
+    if (!level.is_null(figure.key)) metrics.*figure.member = level.number(figure.key, 0, 1e300);
+    if (!level.has("intervals") || level.object("intervals").is_null(figure.key)) continue;
+    const Json& pair = level.object("intervals").array(figure.key);
+    if (pair.size() != 2 || !pair[0].is_number() || !pair[1].is_number()) {
+      throw BadJson(text::format("the interval of {} is not two numbers", figure.key));
+    }
+    recorded.intervals[i] = Interval{pair[0].get<double>(), pair[1].get<double>()};
+  }
+  constexpr const char* kNames[] = {"real", "fake"};
+  for (size_t truth = 0; truth < 2; ++truth) {
+    const JsonReader row = level.object("confusion").object(kNames[truth]);
+    for (size_t said = 0; said < 2; ++said) {
+      metrics.confusion[truth][said] = row.count(kNames[said], metrics.count);
+    }
+  }
+  recorded.curves = curves_in(curves);
+  return recorded;
+}
+
+RecordedEvaluation evaluation_in(const JsonReader& json) {
+  RecordedEvaluation e;
+  e.split = json.text("split");
+  const JsonReader threshold = json.object("threshold");
+  e.faces_threshold = threshold.number("faces", 0, 1);
+  e.videos_threshold = threshold.number("videos", 0, 1);
+  e.threshold_source = threshold.text("source");
+  if (e.threshold_source == "model") {
+    e.threshold_rate = threshold.object("model").number("rate", 0, 1);
+  }
+  if (!json.is_null("bootstrap")) {
+    const JsonReader bootstrap = json.object("bootstrap");
+    e.bootstrap = {bootstrap.count("resamples"), static_cast<uint64_t>(bootstrap.count("seed")),
+                   bootstrap.number("confidence", 0, 1)};
+  }
+  const JsonReader curves = json.object("curves");
+  e.faces = level_in(json.object("faces"), curves.object("faces"));
+  e.videos = level_in(json.object("videos"), curves.object("videos"));
+  e.broken = static_cast<int64_t>(json.array("broken").size());
+  e.images_per_second = json.number("images_per_second", 0, 1e15);
+  return e;
+}
+
+}  // namespace
+
+std::string evaluation_record_json(const Evaluation& evaluation, const std::string& model,
+                                   const std::string& split) {
+  Json json{{"version", kVersion}};
+  json.update(Json::parse(evaluation_json(evaluation, model, split)));
+  json["curves"] = {{"faces", to_json(face_curves(evaluation))},
+                    {"videos", to_json(video_curves(evaluation))}};
+  return json.dump() + "\n";  // thousands of points: not a line each
+}
+
+RecordedEvaluation read_evaluation_record(const std::string& json, const std::string& where) {
+  return read_versioned(json, where, kVersion, evaluation_in);
+}
+
+}  // namespace verace::apps

@@ -1,0 +1,112 @@
+// run.json, written and read.
+#include "apps/lib/run_record.h"
+
+#include <array>
+#include <ctime>
+
+#include "apps/lib/system_info.h"
+#include "apps/lib/versioned_json.h"
+
+namespace verace::apps {
+namespace {
+
+constexpr int64_t kVersion = 1;
+
+// The whole numbers that may be 0.
+struct CountKey {
+  const char* key;
+  int64_t RunRecord::*member;
+};
+constexpr CountKey kCounts[] = {{"threads", &RunRecord::threads},
+                                {"epochs", &RunRecord::epochs},
+                                {"best_epoch", &RunRecord::best_epoch},
+                                {"steps", &RunRecord::steps},
+                                {"train_pictures", &RunRecord::train_pictures},
+                                {"val_pictures", &RunRecord::val_pictures},
+                                {"test_pictures", &RunRecord::test_pictures},
+                                {"parameters", &RunRecord::parameters},
+                                {"trainable", &RunRecord::trainable},
+                                {"peak_memory", &RunRecord::peak_memory}};
+
+std::string string_in(const Json& json) {
+  if (!json.is_string()) throw BadJson("a text is missing");
+  return json.get<std::string>();
+}
+
+const Json& pair_in(const Json& json) {
+  if (!json.is_array() || json.size() != 2) throw BadJson("an array of two is missing");
+  return json;
+}
+
+RunRecord record_in(const JsonReader& json) {
+  RunRecord record;
+  record.kind = json.text("kind");
+  for (const Json& word : json.array("command")) record.command.push_back(string_in(word));
+  record.started = json.text("started");
+  record.seconds = json.number("seconds", 0, 1e12);
+  record.finished = json.flag("finished");
+  record.seed = static_cast<uint64_t>(json.count("seed"));
+  record.device = json.text("device");
+  for (const Json& stage : json.array("stages")) {
+    const Json& seconds = pair_in(stage)[1];
+    if (!seconds.is_number()) throw BadJson("stages has no number where one should be");
+    record.stages.emplace_back(string_in(stage[0]), std::max(0.0, seconds.get<double>()));
+  }
+  record.synthetic = json.flag("synthetic");
+  record.quick = json.flag("quick");
+  for (const CountKey& count : kCounts) record.*count.member = json.count(count.key);
+  for (const Json& row : json.array("environment")) {
+    record.environment.emplace_back(string_in(pair_in(row)[0]), string_in(row[1]));
+  }
+  return record;
+}
+
+}  // namespace
+
+std::string utc_now() {
+  const std::time_t now = std::time(nullptr);
+  std::tm parts{};
+  std::array<char, 32> text{};
+  gmtime_r(&now, &parts);
+  std::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%SZ", &parts);
+  return text.data();
+}
+
+void describe_process(RunRecord& record) {
+  const SystemInfo info = system_info();
+  constexpr double kGib = 1024.0 * 1024 * 1024;
+  record.command = process_command();
+  record.peak_memory = process_peak_bytes();
+  record.environment = {
+      {"verace", info.version},
+      {"build", info.build + (info.checked ? ", with assertions" : "")},
+      {"compiler", info.compiler},
+      {"instructions", info.instructions.empty() ? "baseline" : text::join(info.instructions, " ")},
+      {"libraries", text::join(info.libraries, ", ")},
+      {"processor", info.processor},
+      {"processors usable", std::to_string(info.threads)},
+      {"memory", text::format("{:.1f} GiB", static_cast<double>(info.memory_total) / kGib)}};
+}
+
+std::string run_record_json(const RunRecord& record) {
+  Json json{
+      {"version", kVersion},       {"kind", record.kind},       {"command", record.command},
+      {"started", record.started}, {"seconds", record.seconds}, {"finished", record.finished},
+      {"seed", record.seed},       {"device", record.device},   {"synthetic", record.synthetic},
+      {"quick", record.quick},     {"stages", Json::array()}};
+  for (const auto& [name, seconds] : record.stages) {
+    json["stages"].push_back(Json::array({name, seconds}));
+  }
+  for (const CountKey& count : kCounts) json[count.key] = record.*count.member;
+  json["environment"] = Json::array();
+  for (const auto& [what, which] : record.environment) {
+    json["environment"].push_back(Json::array({what, which}));
+  }
+  return json_text(json);
+}
+
+RunRecord read_run_record(const std::string& json, const std::string& where) {
+  return read_versioned(json, where, kVersion, record_in);
+}
+
+}  // namespace verace::apps

@@ -1,0 +1,122 @@
+// Recording a training run.
+#include "apps/lib/trainer_record.h"
+
+#include <algorithm>
+
+#include "apps/lib/evaluation_record.h"
+#include "apps/lib/run_record.h"
+#include "kernels/check.h"
+#include "kernels/format.h"
+#include "weights/atomic_file.h"
+
+namespace verace::apps {
+namespace {
+
+// Steps of this process that are traced: the first ones warm caches and are left out.
+constexpr int64_t kTraceFrom = 2, kTraceTo = 5;
+// Pictures of the inference that is measured.
+constexpr int64_t kInferencePictures = 16;
+
+int64_t values_of(const std::vector<engine::Parameter*>& parameters) {
+  int64_t count = 0;
+  for (const engine::Parameter* p : parameters) count += engine::element_count(p->value.shape());
+  return count;
+}
+
+}  // namespace
+
+TrainingRecorder::TrainingRecorder(TrainingSetup& setup, const RunFolder& folder, std::ostream& out)
+    : setup_(setup), folder_(folder), out_(out), started_(utc_now()) {}
+
+template <typename Action>
+void TrainingRecorder::warn_if_it_fails(const char* what, Action action) {
+  try {
+    action();
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::kInput) throw;
+    text::print(out_, "WARNING: {} is not written: {}\n", what, error.what());
+  }
+}
+
+void TrainingRecorder::before_step(int64_t i, int64_t pictures) {
+  if (i == kTraceFrom) {
+    trace_ = std::make_unique<engine::Trace>();
+    setup_.session->set_trace(trace_.get());
+  } else if (i == kTraceTo) {
+    end_trace();
+  }
+  if (trace_) traced_.push_back(pictures);
+}
+
+void TrainingRecorder::end_trace() {
+  if (!trace_) return;
+  setup_.session->set_trace(nullptr);
+  const std::string& path = setup_.options.trace.string();
+  if (!path.empty()) {
+    weights::write_file_atomically(path, trace_->chrome_json());
+    text::print(out_, "trace of {} steps in {}\n{}", traced_.size(), path, trace_->table());
+  }
+  const int64_t largest = *std::ranges::max_element(traced_);
+  profile_.training = profile_of(setup_.session->plan(largest), *trace_, traced_);
+  trace_.reset();
+}
+
+void TrainingRecorder::judged(Evaluation evaluation, const std::string& split) {
+  judged_ = std::move(evaluation);
+  split_ = split;
+}
+
+void TrainingRecorder::best_epoch(const std::optional<ChosenThresholds>& thresholds) {
+  warn_if_it_fails("evaluation.json", [&] {
+    Evaluation evaluation = std::move(judged_.value());
+    judged_.reset();
+    set_decision(evaluation, decide(std::nullopt, thresholds));
+    add_intervals(evaluation, {});
+    weights::write_file_atomically(
+        (folder_.folder() / "evaluation.json").string(),
+        evaluation_record_json(evaluation, folder_.best().filename().string(), split_));
+  });
+}
+
+void TrainingRecorder::finish(bool finished) {
+  end_trace();  // of a run with fewer steps
+  const TrainOptions& o = setup_.options;
+  if (finished) {
+    profile_.inference =
+        profile_inference(*setup_.inference, std::min(o.batch, kInferencePictures));
+  }
+  const TrainingState& state = setup_.checkpoint.state;
+  const engine::LayerTable& table = setup_.model.classifier->table();
+  const auto pictures = [](const std::unique_ptr<data::Loader>& loader) {
+    return loader ? static_cast<int64_t>(loader->samples().size()) : 0;
+  };
+  RunRecord record;
+  record.kind = "train";
+  record.started = started_;
+  record.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin_).count();
+  record.finished = finished;
+  record.seed = o.seed;
+  record.device = kernels::to_string(setup_.exec.device);
+  record.threads = setup_.exec.threads;
+  record.epochs = state.epoch;
+  record.best_epoch = state.best_epoch;
+  record.steps = state.global_step;
+  record.train_pictures = pictures(setup_.train);
+  record.val_pictures = pictures(setup_.val);
+  record.test_pictures = pictures(setup_.test);
+  record.parameters = values_of(table.parameters());
+  record.trainable = values_of(table.trainable_parameters());
+  describe_process(record);
+  warn_if_it_fails("run.json", [&] {
+    weights::write_file_atomically((folder_.folder() / "run.json").string(),
+                                   run_record_json(record));
+  });
+  // A run that goes on for a step or two knows less than the file that is there.
+  if (!profile_.training) return;
+  warn_if_it_fails("profile.json", [&] {
+    weights::write_file_atomically((folder_.folder() / "profile.json").string(),
+                                   profile_json(profile_));
+  });
+}
+
+}  // namespace verace::apps

@@ -1,0 +1,55 @@
+// What a training run records for its report: evaluation.json, profile.json, run.json. For
+// trainer.cc.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <ostream>
+#include <string>
+#include <vector>
+
+#include "apps/lib/evaluator.h"
+#include "apps/lib/run_folder.h"
+#include "apps/lib/step_profile.h"
+#include "apps/lib/trainer_setup.h"
+#include "engine/trace.h"
+
+namespace verace::apps {
+
+// None of its failures ends a run: what cannot be written is a WARNING on `out`.
+class TrainingRecorder {
+ public:
+  // All must outlive it.
+  TrainingRecorder(TrainingSetup& setup, const RunFolder& folder, std::ostream& out);
+
+  // Before step i (from 0) of this process, on a batch of n pictures: a few steps are traced, as
+  // options.trace also asks for.
+  void before_step(int64_t i, int64_t pictures);
+  // The evaluation of a split; of several of one epoch the last counts.
+  void judged(Evaluation evaluation, const std::string& split);
+  // The epoch is the best one so far: what was judged becomes evaluation.json, by the thresholds
+  // that are stored with the model.
+  void best_epoch(const std::optional<ChosenThresholds>& thresholds);
+  // At the end of the run, stopped or not.
+  void finish(bool finished);
+
+ private:
+  void end_trace();
+  template <typename Action>
+  void warn_if_it_fails(const char* what, Action action);
+
+  TrainingSetup& setup_;
+  const RunFolder& folder_;
+  std::ostream& out_;
+  std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
+  std::string started_;
+  std::unique_ptr<engine::Trace> trace_;
+  std::vector<int64_t> traced_;  // pictures of the traced steps
+  Profile profile_;
+  std::optional<Evaluation> judged_;
+  std::string split_;
+};
+
+}  // namespace verace::apps

@@ -1,0 +1,151 @@
+// The plotting room: where values are drawn, ticks, escaping.
+#include "apps/lib/plot/plot.h"
+
+#include <doctest/doctest.h>
+
+#include <array>
+#include <cmath>
+
+#include "apps/lib/plot/markup.h"
+#include "kernels/check.h"
+#include "tests/support/files.h"
+#include "tests/support/xml.h"
+
+namespace verace::apps::plot {
+namespace {
+
+using test::contains;
+using test::parse_xml;
+using test::XmlDocument;
+using test::XmlElement;
+
+double number(const XmlElement* e, const char* attribute) { return std::stod((*e)[attribute]); }
+
+XmlDocument parsed(const Drawing& drawing) {
+  const XmlDocument document = parse_xml(svg_file(drawing, "title"));
+  CHECK(document.error == "");
+  return document;
+}
+
+TEST_CASE("text from outside is escaped, and what is no UTF-8 replaced") {
+  CHECK(escaped("a<b>&\"'c") == "a&lt;b&gt;&amp;&quot;&#39;c");
+  CHECK(escaped("grün 漢 😀") == "grün 漢 😀");
+  CHECK(escaped("a\nb\tc\rd") == "a b c d");
+  const std::string bad = "\xEF\xBF\xBD";
+  CHECK(escaped("\x01\x7f") == bad + bad);
+  CHECK(escaped("\xff") == bad);
+  CHECK(escaped("\xc3(") == bad + "(");                         // cut off
+  CHECK(escaped("\xc0\xaf") == bad + bad);                      // overlong /
+  CHECK(escaped("\xe0\x80\xaf") == bad + bad + bad);            // overlong
+  CHECK(escaped("\xed\xa0\x80") == bad + bad + bad);            // a surrogate
+  CHECK(escaped("\xf4\x90\x80\x80") == bad + bad + bad + bad);  // above U+10FFFF
+  CHECK(escaped("\xe2\x80\xae") == bad);                        // right to left
+  CHECK(escaped("\xc2\x9b") == bad);                            // a control character
+  CHECK(csv_field("a b") == "a b");
+  CHECK(csv_field("a,\"b\"") == "\"a,\"\"b\"\"\"");
+  CHECK(csv_field("\xff") == bad);
+  CHECK(shortened("abcdef", 6) == "abcdef");
+  CHECK(shortened("abcdefg", 6) == "abcde…");
+  CHECK(shortened("ääää", 3) == "ää…");
+}
+
+TEST_CASE("values are drawn where the axes say: x to the right, y upwards") {
+  Plot plot{"t", share_axis("across"), {"up", 0, 10, 5}, {}, {{"", 0, {{0.2, 9}, {1, 0}}, true}},
+            {}};
+  plot.marks.push_back({"ring", {0.5, 5}, 1});
+  plot.blocks.push_back({0.25, 2, 0.75, 4, 2});
+  const XmlDocument svg = parsed(draw(plot));
+  const XmlElement* frame = svg.all("rect", "frame").at(0);
+  const double left = number(frame, "x"), top = number(frame, "y"), width = number(frame, "width"),
+               height = number(frame, "height");
+  const auto dots = svg.all("circle", "d0");
+  REQUIRE(dots.size() == 2);
+  CHECK(number(dots[0], "cx") == doctest::Approx(left + 0.2 * width).epsilon(1e-4));
+  CHECK(number(dots[0], "cy") == doctest::Approx(top + 0.1 * height).epsilon(1e-4));
+  CHECK(number(dots[1], "cx") == doctest::Approx(left + width).epsilon(1e-4));
+  CHECK(number(dots[1], "cy") == doctest::Approx(top + height).epsilon(1e-4));
+  const XmlElement* ring = svg.all("circle", "m1").at(0);
+  CHECK(number(ring, "cx") == doctest::Approx(left + 0.5 * width).epsilon(1e-4));
+  CHECK(number(ring, "cy") == doctest::Approx(top + 0.5 * height).epsilon(1e-4));
+  const XmlElement* block = svg.all("rect", "b2").at(0);
+  CHECK(number(block, "x") == doctest::Approx(left + 0.25 * width).epsilon(1e-4));
+  CHECK(number(block, "width") == doctest::Approx(0.5 * width).epsilon(1e-4));
+  CHECK(number(block, "y") == doctest::Approx(top + 0.6 * height).epsilon(1e-4));
+  CHECK(number(block, "height") == doctest::Approx(0.2 * height).epsilon(1e-4));
+  const auto names = svg.all("text", "name");
+  REQUIRE(names.size() == 2);
+  CHECK(names[0]->text == "across");
+  CHECK((*names[0])["transform"].empty());
+  CHECK(names[1]->text == "up");
+  CHECK(contains((*names[1])["transform"], "rotate(-90"));
+  // Ticks stand at their values.
+  const auto x_ticks = svg.all("text", "x"), y_ticks = svg.all("text", "y");
+  REQUIRE(x_ticks.size() == 6);
+  REQUIRE(y_ticks.size() == 3);
+  CHECK(x_ticks[1]->text == "0.2");
+  CHECK(number(x_ticks[1], "x") == doctest::Approx(left + 0.2 * width).epsilon(1e-4));
+  CHECK(y_ticks[1]->text == "5");
+  CHECK(number(y_ticks[1], "y") - 4 == doctest::Approx(top + 0.5 * height).epsilon(1e-4));
+}
+
+TEST_CASE("axes have round ends and few ticks") {
+  const std::array values = {0.13, 0.987, static_cast<double>(NAN), HUGE_VAL};
+  const Axis axis = axis_of("a", values, true);
+  CHECK(axis.low == 0);
+  CHECK(axis.high == 1);
+  CHECK(axis.step == 0.2);
+  const Axis share = share_axis_of("a", values, true);
+  CHECK(share.low == 0);
+  CHECK(share.high == 1);
+  const std::array equal = {1.0, 1.0};
+  CHECK(share_axis_of("a", equal).high == 1);
+  CHECK(share_axis_of("a", equal).low == doctest::Approx(0.95));
+  CHECK(axis_of("a", {}, true).high == 1);
+  for (const double scale : {1e-300, 1e-9, 1.0, 3e7, 1e300}) {
+    const std::array two = {0.2 * scale, 0.93 * scale};
+    const Axis a = axis_of("a", two, true);
+    INFO(scale);
+    CHECK(a.high >= two[1]);
+    CHECK((a.high - a.low) / a.step < 12);
+  }
+  const Axis epochs = counting_axis("epoch", 1, 300);
+  CHECK(epochs.step == 100);
+  const XmlDocument ticks = parsed(draw(Plot{"t", epochs, share_axis("y"), {}, {}, {}}));
+  std::string texts;
+  for (const XmlElement* tick : ticks.all("text", "x")) texts += tick->text + " ";
+  CHECK(texts == "100 200 300 ");
+  CHECK(counting_axis("epoch", 1, 1).high == 1);
+  CHECK(tick_step(1) == 0.2);
+  CHECK(tick_step(7) == 2);
+}
+
+TEST_CASE("bars are as long as their values, the longest first in width") {
+  const XmlDocument svg =
+      parsed(draw(BarPlot{"t", {{"a", 4, "4 <s>"}, {"b", 1, "1"}, {"c", 0, "0"}}, 0}));
+  const auto bars = svg.all("rect", "f0");
+  REQUIRE(bars.size() == 3);
+  CHECK(number(bars[0], "width") == doctest::Approx(4 * number(bars[1], "width")).epsilon(1e-3));
+  CHECK(number(bars[2], "width") == 0);
+  CHECK(number(bars[0], "y") < number(bars[1], "y"));
+  CHECK_THROWS_AS(draw(BarPlot{"t", {{"a", -1, ""}}, 0}), Error);
+  CHECK_THROWS_AS(draw(BarPlot{"t", {{"a", NAN, ""}}, 0}), Error);
+}
+
+TEST_CASE("hostile labels in every kind of plot") {
+  const std::string bad = "<script>\"&'\xff";
+  Plot plot{bad,
+            share_axis(bad),
+            share_axis(bad),
+            {{0, 0, 1, 1, 0, bad}},
+            {{bad, 0, {{0, 0}}}},
+            {{bad, {0, 0}, 0}}};
+  const Matrix matrix{bad, bad, bad, {bad, bad}, {bad, bad}, {{1, 0}, {0, 0}}};
+  const std::array drawings = {draw(plot), draw(BarPlot{bad, {{bad, 1, bad}}, 0}), draw(matrix)};
+  for (const Drawing& drawing : drawings) CHECK(parsed(drawing).all("script").empty());
+  CHECK(parsed(beside(drawings, bad)).all("script").empty());
+  CHECK(parse_xml(svg_file(drawings[0], bad)).error == "");
+  CHECK(parse_xml(inline_svg(drawings[0], "name", bad)).error == "");
+}
+
+}  // namespace
+}  // namespace verace::apps::plot
