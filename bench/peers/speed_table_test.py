@@ -153,14 +153,21 @@ class Processes(unittest.TestCase):
             for worker in workers.values():
                 worker.kill()
 
+    def state_of(self, worker, wanted):
+        """Its state once it is the wanted one, or after some seconds."""
+        end = time.monotonic() + 5
+        while True:
+            with open(f"/proc/{worker.process.pid}/stat") as stat:
+                state = stat.read().rsplit(")", 1)[1].split()[0]
+            if state == wanted or time.monotonic() > end:
+                return state
+
     def test_waiting_engines_are_stopped(self):
         worker = self.worker(1)
         try:
-            state, end = "", time.monotonic() + 10
-            while state != "T" and time.monotonic() < end:
-                with open(f"/proc/{worker.process.pid}/stat") as stat:
-                    state = stat.read().rsplit(")", 1)[1].split()[0]
-            self.assertEqual(state, "T")
+            self.assertEqual(self.state_of(worker, "T"), "T")
+            worker.ask("run 0", 60)
+            self.assertEqual(self.state_of(worker, "T"), "T")
         finally:
             worker.kill()
 
