@@ -110,7 +110,9 @@ RecordedEvaluation evaluation_in(const JsonReader& json) {
   e.videos_threshold = threshold.number("videos", 0, 1);
   e.threshold_source = threshold.text("source");
   if (e.threshold_source == "model") {
-    e.threshold_rate = threshold.object("model").number("rate", 0, 1);
+    const JsonReader model = threshold.object("model");
+    e.threshold_rate = model.number("rate", 0, 1);
+    e.threshold_split = model.text("split");
   }
   if (!json.is_null("bootstrap")) {
     const JsonReader bootstrap = json.object("bootstrap");
