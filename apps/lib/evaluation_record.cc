@@ -11,10 +11,6 @@ namespace {
 
 constexpr int64_t kVersion = 1;
 
-Json number_or_null(const std::optional<double>& value) {
-  return value && std::isfinite(*value) ? Json(*value) : Json();
-}
-
 // The positions of the points that are kept of `count`.
 template <typename Point, typename ToJson>
 Json thinned(const std::vector<Point>& points, ToJson to_json) {
@@ -123,7 +119,6 @@ RecordedEvaluation evaluation_in(const JsonReader& json) {
   e.faces = level_in(json.object("faces"), curves.object("faces"));
   e.videos = level_in(json.object("videos"), curves.object("videos"));
   e.broken = static_cast<int64_t>(json.array("broken").size());
-  e.images_per_second = json.number("images_per_second", 0, 1e15);
   return e;
 }
 

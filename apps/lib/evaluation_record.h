@@ -26,7 +26,6 @@ struct RecordedEvaluation {
   std::optional<BootstrapOptions> bootstrap;
   RecordedLevel faces, videos;
   int64_t broken = 0;
-  double images_per_second = 0;
 };
 
 // More points of a curve than these are thinned, evenly; both ends stay.

@@ -76,8 +76,6 @@ std::optional<StepProfile> step_at(const JsonReader& json, const char* key) {
     buffer.last = static_cast<int32_t>(b.count("last", operations));
     profile.buffers.push_back(std::move(buffer));
   });
-  profile.memory.operations = operations;
-  profile.memory.values = static_cast<int64_t>(profile.buffers.size());
   return profile;
 }
 

@@ -12,8 +12,6 @@
 namespace verace::apps {
 namespace {
 
-double megabytes(int64_t bytes) { return static_cast<double>(bytes) / 1e6; }
-
 // Batches that wait in a loader (its own window of prefetched ones) and with its reader.
 constexpr int64_t kBatchesAhead = 4;
 

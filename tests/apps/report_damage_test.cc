@@ -231,6 +231,16 @@ TEST_CASE("a run has the name of its folder, and flags keep their names") {
         std::vector<std::string>{"verace", "train", "--data=faces", "--lr=1e-3", "c"});
 }
 
+TEST_CASE("hostile names stay one field of faces.csv") {
+  const TempFolder temp;
+  Evaluation e = known_evaluation();
+  e.samples.resize(1);
+  e.samples[0].path = "a\xff,\"b\x1b.png";
+  write_faces_csv(temp / "faces.csv", e);
+  CHECK(
+      contains(read_text(temp / "faces.csv"), "\n\"a\xef\xbf\xbd,\"\"b\xef\xbf\xbd.png\",a,real,"));
+}
+
 TEST_CASE("times and versions beyond all reason") {
   Json json = Json::parse(run_record_json(known_record()));
   json["stages"] = Json::array({Json::array({"part", 1e300})});

@@ -13,6 +13,7 @@
 #include "apps/lib/trainer_memory.h"
 #include "apps/lib/trainer_recalibrate.h"
 #include "apps/lib/trainer_setup.h"
+#include "kernels/format.h"
 #include "tests/apps/training_support.h"
 #include "tests/support/faults.h"
 

@@ -179,7 +179,8 @@ std::string threshold_text(const RecordedEvaluation& e) {
 bool split_chose_epoch(const RunData& run) {
   const auto& epochs = run.trainings.back().epochs.value;
   if (!epochs || epochs->size() < 2) return false;  // or there was no choice
-  const bool val = std::ranges::any_of(*epochs, [](const EpochMetrics& e) { return e.val; });
+  const bool val =
+      std::ranges::any_of(*epochs, [](const EpochMetrics& e) { return e.val.has_value(); });
   return run.evaluation.value->split == (val ? "val" : "test");
 }
 

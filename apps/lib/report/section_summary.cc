@@ -94,7 +94,7 @@ Table facts_of(const RunData& run, const RunRecord& record) {
                                training->steps, training->best_epoch));
   }
   if (record.peak_memory > 0) {
-    add("memory", text::format("{} at most", megabytes(static_cast<double>(record.peak_memory))));
+    add("memory", text::format("{} at most", size_text(record.peak_memory)));
   }
   return table;
 }
