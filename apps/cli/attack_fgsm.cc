@@ -76,6 +76,7 @@ int run(const Flags& flags, Options& o) {
       apps::run_fgsm(*model.classifier, exec, samples, o.attack, o.model.file.string(),
                      apps::default_progress(o.quiet));
   result.weights = apps::weights_digest(o.model.file.string());
+  result.split = data::kSplitNames[static_cast<size_t>(o.data.split)];
   const std::string json = apps::attack_json(result, o.model.file.string(), folder);
   const std::filesystem::path report = folder / "attack.json";
   std::vector<std::string> broken;
@@ -85,8 +86,7 @@ int run(const Flags& flags, Options& o) {
     text::print(stdout, "{}", json);
   } else {
     text::print(stdout, "FGSM on {} pictures ({} split, evaluation mode; all are attacked)\n{}",
-                result.count, data::kSplitNames[static_cast<size_t>(o.data.split)],
-                apps::attack_table(result));
+                result.count, result.split, apps::attack_table(result));
     text::print(stdout,
                 "success: share misjudged afterwards; MSE in units of [0, 1]; 8-bit: as stored\n");
   }

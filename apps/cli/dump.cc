@@ -6,6 +6,7 @@
 #include "apps/cli/common.h"
 #include "apps/lib/dump/dump.h"
 #include "apps/lib/dump/index.h"
+#include "apps/lib/memory_limit.h"
 #include "apps/lib/predictor.h"
 #include "apps/lib/trainer_options.h"
 #include "data/write_file.h"
@@ -142,18 +143,16 @@ apps::LabelledPictures read_pictures(const Options& o, const layers::ClassifierO
   return result;
 }
 
-double megabytes(int64_t bytes) { return static_cast<double>(bytes) / 1e6; }
-
 // Says what will be written; refuses more than --limit.
 void announce(const Options& o, const apps::Dump& dump, int64_t model_bytes) {
   const int64_t values = dump.npy_bytes() + model_bytes;
   const int64_t all = values + dump.picture_bytes_at_most();
-  const std::string size =
-      text::format("{} tensors, {:.1f} MB of numbers{}", dump.tensor_count(), megabytes(values),
-                   o.dump.pictures ? text::format(" and at most {:.1f} MB of pictures",
-                                                  megabytes(dump.picture_bytes_at_most()))
-                                   : "");
-  if (megabytes(all) > static_cast<double>(o.limit)) {
+  const std::string size = text::format(
+      "{} tensors, {:.1f} MB of numbers{}", dump.tensor_count(), apps::megabytes(values),
+      o.dump.pictures ? text::format(" and at most {:.1f} MB of pictures",
+                                     apps::megabytes(dump.picture_bytes_at_most()))
+                      : "");
+  if (apps::megabytes(all) > static_cast<double>(o.limit)) {
     fail_input(
         text::format("--limit: this would write {}, more than {} MB: choose a --layer, "
                      "--no-pictures, fewer pictures, or a larger --limit",

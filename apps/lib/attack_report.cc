@@ -68,6 +68,7 @@ std::string attack_json(const AttackResult& result, const std::string& model_nam
             {"attack", "fgsm"},
             {"model", model_name},
             {"weights", result.weights},
+            {"split", result.split},
             {"count", result.count},
             {"stopped", result.stopped},
             {"accuracy_before", result.accuracy_before},

@@ -54,7 +54,8 @@ struct AttackRecord {
 inline constexpr int64_t kGalleryPerClass = 3;
 
 struct AttackResult {
-  std::string weights;  // of the network (weights_digest.h); filled in by who knows its file
+  // Filled in by who knows them: the network (weights_digest.h) and the pictures' split.
+  std::string weights, split;
   int64_t count = 0;
   double accuracy_before = 0;
   std::vector<AttackFigures> figures;  // as the epsilons
@@ -74,8 +75,9 @@ AttackResult run_fgsm(const layers::Classifier& classifier, const kernels::Exec&
 
 // A line per epsilon, for people.
 std::string attack_table(const AttackResult& result);
-// Everything: JSON object with version 1, model, weights, count, accuracy_before, epsilons [...],
-// pictures [...], gallery [{picture: its index, before, after: [one file per epsilon]}], broken
+// Everything: JSON object with version 1, model, weights, split, count, accuracy_before, epsilons
+// [...], pictures [...], gallery [{picture: its index, before, after: [one file per epsilon]}],
+// broken
 // [...]. The files of the gallery are relative to `folder`, where this is stored as attack.json.
 std::string attack_json(const AttackResult& result, const std::string& model_name,
                         const std::filesystem::path& folder);

@@ -147,6 +147,7 @@ bool Demo::pretrain() {
   TrainOptions train = demo_pretraining(options_, schedule_);
   train.data = drawn_ / "light.csv";
   train.out = options_.out / "pretrained";
+  train.synthetic = true;
   if (!train_on(train)) return false;
   const LoadedModel model = load_model((train.out / "best.safetensors").string());
   result_.pretrained = evaluate_on(train.data, *model.classifier);
@@ -159,6 +160,7 @@ bool Demo::finetune() {
   TrainOptions train = demo_finetuning(options_, schedule_);
   train.data = faces_;
   train.out = options_.out / "finetuned";
+  train.synthetic = options_.data.empty();
   if (pretrains()) train.weights = options_.out / "pretrained" / "best.safetensors";
   return train_on(train);
 }
@@ -210,6 +212,7 @@ void Demo::attack(const layers::Classifier& classifier) {
   result_.attack = run_fgsm(classifier, exec_, test_samples(faces_), attack, result_.model.string(),
                             default_progress(options_.quiet));
   result_.attack.weights = weights_digest(result_.model.string());
+  result_.attack.split = "test";
   weights::write_file_atomically((attack.out / "attack.json").string(),
                                  attack_json(result_.attack, result_.model.string(), attack.out));
   text::print(out_, "{}", attack_table(result_.attack));
@@ -255,8 +258,9 @@ std::string Demo::summary() const {
   return text;
 }
 
-// What the report needs beside the files of the trainings and of the attack.
-void Demo::record() {
+// What the report needs beside the files of the trainings and of the attack. Its failure costs no
+// result.
+void Demo::record() try {
   record_.kind = "demo";
   record_.seconds = result_.seconds;
   record_.finished = true;
@@ -272,6 +276,8 @@ void Demo::record() {
   write("run.json", run_record_json(record_));
   write("evaluation.json",
         evaluation_record_json(result_.finetuned, result_.model.filename().string(), "test"));
+} catch (const std::exception& error) {
+  text::print(out_, "WARNING: the report will not be whole: {}\n", one_line(error.what()));
 }
 
 DemoResult Demo::run() {
@@ -291,10 +297,10 @@ DemoResult Demo::run() {
   if (stopped(result_.attack.stopped)) return std::move(result_);
   result_.seconds = std::chrono::duration<double>(Clock::now() - begin_).count();
   title("summary", "");
-  record();
   const std::string text = summary();
   weights::write_file_atomically((options_.out / "summary.txt").string(), text);
   text::print(out_, "{}\nthe result is in {}\n", text, options_.out.string());
+  record();
   return std::move(result_);
 }
 

@@ -11,10 +11,6 @@ namespace {
 
 constexpr int64_t kVersion = 1;
 
-Json number_or_null(const std::optional<double>& value) {
-  return value && std::isfinite(*value) ? Json(*value) : Json();
-}
-
 // The positions of the points that are kept of `count`.
 template <typename Point, typename ToJson>
 Json thinned(const std::vector<Point>& points, ToJson to_json) {
@@ -110,7 +106,9 @@ RecordedEvaluation evaluation_in(const JsonReader& json) {
   e.videos_threshold = threshold.number("videos", 0, 1);
   e.threshold_source = threshold.text("source");
   if (e.threshold_source == "model") {
-    e.threshold_rate = threshold.object("model").number("rate", 0, 1);
+    const JsonReader model = threshold.object("model");
+    e.threshold_rate = model.number("rate", 0, 1);
+    e.threshold_split = model.text("split");
   }
   if (!json.is_null("bootstrap")) {
     const JsonReader bootstrap = json.object("bootstrap");
@@ -121,7 +119,6 @@ RecordedEvaluation evaluation_in(const JsonReader& json) {
   e.faces = level_in(json.object("faces"), curves.object("faces"));
   e.videos = level_in(json.object("videos"), curves.object("videos"));
   e.broken = static_cast<int64_t>(json.array("broken").size());
-  e.images_per_second = json.number("images_per_second", 0, 1e15);
   return e;
 }
 

@@ -19,12 +19,13 @@ struct RecordedLevel {
 struct RecordedEvaluation {
   std::string split;
   double faces_threshold = kFakeThreshold, videos_threshold = kFakeThreshold;
-  std::string threshold_source;          // "default", "model" or "flag"
-  std::optional<double> threshold_rate;  // that the model's threshold was chosen for
+  std::string threshold_source;  // "default", "model" or "flag"
+  // The false-positive rate and the split that the model's threshold was chosen for and on.
+  std::optional<double> threshold_rate;
+  std::string threshold_split;
   std::optional<BootstrapOptions> bootstrap;
   RecordedLevel faces, videos;
   int64_t broken = 0;
-  double images_per_second = 0;
 };
 
 // More points of a curve than these are thinned, evenly; both ends stay.

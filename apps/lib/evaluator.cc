@@ -6,6 +6,7 @@
 #include <unordered_map>
 
 #include "apps/lib/model_file.h"
+#include "apps/lib/plot/markup.h"
 #include "apps/lib/signals.h"
 #include "kernels/check.h"
 #include "kernels/format.h"
@@ -70,13 +71,6 @@ void summarise(Evaluation& evaluation) {
   evaluation.video_scores = aggregate_videos(face_scores(evaluation));
   evaluation.faces = face_columns(evaluation).set(evaluation.decision.faces).metrics();
   evaluation.videos = video_columns(evaluation).set(evaluation.decision.videos).metrics();
-}
-
-std::string quoted(const std::string& text) {
-  if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
-  std::string out = "\"";
-  for (const char c : text) out += c == '"' ? "\"\"" : std::string(1, c);
-  return out + "\"";
 }
 
 }  // namespace
@@ -153,9 +147,9 @@ void write_curves(const std::filesystem::path& folder, const Evaluation& evaluat
 void write_faces_csv(const std::string& path, const Evaluation& evaluation) {
   std::string text = kFacesCsvHeader;
   for (const EvaluatedFace& face : evaluation.samples) {
-    text += text::format("{},{},{},{},{}\n", quoted(face.path.string()), quoted(face.video),
-                         data::kClassNames[static_cast<size_t>(face.label)], face.probability,
-                         face.loss);
+    text += text::format(
+        "{},{},{},{},{}\n", plot::csv_field(face.path.string()), plot::csv_field(face.video),
+        data::kClassNames[static_cast<size_t>(face.label)], face.probability, face.loss);
   }
   weights::write_file_atomically(path, text);
 }

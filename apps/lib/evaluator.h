@@ -70,7 +70,7 @@ MetricCurves video_curves(const Evaluation& evaluation);
 // must be there. Atomic, file by file.
 void write_curves(const std::filesystem::path& folder, const Evaluation& evaluation);
 
-// The faces as CSV, with a header. Atomic.
+// The faces as CSV, with a header; names as plot::csv_field() writes them. Atomic.
 inline constexpr const char* kFacesCsvHeader = "path,video,label,probability,loss\n";
 void write_faces_csv(const std::string& path, const Evaluation& evaluation);
 

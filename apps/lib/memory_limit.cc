@@ -22,8 +22,6 @@ namespace fs = std::filesystem;
 
 constexpr int64_t kUnlimited = std::numeric_limits<int64_t>::max();
 
-double megabytes(int64_t bytes) { return static_cast<double>(bytes) / 1e6; }
-
 // The number behind `key` in a file of lines "key number ..."; with an empty key the file's first
 // number. Empty when there is none ("max" included).
 std::optional<int64_t> number_in(const fs::path& path, const std::string& key) {

@@ -10,6 +10,9 @@
 
 namespace verace::apps {
 
+// Of 10^6 bytes.
+inline double megabytes(int64_t bytes) { return static_cast<double>(bytes) / 1e6; }
+
 // Where the system tells about memory; tests put files of their own there.
 struct MemorySources {
   std::filesystem::path proc = "/proc", cgroup = "/sys/fs/cgroup";

@@ -17,14 +17,12 @@ namespace {
 // JSON has no infinity: such a loss is stored as null, and null again when a run goes on.
 constexpr double kNotFinite = std::numeric_limits<double>::infinity();
 
-Json optional_number(const std::optional<double>& value) { return value ? Json(*value) : Json(); }
-
 void add_split(Json& line, const std::string& name, const std::optional<SplitMetrics>& split) {
   if (!split) return;
   line[name + "_loss"] = split->loss;
   line[name + "_accuracy"] = split->accuracy;
   for (const SplitFigure& figure : kSplitFigures) {
-    line[name + "_" + figure.key] = optional_number((*split).*figure.member);
+    line[name + "_" + figure.key] = number_or_null((*split).*figure.member);
   }
 }
 

@@ -46,6 +46,7 @@ RunRecord record_in(const JsonReader& json) {
   record.started = json.text("started");
   record.seconds = json.number("seconds", 0, kMostSeconds);
   record.finished = json.flag("finished");
+  record.resumed = json.flag("resumed");
   record.seed = static_cast<uint64_t>(json.count("seed"));
   record.device = json.text("device");
   for (const Json& stage : json.array("stages")) {
@@ -93,10 +94,10 @@ void describe_process(RunRecord& record) {
 
 std::string run_record_json(const RunRecord& record) {
   Json json{
-      {"version", kVersion},       {"kind", record.kind},       {"command", record.command},
-      {"started", record.started}, {"seconds", record.seconds}, {"finished", record.finished},
-      {"seed", record.seed},       {"device", record.device},   {"synthetic", record.synthetic},
-      {"quick", record.quick},     {"stages", Json::array()}};
+      {"version", kVersion},           {"kind", record.kind},       {"command", record.command},
+      {"started", record.started},     {"seconds", record.seconds}, {"finished", record.finished},
+      {"resumed", record.resumed},     {"seed", record.seed},       {"device", record.device},
+      {"synthetic", record.synthetic}, {"quick", record.quick},     {"stages", Json::array()}};
   for (const auto& [name, seconds] : record.stages) {
     json["stages"].push_back(Json::array({name, seconds}));
   }

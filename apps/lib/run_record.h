@@ -12,7 +12,8 @@ struct RunRecord {
   std::string kind;                  // "train" or "demo"
   std::vector<std::string> command;  // the words of the process
   std::string started;               // UTC, "2026-01-31T12:00:00Z"
-  double seconds = 0;                // of this process; a resumed run has had others before
+  double seconds = 0;                // of this process
+  bool resumed = false;              // there were processes before it
   bool finished = false;             // all epochs done, or the whole demonstration
   uint64_t seed = 0;
   std::string device;

@@ -2,6 +2,7 @@
 #include "apps/lib/step_profile.h"
 
 #include <algorithm>
+#include <memory>
 
 #include "apps/lib/versioned_json.h"
 #include "kernels/check.h"
@@ -75,8 +76,6 @@ std::optional<StepProfile> step_at(const JsonReader& json, const char* key) {
     buffer.last = static_cast<int32_t>(b.count("last", operations));
     profile.buffers.push_back(std::move(buffer));
   });
-  profile.memory.operations = operations;
-  profile.memory.values = static_cast<int64_t>(profile.buffers.size());
   return profile;
 }
 
@@ -109,10 +108,14 @@ StepProfile profile_inference(InferenceSession& session, int64_t n) {
   const std::vector<uint8_t> grey(static_cast<size_t>(n * session.picture_count()), 128);
   session.run(grey);
   engine::Trace trace;
-  session.set_trace(&trace);
   const std::vector<int64_t> pictures(3, n);
-  for (size_t i = 0; i < pictures.size(); ++i) session.run(grey);
-  session.set_trace(nullptr);
+  {
+    // Also where a run throws, the session must not keep what is gone then.
+    const std::unique_ptr<InferenceSession, void (*)(InferenceSession*)> traced(
+        &session, [](InferenceSession* s) { s->set_trace(nullptr); });
+    session.set_trace(&trace);
+    for (size_t i = 0; i < pictures.size(); ++i) session.run(grey);
+  }
   return profile_of(session.plan(n), trace, pictures);
 }
 

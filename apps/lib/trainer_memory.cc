@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <new>  // NOLINT(raw-memory): for std::bad_alloc
 #include <optional>
-#include <set>
 
 #include "apps/lib/memory_limit.h"
 #include "kernels/check.h"
@@ -12,8 +11,6 @@
 
 namespace verace::apps {
 namespace {
-
-double megabytes(int64_t bytes) { return static_cast<double>(bytes) / 1e6; }
 
 // Batches that wait in a loader (its own window of prefetched ones) and with its reader.
 constexpr int64_t kBatchesAhead = 4;
@@ -28,18 +25,6 @@ int64_t picture_bytes(const TrainingSetup& setup, int64_t batch) {
     if (loader->cached()) bytes += count * picture;
   }
   return bytes;
-}
-
-// The sizes of batch that evaluation will plan for.
-std::set<int64_t> evaluation_batches(const TrainingSetup& setup, int64_t batch) {
-  std::set<int64_t> sizes;
-  for (const auto* loader : {setup.test.get(), setup.val.get()}) {
-    if (loader == nullptr) continue;
-    const auto count = static_cast<int64_t>(loader->samples().size());
-    sizes.insert(std::min(count, batch));
-    if (count % batch != 0) sizes.insert(count % batch);
-  }
-  return sizes;
 }
 
 // Filters and their moments are stored in another order of dimensions (stored_tensor).
@@ -114,6 +99,17 @@ std::optional<MemoryPlan> plan_sessions(TrainingSetup& setup) {
 }
 
 }  // namespace
+
+std::set<int64_t> evaluation_batches(const TrainingSetup& setup, int64_t batch) {
+  std::set<int64_t> sizes;
+  for (const auto* loader : {setup.test.get(), setup.val.get()}) {
+    if (loader == nullptr) continue;
+    const auto count = static_cast<int64_t>(loader->samples().size());
+    sizes.insert(std::min(count, batch));
+    if (count % batch != 0) sizes.insert(count % batch);
+  }
+  return sizes;
+}
 
 std::string memory_text(const MemoryPlan& p) {
   return text::format(

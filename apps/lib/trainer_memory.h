@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <ostream>
+#include <set>
 #include <string>
 
 #include "apps/lib/trainer_setup.h"
@@ -22,6 +23,9 @@ struct MemoryPlan {
     return arena + parameters + gradients + adam + prepared + pictures + saving;
   }
 };
+
+// The sizes of batch that evaluation asks for, when training has batches of `batch`; not empty.
+std::set<int64_t> evaluation_batches(const TrainingSetup& setup, int64_t batch);
 
 // "plan: batch 64, ...", one line.
 std::string memory_text(const MemoryPlan& plan);

@@ -66,6 +66,7 @@ struct TrainOptions {
   std::filesystem::path out;     // the run folder; empty with resume: that of the resumed run
   std::filesystem::path resume;  // a last.safetensors to go on with; empty: a new run
   std::filesystem::path trace;   // Chrome trace of a few steps; empty: none
+  bool synthetic = false;        // the faces are drawn by this program; told to run.json alone
   bool print_plan = false;       // print every operation and buffer of the step
   bool quiet = false;
   int64_t max_steps = 0;  // stop (resumable) after so many steps of this process; 0: no limit

@@ -5,6 +5,8 @@
 
 #include "apps/lib/evaluation_record.h"
 #include "apps/lib/run_record.h"
+#include "apps/lib/trainer_memory.h"
+#include "data/text.h"
 #include "kernels/check.h"
 #include "kernels/format.h"
 #include "weights/atomic_file.h"
@@ -14,8 +16,26 @@ namespace {
 
 // Steps of this process that are traced: the first ones warm caches and are left out.
 constexpr int64_t kTraceFrom = 2, kTraceTo = 5;
-// Pictures of the inference that is measured.
+// Pictures of the inference that is measured, where evaluation asks for so few at a time.
 constexpr int64_t kInferencePictures = 16;
+
+// Only what evaluation has planned: memory was counted for that.
+int64_t measured_batch(const TrainingSetup& setup) {
+  const std::set<int64_t> sizes = evaluation_batches(setup, setup.options.batch);
+  const auto above = sizes.upper_bound(kInferencePictures);
+  return above == sizes.begin() ? *above : *std::prev(above);
+}
+
+// What the file of an earlier process says about the faces; nothing where there is none.
+bool were_synthetic(const std::filesystem::path& file) {
+  try {
+    const std::vector<std::byte> bytes = data::read_file(file, 1'000'000, "file");
+    const std::string text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+    return read_run_record(text, file.string()).synthetic;
+  } catch (const Error&) {
+    return false;
+  }
+}
 
 int64_t values_of(const std::vector<engine::Parameter*>& parameters) {
   int64_t count = 0;
@@ -32,33 +52,36 @@ template <typename Action>
 void TrainingRecorder::warn_if_it_fails(const char* what, Action action) {
   try {
     action();
-  } catch (const Error& error) {
-    if (error.kind() != ErrorKind::kInput) throw;
-    text::print(out_, "WARNING: {} is not written: {}\n", what, error.what());
+  } catch (const std::exception& error) {
+    text::print(out_, "WARNING: {} is not written: {}\n", what, one_line(error.what()));
   }
 }
 
 void TrainingRecorder::before_step(int64_t i, int64_t pictures) {
-  if (i == kTraceFrom) {
-    trace_ = std::make_unique<engine::Trace>();
-    setup_.session->set_trace(trace_.get());
-  } else if (i == kTraceTo) {
-    end_trace();
-  }
-  if (trace_) traced_.push_back(pictures);
+  if (i == kTraceTo) end_trace();
+  warn_if_it_fails("profile.json", [&] {
+    if (i == kTraceFrom) {
+      trace_ = std::make_unique<engine::Trace>();
+      setup_.session->set_trace(trace_.get());
+    }
+    if (trace_) traced_.push_back(pictures);
+  });
 }
 
 void TrainingRecorder::end_trace() {
   if (!trace_) return;
   setup_.session->set_trace(nullptr);
-  const std::string& path = setup_.options.trace.string();
-  if (!path.empty()) {
-    weights::write_file_atomically(path, trace_->chrome_json());
-    text::print(out_, "trace of {} steps in {}\n{}", traced_.size(), path, trace_->table());
-  }
-  const int64_t largest = *std::ranges::max_element(traced_);
-  profile_.training = profile_of(setup_.session->plan(largest), *trace_, traced_);
-  trace_.reset();
+  const std::unique_ptr<engine::Trace> trace = std::move(trace_);
+  const std::string path = setup_.options.trace.string();
+  warn_if_it_fails("the trace", [&] {
+    if (path.empty()) return;
+    weights::write_file_atomically(path, trace->chrome_json());
+    text::print(out_, "trace of {} steps in {}\n{}", traced_.size(), path, trace->table());
+  });
+  warn_if_it_fails("profile.json", [&] {
+    const int64_t largest = *std::ranges::max_element(traced_);
+    profile_.training = profile_of(setup_.session->plan(largest), *trace, traced_);
+  });
 }
 
 void TrainingRecorder::judged(Evaluation evaluation, const std::string& split) {
@@ -82,8 +105,9 @@ void TrainingRecorder::finish(bool finished) {
   end_trace();  // of a run with fewer steps
   const TrainOptions& o = setup_.options;
   if (finished) {
-    profile_.inference =
-        profile_inference(*setup_.inference, std::min(o.batch, kInferencePictures));
+    warn_if_it_fails("the time of inference", [&] {
+      profile_.inference = profile_inference(*setup_.inference, measured_batch(setup_));
+    });
   }
   const TrainingState& state = setup_.checkpoint.state;
   const engine::LayerTable& table = setup_.model.classifier->table();
@@ -106,10 +130,12 @@ void TrainingRecorder::finish(bool finished) {
   record.test_pictures = pictures(setup_.test);
   record.parameters = values_of(table.parameters());
   record.trainable = values_of(table.trainable_parameters());
-  describe_process(record);
   warn_if_it_fails("run.json", [&] {
-    weights::write_file_atomically((folder_.folder() / "run.json").string(),
-                                   run_record_json(record));
+    const std::filesystem::path file = folder_.folder() / "run.json";
+    record.resumed = !o.resume.empty();
+    record.synthetic = o.synthetic || (record.resumed && were_synthetic(file));
+    describe_process(record);
+    weights::write_file_atomically(file.string(), run_record_json(record));
   });
   // A run that goes on for a step or two knows less than the file that is there.
   if (!profile_.training) return;

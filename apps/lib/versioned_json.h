@@ -2,9 +2,11 @@
 // files.
 #pragma once
 
+#include <cmath>
 #include <cstdint>
 #include <limits>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <stdexcept>
 #include <string>
 
@@ -18,6 +20,11 @@ using Json = nlohmann::ordered_json;  // keys in the order of writing: people re
 // As a file: indented; bytes that are no UTF-8 become U+FFFD.
 inline std::string json_text(const Json& json) {
   return json.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+// null for what is not there and for what JSON cannot write: infinities, NaN.
+inline Json number_or_null(const std::optional<double>& value) {
+  return value && std::isfinite(*value) ? Json(*value) : Json();
 }
 
 // What a file holds instead of what it should; read_versioned() turns it into an Error.

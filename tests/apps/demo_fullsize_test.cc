@@ -60,6 +60,11 @@ TEST_CASE("the demonstration finds fakes of persons it has not seen, and is fool
     CHECK(html.find("Another network") == std::string::npos);
     CHECK(html.find("The faces are synthetic.") != std::string::npos);
     CHECK(page.all("img").size() == 18);
+    for (const char* part : {"pretrained", "finetuned"}) {
+      const std::string own =
+          test::read_text(report::write_report(options.out / part, options.out / part));
+      CHECK(own.find("The faces are synthetic.") != std::string::npos);
+    }
     const RecordedEvaluation kept =
         read_evaluation_record(test::read_text(options.out / "evaluation.json"), "evaluation.json");
     CHECK(kept.faces.metrics.accuracy == faces.accuracy);
@@ -99,6 +104,23 @@ TEST_CASE("the demonstration on given faces and a given network draws nothing") 
   CHECK(html.find("faces are synthetic") == std::string::npos);
   CHECK(html.find("Missing") == std::string::npos);
   CHECK(html.find("first task") == std::string::npos);
+
+  // What cannot be recorded costs no result.
+  struct Blocker : std::stringbuf {
+    explicit Blocker(const std::filesystem::path& path) : file(path) {}
+    int sync() override {
+      std::filesystem::create_directories(file / "in the way");
+      return 0;
+    }
+    std::filesystem::path file;
+  };
+  options.out = folder / "blocked";
+  Blocker blocker(options.out / "run.json");
+  std::ostream blocked(&blocker);
+  CHECK(run_demo(options, blocked).finetuned.faces.count == 8);
+  CHECK(test::contains(blocker.str(), "the result is in "));
+  CHECK(test::contains(blocker.str(), "WARNING: the report will not be whole: "));
+  CHECK(std::filesystem::exists(options.out / "summary.txt"));
 
   // Found before anything is trained or drawn.
   options.out = folder / "bad";

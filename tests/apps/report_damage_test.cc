@@ -144,6 +144,77 @@ TEST_CASE("an attack on another network is not among the main figures") {
   CHECK(section(report::summary_section).find("under attack") == std::string::npos);
 }
 
+TEST_CASE("the page says who chose the epoch, the threshold, the pictures and the loss") {
+  const TempFolder temp;
+  const fs::path run = temp / "run";
+  write_known_run(run);
+  const auto metrics = [&](bool val, size_t count) {
+    std::string lines;
+    for (EpochMetrics m : known_epochs()) {
+      if (val) m.val = m.test;
+      if (count-- > 0) lines += to_json(m) + "\n";
+      if (count == 0) break;
+    }
+    write_text(run / "metrics.jsonl", lines);
+  };
+  const auto evaluation = [&](const char* split, const char* chosen_on, double confidence) {
+    Json json = Json::parse(evaluation_record_json(known_evaluation(), "model", split));
+    json["threshold"]["model"]["split"] = chosen_on;
+    json["bootstrap"]["confidence"] = confidence;
+    write_text(run / "evaluation.json", json.dump());
+  };
+  const struct {
+    bool val;
+    size_t epochs;
+    const char* split;
+    bool optimistic;
+  } cases[] = {{false, 3, "test", true},
+               {true, 3, "test", false},
+               {true, 3, "val", true},
+               {false, 1, "test", false}};
+  for (const auto& c : cases) {
+    metrics(c.val, c.epochs);
+    evaluation(c.split, "val", 0.95);
+    INFO(c.val, " ", c.epochs, " ", std::string(c.split));
+    CHECK(contains(page_of(run), "<strong>Optimistic.") == c.optimistic);
+  }
+  evaluation("test", "train", 0.5);
+  std::string html = page_of(run);
+  CHECK(contains(html, "own threshold, chosen on train for"));
+  CHECK(contains(html, "50 % interval"));
+  CHECK_FALSE(contains(html, "95 % interval"));
+  CHECK_FALSE(contains(html, "multiplied by the class weights"));
+  write_text(run / "config.toml", "class-weights = '3:1'\n");
+  CHECK(contains(page_of(run), "multiplied by the class weights (3:1)"));
+  write_text(run / "config.toml", "class-weights = 'none'\n");
+  CHECK_FALSE(contains(page_of(run), "multiplied by the class weights"));
+  // The attack's split.
+  CHECK(contains(page_of(run), "The first pictures of the data,"));
+  Json attack = Json::parse(read_text(run / "attack/attack.json"));
+  attack["split"] = "val";
+  write_text(run / "attack/attack.json", attack.dump());
+  html = page_of(run);
+  CHECK(contains(html, "The first pictures of the val split,"));
+  CHECK(contains(html, "on 2 pictures of the val split:"));
+  CHECK_FALSE(contains(html, "test set"));
+}
+
+TEST_CASE("the time of a resumed run is that of its epochs, or said to be the last process's") {
+  const TempFolder temp;
+  const fs::path run = temp / "run";
+  write_known_run(run);
+  RunRecord record = known_record();
+  record.resumed = true;
+  write_text(run / "run.json", run_record_json(record));
+  std::string html = page_of(run);
+  CHECK(contains(html, ">6.00 s</span><span class='what'>for the training steps of all processes"));
+  CHECK(contains(html, "1 min 15 s, the last process alone"));
+  fs::remove(run / "metrics.jsonl");
+  html = page_of(run);
+  CHECK(
+      contains(html, ">1 min 15 s</span><span class='what'>for the last process of this training"));
+}
+
 TEST_CASE("a run has the name of its folder, and flags keep their names") {
   const TempFolder temp;
   const fs::path run = temp / "named";
@@ -158,6 +229,16 @@ TEST_CASE("a run has the name of its folder, and flags keep their names") {
   const report::RunData data = report::read_run(run);
   CHECK(data.record.value->command ==
         std::vector<std::string>{"verace", "train", "--data=faces", "--lr=1e-3", "c"});
+}
+
+TEST_CASE("hostile names stay one field of faces.csv") {
+  const TempFolder temp;
+  Evaluation e = known_evaluation();
+  e.samples.resize(1);
+  e.samples[0].path = "a\xff,\"b\x1b.png";
+  write_faces_csv(temp / "faces.csv", e);
+  CHECK(
+      contains(read_text(temp / "faces.csv"), "\n\"a\xef\xbf\xbd,\"\"b\xef\xbf\xbd.png\",a,real,"));
 }
 
 TEST_CASE("times and versions beyond all reason") {

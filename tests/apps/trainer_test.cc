@@ -13,6 +13,7 @@
 #include "apps/lib/trainer_memory.h"
 #include "apps/lib/trainer_recalibrate.h"
 #include "apps/lib/trainer_setup.h"
+#include "kernels/format.h"
 #include "tests/apps/training_support.h"
 #include "tests/support/faults.h"
 
@@ -52,6 +53,44 @@ TEST_CASE("a run leaves configuration, metrics, curve and weights") {
   CHECK(load_model(folder / "run/best.safetensors").classifier->options().head_hidden == 6);
   CHECK(load_model(folder / "run/last.safetensors").classifier->options().input_size == 32);
   CHECK(contains(input_error([&] { trained(tiny_run(folder / "run")); }), "already holds a run"));
+}
+
+TEST_CASE("what cannot be recorded for the report costs a warning, not the run") {
+  const TempFolder folder;
+  TrainOptions options = tiny_run(folder / "run");
+  options.trace = folder / "no/such/folder/trace.json";
+  for (const char* name : {"run.json", "evaluation.json"}) {
+    std::filesystem::create_directories(std::filesystem::path(options.out) / name / "in the way");
+  }
+  std::ostringstream out;
+  const TrainResult result = train(options, out);
+  CHECK(result.finished);
+  for (const char* what : {"the trace", "run.json", "evaluation.json"}) {
+    CHECK(contains(out.str(), text::format("WARNING: {} is not written: ", what)));
+  }
+  CHECK_FALSE(contains(out.str(), "profile.json is not written"));
+  CHECK(std::filesystem::exists(folder / "run/best.safetensors"));
+}
+
+TEST_CASE("inference is measured with a batch that evaluation has planned; a resumed run says so") {
+  const TempFolder folder;
+  TrainOptions options = tiny_run(folder / "run");
+  options.batch = 11;  // of 22; evaluation has 8 pictures
+  options.synthetic = true;
+  options.max_steps = 3;
+  trained(options);
+  const auto json = [&](const char* name) {
+    return nlohmann::json::parse(read_text(folder / (std::string("run/") + name)));
+  };
+  CHECK(json("run.json").at("resumed") == false);
+  TrainOptions resume;
+  resume.resume = folder / "run/last.safetensors";
+  resume.quiet = true;
+  resume.resume_epochs = 4;
+  trained(resume);
+  CHECK(json("run.json").at("resumed") == true);
+  CHECK(json("run.json").at("synthetic") == true);
+  CHECK(json("profile.json").at("inference").at("pictures") == 8);
 }
 
 TEST_CASE("equal seeds give equal bits, other seeds do not") {

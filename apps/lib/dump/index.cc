@@ -1,45 +1,16 @@
 // The two forms of the index.
 #include "apps/lib/dump/index.h"
 
+#include "apps/lib/plot/markup.h"
 #include "kernels/format.h"
 
 namespace verace::apps {
 namespace {
 
+using plot::csv_field;
+using plot::escaped;
+
 std::string shape_text(const engine::Shape& shape) { return text::join(shape, "x"); }
-
-std::string quoted(const std::string& field) {
-  if (field.find_first_of(",\"\r\n") == std::string::npos) return field;
-  std::string result = "\"";
-  for (const char c : field) {
-    result += c;
-    if (c == '"') result += c;
-  }
-  return result + "\"";
-}
-
-std::string escaped(const std::string& plain) {
-  std::string result;
-  for (const char c : plain) {
-    switch (c) {
-      case '&':
-        result += "&amp;";
-        break;
-      case '<':
-        result += "&lt;";
-        break;
-      case '>':
-        result += "&gt;";
-        break;
-      case '"':
-        result += "&quot;";
-        break;
-      default:
-        result += c;
-    }
-  }
-  return result;
-}
 
 constexpr const char* kHead = R"(<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><title>verace dump</title>
@@ -134,13 +105,14 @@ std::string index_csv(const std::vector<DumpedTensor>& rows) {
   for (size_t i = 0; i < rows.size(); ++i) {
     const ListedTensor& t = rows[i].tensor;
     const TensorSummary& s = rows[i].summary;
-    csv += text::format("{},{},{},{},{},{},{},", i, quoted(t.layer), quoted(t.does), quoted(t.name),
-                        to_string(t.kind), quoted(t.gradient_of), shape_text(t.shape));
+    csv += text::format("{},{},{},{},{},{},{},", i, csv_field(t.layer), csv_field(t.does),
+                        csv_field(t.name), to_string(t.kind), csv_field(t.gradient_of),
+                        shape_text(t.shape));
     csv += text::format("{:.9g},{:.9g},{:.9g},{:.9g},{:.9g},{},{},{},{},", s.min, s.max, s.mean,
                         s.deviation, s.zero_share, s.nan, s.infinite, rows[i].npy, rows[i].png);
-    csv += rows[i].png.empty()
-               ? ",,"
-               : text::format("{:.9g},{:.9g},{}", rows[i].low, rows[i].high, quoted(rows[i].shown));
+    csv += rows[i].png.empty() ? ",,"
+                               : text::format("{:.9g},{:.9g},{}", rows[i].low, rows[i].high,
+                                              csv_field(rows[i].shown));
     csv += "\n";
   }
   return csv;

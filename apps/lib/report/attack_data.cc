@@ -81,7 +81,9 @@ void add_gallery(const JsonReader& json, const fs::path& folder, size_t e, Attac
 
 AttackData attack_in(const JsonReader& json, const fs::path& folder) {
   AttackData attack;
-  attack.weights = json.text("weights");
+  // Files of older programs have neither.
+  if (json.has("weights")) attack.weights = json.text("weights");
+  if (json.has("split")) attack.split = json.text("split");
   attack.count = json.count("count");
   attack.accuracy_before = json.number("accuracy_before", 0, 1);
   std::vector<EpsilonEntry> entries;

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "apps/lib/memory_limit.h"
 #include "apps/lib/plot/markup.h"
 #include "kernels/format.h"
 
@@ -33,19 +34,6 @@ std::string to_html(const Table& table) {
     html += "</tr>\n";
   }
   return html + "</tbody></table></div>\n";
-}
-
-std::string to_csv(const Table& table) {
-  std::string csv;
-  const auto add = [&csv](const std::vector<std::string>& cells) {
-    for (size_t i = 0; i < cells.size(); ++i) {
-      csv += (i == 0 ? "" : ",") + plot::csv_field(cells[i]);
-    }
-    csv += '\n';
-  };
-  add(table.head);
-  for (const auto& row : table.rows) add(row);
-  return csv;
 }
 
 std::string paragraph(const std::string& text) {
@@ -94,8 +82,8 @@ std::string duration(double seconds) {
   return text::format("{} h {} min", whole / 3600, whole % 3600 / 60);
 }
 
-std::string megabytes(double bytes) {
-  return text::format("{:.{}f} MB", bytes / 1e6, bytes < 1e8 ? 2 : 0);
+std::string size_text(int64_t bytes) {
+  return text::format("{:.{}f} MB", megabytes(bytes), bytes < 100'000'000 ? 2 : 0);
 }
 
 std::string percent(double share) { return text::format("{:.1f} %", 100 * share); }

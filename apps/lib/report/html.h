@@ -17,8 +17,6 @@ struct Table {
   bool words = false;
 };
 std::string to_html(const Table& table);
-// The same as CSV with a header.
-std::string to_csv(const Table& table);
 
 // A paragraph.
 std::string paragraph(const std::string& text);
@@ -32,9 +30,9 @@ void add_beside(Section& section, Figure figure, const std::string& html);
 // What is shown when the reader asks for it.
 std::string folded(const std::string& title, const std::string& html);
 
-// "1.23 s", "12.3 s", "4 min 5 s"; "1.5 MB" (10^6); "85.2 %".
+// "1.23 s", "12.3 s", "4 min 5 s"; "1.50 MB"; "85.2 %".
 std::string duration(double seconds);
-std::string megabytes(double bytes);
+std::string size_text(int64_t bytes);
 std::string percent(double share);
 
 }  // namespace verace::apps::report

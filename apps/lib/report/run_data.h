@@ -44,6 +44,7 @@ struct AttackedPicture {
   data::Image before, after;
 };
 struct AttackData {
+  std::string split;             // of the pictures; empty: unknown
   std::string weights;           // of the attacked network (weights_digest.h); empty: unknown
   bool other_network = false;    // than the best one that the run holds
   bool unknown_network = false;  // no one can tell: a digest or the run's network is missing

@@ -81,6 +81,11 @@ std::string row_html(const AttackedPicture& p, int factor) {
          judged_html(p.after, "after", truth, p.probability_after) + "</div>\n";
 }
 
+// "the test split", for a sentence.
+std::string pictures_of(const AttackData& attack) {
+  return attack.split.empty() ? "the data" : text::format("the {} split", attack.split);
+}
+
 void add_gallery(const AttackData& attack, Section& section) {
   section.html += "<h3>Gallery</h3>\n";
   if (!attack.gallery_missing.empty()) {
@@ -93,11 +98,11 @@ void add_gallery(const AttackData& attack, Section& section) {
   }
   const int factor = std::max(1, 127 / largest);
   section.html += paragraph(text::format(
-      "The first pictures of the test set, real and fake, each of another video, whatever became "
+      "The first pictures of {}, real and fake, each of another video, whatever became "
       "of them; ε = {} (at most {} of 255 grey levels as stored). In the middle the change, {} "
       "times as large as it is, around grey. Below a picture: the verdict, and the probability of "
       "being fake.",
-      attack.gallery_epsilon, largest, factor));
+      pictures_of(attack), attack.gallery_epsilon, largest, factor));
   section.html += "<div class='gallery'>\n";
   std::string csv = "picture,truth,fake_probability_before,fake_probability_after\n";
   for (const AttackedPicture& p : attack.gallery) {
@@ -121,11 +126,11 @@ Section attack_section(const RunData& run) {
     return section;
   }
   const AttackData& attack = *run.attack.value;
-  section.html +=
-      paragraph(text::format("Fast gradient sign method on {} pictures: each pixel moves by ε in "
-                             "the direction that raises "
-                             "the loss. Judged at 0.5, whatever threshold the model holds.",
-                             attack.count));
+  section.html += paragraph(
+      text::format("Fast gradient sign method on {} pictures of {}: each pixel moves by ε in "
+                   "the direction that raises "
+                   "the loss. Judged at 0.5, whatever threshold the model holds.",
+                   attack.count, pictures_of(attack)));
   if (attack.other_network) {
     section.html +=
         "<p class='missing'><strong>Another network.</strong> The attack was on other weights than "

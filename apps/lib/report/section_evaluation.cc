@@ -1,4 +1,5 @@
 // Figures of merit with intervals, confusion, ROC, precision-recall and reliability.
+#include <algorithm>
 #include <cmath>
 
 #include "apps/lib/plot/markup.h"
@@ -166,12 +167,21 @@ std::string threshold_text(const RecordedEvaluation& e) {
                          e.faces_threshold, e.videos_threshold);
   if (e.threshold_source == "model") {
     text += text::format(
-        ": the model's own threshold, chosen on val for a false-positive rate of at most {:.4g}",
-        e.threshold_rate.value_or(0));
+        ": the model's own threshold, chosen on {} for a false-positive rate of at most {:.4g}",
+        e.threshold_split, e.threshold_rate.value_or(0));
   } else if (e.threshold_source == "default") {
     text += " (the default)";
   }
   return text + ".";
+}
+
+// The best epoch is the best one on val, or on test where there is no val.
+bool split_chose_epoch(const RunData& run) {
+  const auto& epochs = run.trainings.back().epochs.value;
+  if (!epochs || epochs->size() < 2) return false;  // or there was no choice
+  const bool val =
+      std::ranges::any_of(*epochs, [](const EpochMetrics& e) { return e.val.has_value(); });
+  return run.evaluation.value->split == (val ? "val" : "test");
 }
 
 }  // namespace
@@ -186,6 +196,12 @@ Section evaluation_section(const RunData& run) {
   section.html += paragraph(text::format(
       "Judged on the {} split. {} A video is judged by the mean of its faces. Positive means fake.",
       e.split, threshold_text(e)));
+  if (split_chose_epoch(run)) {
+    section.html += text::format(
+        "<p class='missing'><strong>Optimistic.</strong> The best epoch was chosen by the same "
+        "pictures, the {} split: on pictures that nobody has looked at yet, expect less.</p>\n",
+        plot::escaped(e.split));
+  }
   section.html += to_html(metrics_table(e));
   section.tables.emplace_back("metrics", metrics_csv(e));
   if (e.bootstrap) {

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <numeric>
 
+#include "apps/lib/memory_limit.h"
 #include "apps/lib/plot/markup.h"
 #include "apps/lib/report/html.h"
 #include "kernels/format.h"
@@ -25,8 +26,6 @@ std::vector<int64_t> living_bytes(const StepProfile& profile) {
   return bytes;
 }
 
-double mb(int64_t bytes) { return static_cast<double>(bytes) / 1e6; }
-
 plot::Axis time_axis(const StepProfile& profile) {
   return plot::counting_axis("operation of the step", 0,
                              static_cast<int64_t>(profile.operations.size()));
@@ -38,7 +37,7 @@ Figure map_figure(const std::string& what, const StepProfile& profile) {
   plot::Plot plot;
   plot.title = text::format("memory map, {}", what);
   plot.x = time_axis(profile);
-  const std::vector<double> heights = {mb(profile.memory.arena)};
+  const std::vector<double> heights = {megabytes(profile.memory.arena)};
   plot.y = plot::axis_of("place in the arena, MB", heights, true);
   std::string csv = "buffer,bytes,offset,first,last\n";
   const auto end = static_cast<int32_t>(profile.operations.size());
@@ -49,10 +48,10 @@ Figure map_figure(const std::string& what, const StepProfile& profile) {
     const bool whole = b.first == 0 && b.last >= end - 1;
     // Thinner than a hair.
     if (b.bytes < profile.memory.arena / 400) continue;
-    plot.blocks.push_back(
-        {static_cast<double>(b.first), mb(b.offset), static_cast<double>(std::min(b.last + 1, end)),
-         mb(b.offset + b.bytes), whole ? 4 : turn++ % 4,
-         text::format("{}: {}", b.name, megabytes(static_cast<double>(b.bytes)))});
+    plot.blocks.push_back({static_cast<double>(b.first), megabytes(b.offset),
+                           static_cast<double>(std::min(b.last + 1, end)),
+                           megabytes(b.offset + b.bytes), whole ? 4 : turn++ % 4,
+                           text::format("{}: {}", b.name, size_text(b.bytes))});
   }
   return {"memory_map_" + what, text::format("Memory map of one step of {}", what),
           "Each rectangle is a buffer: from the operation that writes it first to the one that "
@@ -70,11 +69,12 @@ Figure living_figure(const std::string& what, const StepProfile& profile,
   std::string csv = "operation,name,living_bytes\n";
   for (size_t i = 0; i < living.size(); ++i) {
     const auto at = static_cast<double>(i);
-    line.points.push_back({at, mb(living[i])});
-    line.points.push_back({at + 1, mb(living[i])});
+    line.points.push_back({at, megabytes(living[i])});
+    line.points.push_back({at + 1, megabytes(living[i])});
     csv += text::format("{},{},{}\n", i, plot::csv_field(profile.operations[i].name), living[i]);
   }
-  const double arena = mb(profile.memory.arena), unshared = mb(profile.memory.unshared);
+  const double arena = megabytes(profile.memory.arena),
+               unshared = megabytes(profile.memory.unshared);
   plot.lines = {std::move(line),
                 {"arena", 1, {{0, arena}, {end, arena}}},
                 {"without sharing", 4, {{0, unshared}, {end, unshared}}}};
@@ -90,7 +90,7 @@ Table totals_table(const std::string& what, const StepProfile& profile,
   const engine::PlanSummary& m = profile.memory;
   const int64_t peak = living.empty() ? 0 : *std::ranges::max_element(living);
   const auto row = [](const char* name, int64_t bytes) {
-    return std::vector<std::string>{name, megabytes(static_cast<double>(bytes))};
+    return std::vector<std::string>{name, size_text(bytes)};
   };
   Table table{text::format("The plan of one step of {}", what), {}, {}, false};
   table.rows = {row("arena", m.arena), row("most that lives at once", peak),
@@ -115,8 +115,8 @@ Table largest_table(const std::string& what, const StepProfile& profile,
               {},
               false};
   for (const engine::PlannedBuffer& b : buffers) {
-    table.rows.push_back({b.name, megabytes(static_cast<double>(b.bytes)), std::to_string(b.first),
-                          std::to_string(b.last)});
+    table.rows.push_back(
+        {b.name, size_text(b.bytes), std::to_string(b.first), std::to_string(b.last)});
   }
   return table;
 }

@@ -17,21 +17,32 @@ std::string card_html(const Card& card) {
       plot::escaped(card.value), plot::escaped(card.what), plot::escaped(card.note));
 }
 
-void add_accuracy(const RecordedLevel& level, const std::string& what, std::vector<Card>& cards) {
+void add_accuracy(const RecordedEvaluation& e, const RecordedLevel& level, const std::string& what,
+                  std::vector<Card>& cards) {
   if (!level.metrics.accuracy) return;
   const auto& interval = interval_of(level.intervals, &Metrics::accuracy);
   cards.push_back({percent(*level.metrics.accuracy),
                    text::format("of {} {} judged rightly", level.metrics.count, what),
-                   interval ? text::format("95 % interval {:.1f} to {:.1f}\u00a0%",
-                                           100 * interval->low, 100 * interval->high)
-                            : "no interval"});
+                   interval && e.bootstrap ? text::format("{:g} % interval {:.1f} to {:.1f}\u00a0%",
+                                                          100 * e.bootstrap->confidence,
+                                                          100 * interval->low, 100 * interval->high)
+                                           : "no interval"});
+}
+
+// Of all processes; empty without epochs.
+std::optional<double> seconds_in_steps(const RunData& run) {
+  const auto& epochs = run.trainings.back().epochs.value;
+  if (!epochs) return std::nullopt;
+  double seconds = 0;
+  for (const EpochMetrics& epoch : *epochs) seconds += epoch.seconds;
+  return seconds;
 }
 
 std::vector<Card> cards_of(const RunData& run) {
   std::vector<Card> cards;
   if (const auto& e = run.evaluation.value) {
-    add_accuracy(e->faces, "faces", cards);
-    add_accuracy(e->videos, "videos", cards);
+    add_accuracy(*e, e->faces, "faces", cards);
+    add_accuracy(*e, e->videos, "videos", cards);
     if (const auto& auc = e->faces.metrics.auc) {
       cards.push_back({text::format("{:.4f}", *auc), "area under the ROC curve, faces",
                        "0.5 is chance, 1 is perfect"});
@@ -44,7 +55,13 @@ std::vector<Card> cards_of(const RunData& run) {
                      text::format("{} before it", percent(attack->accuracy_before))});
   }
   if (const auto& record = run.record.value) {
-    cards.push_back({duration(record->seconds), run.demo ? "for all of it" : "for this training",
+    const std::optional<double> steps = seconds_in_steps(run);
+    const bool all = record->resumed && steps;  // then the record knows only the last process
+    cards.push_back({duration(all ? *steps : record->seconds),
+                     run.demo          ? "for all of it"
+                     : all             ? "for the training steps of all processes"
+                     : record->resumed ? "for the last process of this training"
+                                       : "for this training",
                      text::format("{}, {} threads", record->device, record->threads)});
   }
   return cards;
@@ -57,14 +74,13 @@ Table facts_of(const RunData& run, const RunRecord& record) {
   };
   add("command", text::format("verace {}", record.kind));
   add("started", record.started + " (UTC)");
-  add("time", duration(record.seconds));
+  add("time", duration(record.seconds) + (record.resumed ? ", the last process alone" : ""));
   add("seed", std::to_string(record.seed));
   if (!record.finished) add("state", "stopped before its end; verace train --resume goes on");
   const TrainingData& last = run.trainings.back();
   if (const auto& epochs = last.epochs.value) {
-    double seconds = 0;
-    for (const EpochMetrics& epoch : *epochs) seconds += epoch.seconds;
-    add("training steps", text::format("{} in {} epochs", duration(seconds), epochs->size()));
+    add("training steps",
+        text::format("{} in {} epochs", duration(*seconds_in_steps(run)), epochs->size()));
   }
   const auto& training = last.record.value;
   if (training && training->kind == "train") {
@@ -78,7 +94,7 @@ Table facts_of(const RunData& run, const RunRecord& record) {
                                training->steps, training->best_epoch));
   }
   if (record.peak_memory > 0) {
-    add("memory", text::format("{} at most", megabytes(static_cast<double>(record.peak_memory))));
+    add("memory", text::format("{} at most", size_text(record.peak_memory)));
   }
   return table;
 }

@@ -67,6 +67,22 @@ Table epochs_table(const std::vector<EpochMetrics>& epochs) {
   return table;
 }
 
+std::string loss_caption(const TrainingData& training) {
+  std::string caption =
+      "Mean cross-entropy of the pictures of each split; without class weights ln 2 = 0.69 is a "
+      "guess.";
+  if (!training.config.value) return caption;
+  for (const auto& [key, value] : *training.config.value) {
+    if (key == "class-weights" && value != "none") {
+      caption += text::format(
+          " Those of train are multiplied by the class weights ({}), the others are not: the lines "
+          "cannot be compared.",
+          value);
+    }
+  }
+  return caption;
+}
+
 void add_training(const TrainingData& training, const std::string& prefix, Section& section) {
   if (!training.title.empty()) {
     section.html += text::format("<h3>{}</h3>\n", plot::escaped(training.title));
@@ -78,9 +94,7 @@ void add_training(const TrainingData& training, const std::string& prefix, Secti
   const std::vector<EpochMetrics>& epochs = *training.epochs.value;
   add_figures(
       section,
-      {figure_of(prefix + "loss", "Loss per epoch",
-                 "Mean cross-entropy of the pictures of each split; ln 2 = 0.69 is a guess.",
-                 loss_plot(epochs)),
+      {figure_of(prefix + "loss", "Loss per epoch", loss_caption(training), loss_plot(epochs)),
        figure_of(prefix + "accuracy", "Accuracy per epoch",
                  "Share of faces judged rightly at the threshold 0.5.", accuracy_plot(epochs))});
   const Table table = epochs_table(epochs);
@@ -92,8 +106,9 @@ void add_training(const TrainingData& training, const std::string& prefix, Secti
 Section training_section(const RunData& run) {
   Section section{"training", "Training", {}, {}, {}};
   section.html += paragraph(
-      "Training figures are taken while the weights still change, and with the batch's own "
-      "statistics; val and test are judged after the epoch.");
+      "Training figures are taken while the weights still change, and batch norms use the batch's "
+      "own statistics unless they are frozen with theirs; val and test are judged after the "
+      "epoch.");
   for (size_t i = 0; i < run.trainings.size(); ++i) {
     const std::string prefix = run.trainings.size() > 1 ? text::format("task{}_", i + 1) : "";
     add_training(run.trainings[i], prefix, section);
