@@ -95,6 +95,26 @@ class Table(unittest.TestCase):
     def test_missing_engines_are_named(self):
         self.assertIn("MISSING TensorFlow: no such wheel", self.text.splitlines())
 
+    def test_a_variant_that_was_faster_when_it_was_tried_counts(self):
+        data = results()
+        entry = data["groups"]["fgsm16"]["engines"]["debian-pytorch"]
+        entry["scouted"] = {"nhwc": 400.0, "nchw": 600.0, "compile": "no such thing"}
+        text = speed_table.render(data)
+        self.assertEqual(row(text, "FGSM, batch 16")[1], "1.20\\*")
+        self.assertIn("ratio by it **1.20**", text)
+        self.assertIn("\\* by a variant", text)
+        entry["scouted"]["nchw"] = 450.0
+        self.assertEqual(row(speed_table.render(data), "FGSM, batch 16")[1], "**0.90\\* behind**")
+        for unlike in ({"scouted_in": "infer1"}, {"scouted": {"nhwc": 400.0, "nchw": 1600.0}}):
+            entry.update(unlike)
+            self.assertEqual(speed_table.render(data), self.text)
+            entry.pop("scouted_in", None)
+
+    def test_a_groups_note_is_shown(self):
+        data = results()
+        data["groups"]["fgsm16"]["note"] = "Chosen again later."
+        self.assertIn("Chosen again later.", speed_table.render(data).splitlines())
+
     def test_group_without_times_is_left_out(self):
         data = results()
         data["groups"]["infer1"] = {"engines": {"verace": {}, "pytorch": {"variant": "nhwc"}}}
