@@ -70,6 +70,7 @@ class Worker:
                     self.rest += data
                 else:
                     self.process.wait()
+                    self.said += self.process.stderr.read() or b""  # said before it ended, seen after
                     lines = self.said.decode(errors="replace").strip().splitlines()
                     raise EngineFailed(lines[-1] if lines else f"exit code {self.process.returncode}")
         line, self.rest = self.rest.split(b"\n", 1)
