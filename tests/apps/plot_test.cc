@@ -145,6 +145,10 @@ TEST_CASE("axes have round ends and few ticks") {
   std::string texts;
   for (const XmlElement* tick : ticks.all("text", "x")) texts += tick->text + " ";
   CHECK(texts == "100 200 300 ");
+  const std::string large =
+      svg_file(draw(Plot{"t", share_axis("x"), {"MB", 0, 20000, 10000}, {}, {}, {}}), "title");
+  CHECK(contains(large, ">10000<"));
+  CHECK(contains(large, ">20000<"));
   CHECK(counting_axis("epoch", 1, 1).high == 1);
   CHECK(tick_step(1) == 0.2);
   CHECK(tick_step(7) == 2);

@@ -88,7 +88,10 @@ size_t letters(const std::string& text) {
 
 std::string tick_text(const Axis& axis, double value) {
   if (std::abs(value) < axis.step * 1e-6) value = 0;
-  return axis.percent ? text::format("{:.4g} %", 100 * value) : text::format("{:.4g}", value);
+  if (axis.percent) return text::format("{:.4g} %", 100 * value);
+  // "10000", not "1e+04".
+  const bool whole = std::abs(value) >= 1e4 && std::abs(value) < 1e7;
+  return whole ? text::format("{:.0f}", value) : text::format("{:.4g}", value);
 }
 
 std::string draw_axes(const Frame& f, const std::string& title) {
