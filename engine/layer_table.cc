@@ -3,6 +3,7 @@
 
 #include <utility>
 
+#include "engine/transfer.h"
 #include "kernels/check.h"
 
 namespace verace::engine {
@@ -71,11 +72,20 @@ void LayerTable::allocate_gradients() {
     for (const auto& parameter : layer->parameters) {
       const bool wanted = layer->trainable && !parameter->statistic;
       if (wanted == !parameter->gradient.empty()) continue;
-      parameter->gradient =
-          wanted ? Tensor(parameter->name + " gradient", DType::kF32, parameter->value.shape())
-                 : Tensor();
+      parameter->gradient = wanted ? Tensor(parameter->name + " gradient", DType::kF32,
+                                            parameter->value.shape(), memory_)
+                                   : Tensor();
     }
   }
+}
+
+void LayerTable::move_to(MemoryKind memory) {
+  if (memory == memory_) return;
+  for (Parameter* parameter : parameters()) {
+    parameter->value = copied_to(memory, parameter->value);
+    parameter->gradient = copied_to(memory, parameter->gradient);
+  }
+  memory_ = memory;
 }
 
 int64_t LayerTable::value_bytes() const {

@@ -51,14 +51,21 @@ class LayerTable {
   std::vector<Parameter*> parameters() const;
   // Those that the optimiser moves: parameters of trainable layers that are no statistics.
   std::vector<Parameter*> trainable_parameters() const;
-  // Gives every trainable parameter a gradient tensor and takes it from all others.
+  // Gives every trainable parameter a gradient tensor, beside its value, and takes it from all
+  // others.
   void allocate_gradients();
+  // Moves all values, and gradients with them, into the memory that a device works in. Steps that
+  // were planned before must not be run any more.
+  void move_to(MemoryKind memory);
+  // Where the values are: host memory until moved.
+  MemoryKind memory() const { return memory_; }
   // Bytes of values and of gradients.
   int64_t value_bytes() const;
   int64_t gradient_bytes() const;
 
  private:
   std::vector<std::unique_ptr<Layer>> layers_;
+  MemoryKind memory_ = MemoryKind::kHost;
 };
 
 }  // namespace verace::engine

@@ -1,9 +1,13 @@
 // Memory: move-only buffers with a byte counter, and the arena that a planned step works in.
+//
+// Memory of a device is reached by its operations and by engine/transfer.h, never directly.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+
+#include "kernels/exec.h"
 
 namespace verace::engine {
 
@@ -14,22 +18,36 @@ inline int64_t align_up(int64_t bytes) {
   return (bytes + kAlignment - 1) / kAlignment * kAlignment;
 }
 
-// Bytes of all live Buffers of this process, now and at most so far.
+// Where bytes lie. kPinned: host memory that a CUDA device copies from and to while the host goes
+// on.
+enum class MemoryKind { kHost, kPinned, kDevice };
+inline constexpr int kMemoryKinds = 3;
+const char* to_string(MemoryKind kind);
+
+// The memory that the operations of a device read and write.
+inline MemoryKind memory_of(const kernels::Exec& exec) {
+  return exec.device == kernels::DeviceKind::kCuda ? MemoryKind::kDevice : MemoryKind::kHost;
+}
+
+// Bytes of all live Buffers of this process in one kind of memory, now and at most so far.
 struct MemoryUse {
   int64_t current = 0;
   int64_t peak = 0;
 };
-MemoryUse memory_use();
-// Starts a new measurement of the peak at the current use.
+MemoryUse memory_use(MemoryKind kind = MemoryKind::kHost);
+// Starts a new measurement of the peaks at the current use.
 void reset_memory_peak();
 
-// Owns `bytes` zero-initialised bytes, aligned to kAlignment. Move-only; copies are explicit
-// elsewhere.
+enum class Contents { kZero, kUndefined };
+
+// Owns `bytes` bytes, aligned to kAlignment. Move-only; copies are explicit elsewhere.
 class Buffer {
  public:
   Buffer() = default;
-  // Throws Error(kInput) naming the bytes when the system has not got them.
-  explicit Buffer(int64_t bytes);
+  // Throws Error(kInput) naming the bytes when there are not as many: for a device with what it
+  // has and what is free.
+  explicit Buffer(int64_t bytes, MemoryKind kind = MemoryKind::kHost,
+                  Contents contents = Contents::kZero);
   Buffer(Buffer&& other) noexcept;
   Buffer& operator=(Buffer&& other) noexcept;
   Buffer(const Buffer&) = delete;
@@ -38,25 +56,31 @@ class Buffer {
 
   std::byte* data() const { return data_; }
   int64_t bytes() const { return bytes_; }
+  MemoryKind kind() const { return kind_; }
 
  private:
   void release() noexcept;
 
   std::byte* data_ = nullptr;
   int64_t bytes_ = 0;
+  MemoryKind kind_ = MemoryKind::kHost;
 };
 
 // One block that planned steps share: each step places its values at fixed offsets in it, and only
 // one step runs at a time. Grows to the largest step that asks; contents do not survive growth.
 class Arena {
  public:
-  // Makes at least `bytes` available.
-  void reserve(int64_t bytes);
-  std::byte* base() const { return buffer_.data(); }
-  int64_t bytes() const { return buffer_.bytes(); }
+  // Makes at least `bytes` available, all in one kind of memory: that of the first call. Memory of
+  // a device is taken at the first base(), so that what does not fit can be planned and told.
+  void reserve(int64_t bytes, MemoryKind kind = MemoryKind::kHost);
+  // Where the block is; changes only by growth.
+  std::byte* base();
+  int64_t bytes() const { return bytes_; }
 
  private:
   Buffer buffer_;
+  int64_t bytes_ = 0;
+  MemoryKind kind_ = MemoryKind::kHost;
 };
 
 }  // namespace verace::engine

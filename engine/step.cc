@@ -7,19 +7,40 @@
 namespace verace::engine {
 
 void Step::prepare() {
-  const StepMemory here = memory();
-  for (const Operation& operation : preparations_) operation.run(here);
+  // Preparations have no values: what is planned need not have its memory yet.
+  const StepMemory nowhere(nullptr, offsets_);
+  for (const Operation& operation : preparations_) operation.run(nowhere);
 }
 
 void Step::run(Trace* trace, const Observer& observe) const {
   const StepMemory here = memory();
+  if (trace || observe) wait(exec_);
   for (const Operation& operation : operations_) {
     const double start = trace ? trace->now_us() : 0;
     operation.run(here);
+    if (trace || observe) wait(exec_);
     if (trace)
       trace->add({operation.name, operation.kind, start, trace->now_us() - start, operation.flops});
     if (observe) observe(operation, here);
   }
+}
+
+void Step::write_bytes(Value v, const void* from, int64_t bytes) const {
+  VERACE_CHECK(bytes == info(v).bytes(), info(v).name);
+  copy_from_host(exec_, memory().bytes(v), from, bytes);
+}
+
+void Step::read_bytes(Value v, void* to, int64_t bytes) const {
+  VERACE_CHECK(bytes == info(v).bytes(), info(v).name);
+  copy_to_host(exec_, to, memory().bytes(v), bytes);
+  wait(exec_);
+}
+
+std::vector<float> Step::read_f32(Value v) const {
+  VERACE_CHECK(info(v).dtype == DType::kF32, info(v).name);
+  std::vector<float> values(static_cast<size_t>(element_count(info(v).shape)));
+  read(v, std::span(values));
+  return values;
 }
 
 std::vector<PlannedBuffer> Step::buffers() const {

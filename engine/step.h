@@ -22,6 +22,7 @@
 #include "engine/memory.h"
 #include "engine/tensor.h"
 #include "engine/trace.h"
+#include "engine/transfer.h"
 #include "kernels/exec.h"
 
 namespace verace::engine {
@@ -32,7 +33,7 @@ struct Value {
   bool operator==(const Value&) const = default;
 };
 
-// Where the values are while a step runs.
+// Where the values are while a step runs: in memory of its device.
 class StepMemory {
  public:
   StepMemory(std::byte* base, const std::vector<int64_t>& offsets)
@@ -100,14 +101,28 @@ class Step {
   // Must be called before the first run and after every change of a parameter that this step takes
   // as frozen.
   void prepare();
-  // Runs all operations in order. `trace`, if given, receives one event per operation; `observe`,
-  // if given, is called after each operation with it and the memory: every value can be looked at
-  // while it lives.
+  // Runs all operations in order; on a CUDA device it enqueues them on the stream of its exec.
+  // `trace`, if given, receives one event per operation; `observe`, if given, is called after each
+  // operation with it and the memory: every value can be looked at while it lives. With either of
+  // them each operation is waited for.
   using Observer = std::function<void(const Operation&, const StepMemory&)>;
   void run(Trace* trace = nullptr, const Observer& observe = {}) const;
 
-  // Access to inputs and outputs between runs. The pointers hold until another step enlarges the
-  // arena.
+  // Inputs before a run, outputs after it, all of a value: in the order of the runs, whatever the
+  // device. `from` may be changed when write() returns; read() waits for the runs before it.
+  template <typename T>
+  void write(Value v, std::span<const T> from) const {
+    write_bytes(v, from.data(), static_cast<int64_t>(from.size_bytes()));
+  }
+  template <typename T>
+  void read(Value v, std::span<T> to) const {
+    read_bytes(v, to.data(), static_cast<int64_t>(to.size_bytes()));
+  }
+  std::vector<float> read_f32(Value v) const;
+
+  const kernels::Exec& exec() const { return exec_; }
+  // Where the values are between runs, in memory of the device. Holds until another step enlarges
+  // the arena.
   StepMemory memory() const { return {arena_->base(), offsets_}; }
   const ValueInfo& info(Value v) const { return values_[static_cast<size_t>(v.id)]; }
   const PlanSummary& summary() const { return summary_; }
@@ -119,6 +134,10 @@ class Step {
 
  private:
   friend class StepBuilder;
+  void write_bytes(Value v, const void* from, int64_t bytes) const;
+  void read_bytes(Value v, void* to, int64_t bytes) const;
+
+  kernels::Exec exec_;
   std::shared_ptr<Arena> arena_;
   std::vector<Operation> preparations_, operations_;
   std::deque<ValueInfo> values_;
@@ -151,7 +170,8 @@ class StepBuilder {
   void keep(Value v);
   const ValueInfo& info(Value v) const { return values_[static_cast<size_t>(v.id)]; }
 
-  // A tensor that the step owns: written by preparations, read by operations.
+  // A tensor in memory of the device that the step owns: written by preparations, read by
+  // operations.
   Tensor& constant(const std::string& name, Shape shape);
   void add(Operation operation) { operations_.push_back(std::move(operation)); }
   void add_preparation(Operation operation) { preparations_.push_back(std::move(operation)); }

@@ -52,7 +52,8 @@ void StepBuilder::mark_gradient(Value of, Value gradient) {
 void StepBuilder::keep(Value v) { values_[static_cast<size_t>(storage(v))].kept = true; }
 
 Tensor& StepBuilder::constant(const std::string& name, Shape shape) {
-  constants_.push_back(std::make_unique<Tensor>(name, DType::kF32, std::move(shape)));
+  constants_.push_back(
+      std::make_unique<Tensor>(name, DType::kF32, std::move(shape), memory_of(exec_)));
   return *constants_.back();
 }
 
@@ -157,7 +158,8 @@ Step StepBuilder::plan(std::shared_ptr<Arena> arena) && {
   step.summary_.operations = static_cast<int64_t>(operations_.size());
   step.summary_.values = static_cast<int64_t>(placed.size());
   step.summary_.arena = placement.bytes;
-  arena->reserve(placement.bytes);
+  arena->reserve(placement.bytes, memory_of(exec_));
+  step.exec_ = exec_;
   step.arena_ = std::move(arena);
   step.operations_ = std::move(operations_);
   step.preparations_ = std::move(preparations_);

@@ -33,15 +33,20 @@ std::string to_string(const Shape& shape) {
   return text + "]";
 }
 
-Tensor::Tensor(std::string name, DType dtype, Shape shape)
+Tensor::Tensor(std::string name, DType dtype, Shape shape, MemoryKind memory)
     : name_(std::move(name)),
       dtype_(dtype),
       shape_(std::move(shape)),
-      buffer_(element_count(shape_) * size_of(dtype)) {}
+      buffer_(element_count(shape_) * size_of(dtype), memory) {}
 
 float* Tensor::f32() const {
   VERACE_CHECK(dtype_ == DType::kF32, name_);
   return reinterpret_cast<float*>(buffer_.data());
+}
+
+std::span<float> Tensor::f32_span() const {
+  VERACE_CHECK(memory() != MemoryKind::kDevice, name_);
+  return {f32(), static_cast<size_t>(count())};
 }
 
 }  // namespace verace::engine

@@ -27,7 +27,7 @@ class Tensor {
  public:
   Tensor() = default;
   // Zero-initialised.
-  Tensor(std::string name, DType dtype, Shape shape);
+  Tensor(std::string name, DType dtype, Shape shape, MemoryKind memory = MemoryKind::kHost);
 
   const std::string& name() const { return name_; }
   DType dtype() const { return dtype_; }
@@ -35,10 +35,15 @@ class Tensor {
   int64_t count() const { return element_count(shape_); }
   int64_t bytes() const { return buffer_.bytes(); }
   bool empty() const { return buffer_.bytes() == 0; }
+  MemoryKind memory() const { return buffer_.kind(); }
 
-  // The elements; throw Error(kInternal) when the type is another.
+  // The elements, wherever they lie: for the operations of a device that reaches that memory.
+  // Throws Error(kInternal) when the type is another.
   float* f32() const;
-  std::span<float> f32_span() const { return {f32(), static_cast<size_t>(count())}; }
+  // The elements in memory of the host; throws Error(kInternal) when they lie elsewhere
+  // (engine/transfer.h copies them).
+  std::span<float> f32_span() const;
+  std::byte* bytes_in_memory() const { return buffer_.data(); }
 
  private:
   std::string name_;

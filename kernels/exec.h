@@ -46,6 +46,12 @@ const char* to_string(DeviceKind device);
 // OpenMP are told as well, so one process uses one number.
 Exec make_exec(DeviceKind device, int threads = 0);
 
+// The host device that works beside `exec`, for data that lies in memory of the host: the CPU for a
+// CUDA device, else `exec` itself.
+inline Exec host_beside(const Exec& exec) {
+  return exec.device == DeviceKind::kCuda ? Exec{DeviceKind::kCpu, exec.threads} : exec;
+}
+
 // What a gradient operation does with its parameter gradient (design.md 3): leave it alone
 // (frozen), write it, or add to what is there (gradient accumulation over several batches).
 enum class GradMode { kSkip, kOverwrite, kAccumulate };

@@ -127,10 +127,16 @@ Value kept(StepBuilder& b, const std::string& name, engine::Shape shape) {
 
 }  // namespace
 
+void Classifier::check_plan(const kernels::Exec& exec, int64_t n) const {
+  VERACE_CHECK(n > 0);
+  VERACE_CHECK(table_.memory() == engine::memory_of(exec), "the parameters lie in other memory");
+}
+
 TrainingStep Classifier::plan_training(const kernels::Exec& exec,
                                        std::shared_ptr<engine::Arena> arena, int64_t n,
                                        const TrainingOptions& options) {
-  VERACE_CHECK(n > 0 && options.build.training);
+  check_plan(exec, n);
+  VERACE_CHECK(options.build.training);
   table_.allocate_gradients();
   StepBuilder b(exec);
   TrainingStep t;
@@ -148,7 +154,7 @@ TrainingStep Classifier::plan_training(const kernels::Exec& exec,
   if (!options.class_weight.empty()) {
     VERACE_CHECK(static_cast<int64_t>(options.class_weight.size()) == options_.classes);
     engine::Tensor& weight = b.constant("class weight", {options_.classes});
-    std::copy(options.class_weight.begin(), options.class_weight.end(), weight.f32());
+    engine::write(weight, options.class_weight);
     v.class_weight = &weight;
   }
   const Value dlogits = b.temporary("dlogits", DType::kF32, {n, options_.classes});
@@ -156,7 +162,7 @@ TrainingStep Classifier::plan_training(const kernels::Exec& exec,
   append_loss(b, v);
   b.add_gradient(out.logits, dlogits);
   b.backward();
-  if (options.append_update) options.append_update(b);
+  if (options.append_update) options.append_update(b, t.loss);
   t.step = std::move(b).plan(std::move(arena));
   t.step.prepare();
   return t;
@@ -165,7 +171,7 @@ TrainingStep Classifier::plan_training(const kernels::Exec& exec,
 RecalibrationStep Classifier::plan_recalibration(const kernels::Exec& exec,
                                                  std::shared_ptr<engine::Arena> arena, int64_t n,
                                                  FrozenBatchNorm frozen) const {
-  VERACE_CHECK(n > 0);
+  check_plan(exec, n);
   StepBuilder b(exec);
   RecalibrationStep t;
   t.momentum = std::make_unique<double>(1.0);
@@ -181,7 +187,7 @@ RecalibrationStep Classifier::plan_recalibration(const kernels::Exec& exec,
 InferenceStep Classifier::plan_inference(const kernels::Exec& exec,
                                          std::shared_ptr<engine::Arena> arena, int64_t n,
                                          bool from_unit) const {
-  VERACE_CHECK(n > 0);
+  check_plan(exec, n);
   StepBuilder b(exec);
   InferenceStep t;
   const int64_t s = options_.input_size;
@@ -202,7 +208,7 @@ InferenceStep Classifier::plan_inference(const kernels::Exec& exec,
 
 GradientStep Classifier::plan_gradient(const kernels::Exec& exec,
                                        std::shared_ptr<engine::Arena> arena, int64_t n) const {
-  VERACE_CHECK(n > 0);
+  check_plan(exec, n);
   StepBuilder b(exec);
   GradientStep t;
   const int64_t s = options_.input_size;

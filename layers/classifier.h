@@ -74,8 +74,8 @@ struct TrainingOptions {
   kernels::CrossEntropyForm loss = kernels::CrossEntropyForm::kLogits;
   std::vector<float> class_weight;  // [classes], or empty: all 1
   bool from_unit = false;           // pictures arrive as f32 in [0, 1] instead of 8-bit pixels
-  // Appends the optimiser's update after the backward pass.
-  std::function<void(engine::StepBuilder&)> append_update;
+  // Appends the optimiser's update after the backward pass; `loss` is [n].
+  std::function<void(engine::StepBuilder&, engine::Value loss)> append_update;
 };
 
 class Classifier {
@@ -90,7 +90,8 @@ class Classifier {
   void initialise_all(Initialisation how, uint64_t seed);
   void initialise_head(Initialisation how, uint64_t seed);
 
-  // Plans steps for batches of n pictures. The classifier must outlive them. A training step
+  // Plans steps for batches of n pictures, on the device in whose memory the layer table is
+  // (LayerTable::move_to). The classifier must outlive them. A training step
   // allocates the gradients of what the layer table says is trainable. Call prepare() of inference
   // and gradient steps after weights change.
   TrainingStep plan_training(const kernels::Exec& exec, std::shared_ptr<engine::Arena> arena,
@@ -104,6 +105,7 @@ class Classifier {
                              int64_t n) const;
 
  private:
+  void check_plan(const kernels::Exec& exec, int64_t n) const;
   struct Logits {
     engine::Value features, logits;
   };

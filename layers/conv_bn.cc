@@ -92,7 +92,7 @@ Value ConvBn::append_folded(StepBuilder& b, const ConvBnInputs& in) const {
        {},
        0,
        [this, exec = b.exec(), plan, &packed, &bias, count = g.filter_count()](const StepMemory&) {
-         const Tensor filter("folded", engine::DType::kF32, {count});
+         const Tensor filter("folded", engine::DType::kF32, {count}, engine::memory_of(exec));
          fold(exec, filter.f32(), bias.f32());
          plan->pack(filter.f32(), packed.f32());
        }});
@@ -157,8 +157,9 @@ void ConvBn::append_folded_backward(StepBuilder& b, const ConvBnInputs& in, Valu
                      0,
                      [this, exec = b.exec(), plan, &packed, k = g.k,
                       count = g.filter_count()](const StepMemory&) {
-                       const Tensor filter("folded", engine::DType::kF32, {count});
-                       const Tensor bias("unused", engine::DType::kF32, {k});
+                       const engine::MemoryKind memory = engine::memory_of(exec);
+                       const Tensor filter("folded", engine::DType::kF32, {count}, memory);
+                       const Tensor bias("unused", engine::DType::kF32, {k}, memory);
                        fold(exec, filter.f32(), bias.f32());
                        plan->pack(filter.f32(), packed.f32());
                      }});

@@ -144,12 +144,20 @@ void ConvBn::append_statistics(StepBuilder& b, Forward& f) const {
   b.set_role(*f.mean_value, engine::ValueRole::kStatistic);
   b.set_role(*f.inv_value, engine::ValueRole::kStatistic);
   const int64_t rows = engine::element_count(b.info(f.z).shape) / c;
+  std::vector<Value> writes = {*f.mean_value, *f.inv_value};
+  std::optional<Value> scratch;
+  if (b.exec().device == kernels::DeviceKind::kCuda) {
+    scratch = b.temporary(name + " moments", DType::kF32,
+                          {kernels::batch_norm_statistics_scratch(rows, c)});
+    b.set_role(*scratch, engine::ValueRole::kAuxiliary);
+    writes.push_back(*scratch);
+  }
   b.add({name + " statistics",
          "batch norm statistics",
          {f.z},
-         {*f.mean_value, *f.inv_value},
+         writes,
          0,
-         [exec = b.exec(), f, rows, c, a = attributes_, &running_mean,
+         [exec = b.exec(), f, scratch, rows, c, a = attributes_, &running_mean,
           &running_var](const StepMemory& m) {
            kernels::batch_norm_statistics(
                exec, {.rows = rows,
@@ -161,7 +169,8 @@ void ConvBn::append_statistics(StepBuilder& b, Forward& f) const {
                       .running_mean = f.move_statistics ? running_mean.f32() : nullptr,
                       .running_var = f.move_statistics ? running_var.f32() : nullptr,
                       .momentum = *f.momentum,
-                      .convention = a.running_variance});
+                      .convention = a.running_variance,
+                      .scratch = m.f32(scratch)});
          }});
 }
 

@@ -1,38 +1,83 @@
 // The moments of Adam and its one operation.
 #include "optim/adam.h"
 
+#include "engine/transfer.h"
 #include "kernels/check.h"
+#include "kernels/loss_scale.h"
 
 namespace verace::optim {
 
-Adam::Adam(engine::LayerTable& table, const AdamOptions& options) : options_(options) {
+Adam::Adam(engine::LayerTable& table, const AdamOptions& options)
+    : options_(options),
+      state_("adam state", engine::DType::kU8, {static_cast<int64_t>(sizeof(State))},
+             table.memory()) {
   VERACE_CHECK(options.learning_rate > 0 && options.epsilon > 0);
   for (engine::Parameter* parameter : table.trainable_parameters()) {
-    const engine::Shape& shape = parameter->value.shape();
-    moments_.push_back({parameter,
-                        engine::Tensor(parameter->name + " m", engine::DType::kF32, shape),
-                        engine::Tensor(parameter->name + " v", engine::DType::kF32, shape)});
+    const auto zeros = [&](const char* what) {
+      return engine::Tensor(parameter->name + what, engine::DType::kF32, parameter->value.shape(),
+                            table.memory());
+    };
+    moments_.push_back({parameter, zeros(" m"), zeros(" v")});
   }
 }
 
+int64_t Adam::step() const {
+  State now{};
+  engine::read_bytes(state_, &now, sizeof(now));
+  return now.steps;
+}
+
+void Adam::set_step(int64_t step) {
+  VERACE_CHECK(step >= 0);
+  State now{};
+  now.steps = step;
+  engine::write_bytes(state_, &now, sizeof(now));
+}
+
+void Adam::append_check(engine::StepBuilder& builder, const std::vector<engine::Value>& values) {
+  std::vector<int64_t> counts;
+  for (const engine::Value v : values) {
+    VERACE_CHECK(builder.info(v).dtype == engine::DType::kF32, builder.info(v).name);
+    counts.push_back(engine::element_count(builder.info(v).shape));
+  }
+  builder.add({"check",
+               "check",
+               values,
+               {},
+               0,
+               [exec = builder.exec(), state = state(), values,
+                counts = std::move(counts)](const engine::StepMemory& m) {
+                 std::vector<kernels::ConstStorageTensor> tensors;
+                 for (size_t i = 0; i < values.size(); ++i) {
+                   tensors.push_back({m.f32(values[i]), counts[i]});
+                 }
+                 engine::fill_zero(exec, &state->left_out, sizeof(state->left_out));
+                 kernels::find_non_finite(exec, {tensors, &state->left_out});
+               }});
+}
+
 void Adam::append_update(engine::StepBuilder& builder) {
+  VERACE_CHECK(state_.memory() == engine::memory_of(builder.exec()));
   std::vector<kernels::AdamTensor> tensors;
   for (const Moments& entry : moments_) {
     tensors.push_back({entry.parameter->value.f32(), entry.parameter->gradient.f32(), entry.m.f32(),
                        entry.v.f32(), entry.parameter->value.count()});
   }
+  kernels::AdamAdvance advance{options_.placement, options_.learning_rate, options_.beta1,
+                               options_.beta2, options_.epsilon};
+  advance.skip = &state()->left_out;
+  advance.steps = &state()->steps;
+  advance.factors = &state()->factors;
   builder.add(
       {"adam",
        "adam",
        {},
        {},
        0,
-       [this, exec = builder.exec(), tensors = std::move(tensors)](const engine::StepMemory&) {
-         ++step_;
-         const kernels::AdamFactors factors =
-             kernels::adam_factors(options_.placement, options_.learning_rate, options_.beta1,
-                                   options_.beta2, options_.epsilon, step_);
-         kernels::adam_step(exec, {tensors, factors});
+       [exec = builder.exec(), advance, tensors = std::move(tensors)](const engine::StepMemory&) {
+         kernels::adam_advance(exec, advance);
+         kernels::adam_step(
+             exec, {.tensors = tensors, .live_factors = advance.factors, .skip = advance.skip});
        }});
 }
 

@@ -20,17 +20,20 @@ struct AdamOptions {
 
 class Adam {
  public:
-  // Moments (zero) for the trainable parameters of the table, which must outlive this. Freezing is
-  // decided before.
+  // Moments (zero) for the trainable parameters of the table, in its memory; the table must outlive
+  // this. Freezing is decided before, and where the table lies.
   Adam(engine::LayerTable& table, const AdamOptions& options);
 
+  // Appends an operation after which this step's update is left out if an element of `values`
+  // (f32) is NaN or infinite: parameters, moments and the number of the step stay as they are.
+  void append_check(engine::StepBuilder& builder, const std::vector<engine::Value>& values);
   // Appends the update of all parameters: one operation. The step number advances with each run.
+  // Nothing of it depends on the host.
   void append_update(engine::StepBuilder& builder);
 
-  // Steps taken; the next update uses step() + 1. Settable, for resuming.
-  int64_t step() const { return step_; }
-  void set_step(int64_t step) { step_ = step; }
-  void set_learning_rate(double rate) { options_.learning_rate = rate; }
+  // Steps taken; the next update uses step() + 1. Settable, for resuming. Both wait for the device.
+  int64_t step() const;
+  void set_step(int64_t step);
   const AdamOptions& options() const { return options_; }
 
   // One entry per trainable parameter, in table order: what a checkpoint stores.
@@ -43,8 +46,16 @@ class Adam {
   int64_t bytes() const;
 
  private:
+  // What a step needs besides the moments, in the same memory.
+  struct State {
+    int64_t steps;
+    kernels::AdamFactors factors;
+    uint32_t left_out;  // not 0: this step's update
+  };
+  State* state() const { return reinterpret_cast<State*>(state_.bytes_in_memory()); }
+
   AdamOptions options_;
-  int64_t step_ = 0;
+  engine::Tensor state_;
   std::vector<Moments> moments_;
 };
 

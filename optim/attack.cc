@@ -12,7 +12,7 @@ namespace verace::optim {
 
 Fgsm::Fgsm(const kernels::Exec& exec, engine::Differentiable& model,
            std::span<const float> pictures, std::span<const int32_t> labels)
-    : exec_(exec), pictures_(pictures.begin(), pictures.end()) {
+    : exec_(kernels::host_beside(exec)), pictures_(pictures.begin(), pictures.end()) {
   VERACE_CHECK(pictures.size() == labels.size() * static_cast<size_t>(model.picture_count()));
   for (const float pixel : pictures) {
     if (!(pixel >= 0.0f && pixel <= 1.0f)) {

@@ -70,6 +70,7 @@ int run(const Flags& flags, Options& o) {
   o.attack.strict = o.data.strict;
   o.attack.fit = {model.classifier->options().input_size, o.data.fit, 0, o.data.filter};
   const kernels::Exec exec = make_exec(o.device, o.quiet);
+  model.classifier->table().move_to(engine::memory_of(exec));
   apps::class_indices(model.classifier->options(), o.model.file.string());
   const apps::SignalGuard guard;
   apps::AttackResult result =

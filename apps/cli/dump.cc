@@ -189,6 +189,7 @@ int run(const Flags& flags, Options& o) {
   std::unique_ptr<layers::Classifier> network = o.model.file.empty()
                                                     ? apps::make_teaching_network(o.seed, exec)
                                                     : load(o.model, o.quiet).classifier;
+  network->table().move_to(engine::memory_of(exec));
   if (o.dump.mode == apps::DumpMode::kTraining) optim::freeze(network->table(), o.freeze);
   const int64_t size = network->options().input_size;
   const apps::LabelledPictures pictures = o.pictures.empty()

@@ -36,6 +36,7 @@ apps::Evaluation judge(const JudgeFlags& judging, const apps::LoadedModel& model
   loading.strict = judging.data.strict;
   data::Loader loader(std::move(samples), loading);
   const kernels::Exec exec = make_exec(judging.device, judging.quiet);
+  model.classifier->table().move_to(engine::memory_of(exec));
   apps::InferenceSession session(classifier, exec, std::make_shared<engine::Arena>(),
                                  judging.batch);
   apps::require_memory(session, judging.batch, std::min(judging.batch, loader.pictures_per_epoch()),

@@ -84,6 +84,7 @@ int run(const Flags& flags, Options& o) {
   const apps::Decision decision = choose_threshold(o, model, fit);
   const kernels::Exec exec = make_exec(o.device, o.quiet);
   const int64_t batch = std::min(o.batch, static_cast<int64_t>(paths.size()));
+  model.classifier->table().move_to(engine::memory_of(exec));
   apps::InferenceSession session(*model.classifier, exec, std::make_shared<engine::Arena>(), batch);
   apps::require_memory(session, o.batch, batch, apps::available_memory());
   apps::Progress progress(

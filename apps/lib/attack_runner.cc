@@ -36,7 +36,7 @@ class Attack {
  public:
   Attack(const layers::Classifier& classifier, const kernels::Exec& exec,
          const AttackOptions& options, const std::string& model_name)
-      : exec_(exec),
+      : exec_(kernels::host_beside(exec)),
         options_(options),
         classes_(class_indices(classifier.options(), model_name)),
         size_(classifier.options().input_size),
@@ -62,7 +62,7 @@ class Attack {
   void store(std::span<const float> pictures, size_t e, size_t first);
   bool wanted_in_gallery(const data::Sample& sample);
 
-  kernels::Exec exec_;
+  kernels::Exec exec_;  // of pictures, which lie in memory of the host
   const AttackOptions& options_;
   ClassIndices classes_;
   int64_t size_;

@@ -150,6 +150,7 @@ bool Demo::pretrain() {
   train.synthetic = true;
   if (!train_on(train)) return false;
   const LoadedModel model = load_model((train.out / "best.safetensors").string());
+  model.classifier->table().move_to(engine::memory_of(exec_));
   result_.pretrained = evaluate_on(train.data, *model.classifier);
   return !stopped(result_.pretrained.stopped);
 }
@@ -288,6 +289,7 @@ DemoResult Demo::run() {
   if (!finetune()) return std::move(result_);
   result_.model = options_.out / "finetuned" / "best.safetensors";
   const LoadedModel model = load_model(result_.model.string());
+  model.classifier->table().move_to(engine::memory_of(exec_));
   title(text::format("evaluation on the {} (verace eval)", test_faces()), "evaluation");
   result_.finetuned = evaluate_on(faces_, *model.classifier);
   if (stopped(result_.finetuned.stopped)) return std::move(result_);

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <utility>
 
+#include "engine/transfer.h"
 #include "kernels/check.h"
 #include "kernels/format.h"
 #include "weights/name_map.h"
@@ -172,10 +173,17 @@ StoredNetwork stored_network(const layers::Classifier& classifier) {
 weights::TensorToWrite stored_tensor(const std::string& name, const engine::Tensor& tensor,
                                      std::vector<std::vector<float>>& owned) {
   const engine::Shape& s = tensor.shape();
-  if (s.size() != 4) return {name, s, tensor.f32_span()};
+  const bool on_host = tensor.memory() == engine::MemoryKind::kHost;
+  std::vector<float> copy;
+  if (!on_host) copy = engine::read(tensor);
+  const std::span<const float> from = on_host ? tensor.f32_span() : std::span<float>(copy);
+  if (s.size() != 4) {
+    if (!on_host) owned.push_back(std::move(copy));  // `from` stays where it is
+    return {name, s, from};
+  }
   const std::vector<int64_t> oihw = {s[0], s[3], s[1], s[2]};
   std::vector<float>& values = owned.emplace_back(static_cast<size_t>(tensor.count()));
-  weights::ohwi_to_oihw(tensor.f32_span(), oihw, values);
+  weights::ohwi_to_oihw(from, oihw, values);
   return {name, oihw, values};
 }
 
@@ -191,13 +199,15 @@ void read_stored_tensor(const SafetensorsFile& file, const std::string& name,
                             file.path(), name, weights::shape_text(tensor.shape),
                             weights::shape_text(wanted)));
   }
+  const bool on_host = target.memory() == engine::MemoryKind::kHost;
+  std::vector<float> copy(on_host ? 0 : static_cast<size_t>(target.count()));
+  const std::span<float> values = on_host ? target.f32_span() : std::span<float>(copy);
   if (!filter) {
-    file.read_f32(name, target.f32_span());
+    file.read_f32(name, values);
   } else {
-    weights::oihw_to_ohwi(file.read_f32(name), wanted, target.f32_span());
+    weights::oihw_to_ohwi(file.read_f32(name), wanted, values);
   }
   // A ReLU makes 0 of them, so that the network's answers would not show them.
-  const auto values = target.f32_span();
   const auto bad = std::ranges::count_if(values, [](float v) { return !std::isfinite(v); });
   if (bad > 0) {
     fail_input(
@@ -205,6 +215,7 @@ void read_stored_tensor(const SafetensorsFile& file, const std::string& name,
                      "file has failed, or it is damaged; take another",
                      file.path(), name, bad, values.size()));
   }
+  if (!on_host) engine::write(target, copy);
 }
 
 void save_model(const std::string& path, const layers::Classifier& classifier,

@@ -2,23 +2,23 @@
 #include "apps/lib/session.h"
 
 #include <algorithm>
-#include <cstring>
 
 #include "kernels/check.h"
 
 namespace verace::apps {
 namespace {
 
-void copy_out(const float* from, int64_t count, std::span<float> to, int64_t offset) {
-  VERACE_CHECK(offset + count <= static_cast<int64_t>(to.size()));
-  std::copy_n(from, count, to.data() + offset);
-}
-
 // The number of pictures in `elements`; whole ones only.
 int64_t pictures_in(size_t elements, int64_t picture_count) {
   const auto count = static_cast<int64_t>(elements);
   VERACE_CHECK(count % picture_count == 0, "a batch must hold whole pictures");
   return count / picture_count;
+}
+
+// Elements of the samples first, first + 1 ... first + n - 1.
+template <typename T>
+std::span<T> piece(std::span<T> all, int64_t first, int64_t n, int64_t elements) {
+  return all.subspan(static_cast<size_t>(first * elements), static_cast<size_t>(n * elements));
 }
 
 // The plan for an answer fits into the gradient's arena, but has prepared weights of its own.
@@ -64,12 +64,10 @@ Answers InferenceSession::run_in_pieces(PlanCache<layers::InferenceStep>& plans,
   for (int64_t first = 0; first < answers.count; first += max_batch_) {
     const int64_t n = std::min(max_batch_, answers.count - first);
     const layers::InferenceStep& plan = plans.at(n);
-    const engine::StepMemory memory = plan.step.memory();
-    std::memcpy(memory.bytes(plan.pictures), pictures.data() + first * picture,
-                static_cast<size_t>(n * picture) * sizeof(T));
+    plan.step.write(plan.pictures, piece(pictures, first, n, picture));
     plan.step.run(trace_);
-    copy_out(memory.f32(plan.logits), n * classes, answers.logits, first * classes);
-    copy_out(memory.f32(plan.probabilities), n * classes, answers.probabilities, first * classes);
+    plan.step.read(plan.logits, piece(std::span(answers.logits), first, n, classes));
+    plan.step.read(plan.probabilities, piece(std::span(answers.probabilities), first, n, classes));
   }
   return answers;
 }
@@ -112,12 +110,11 @@ void GradientSession::gradient(std::span<const float> pictures, std::span<const 
   for (int64_t first = 0; first < count; first += inference_.max_batch()) {
     const int64_t n = std::min(inference_.max_batch(), count - first);
     const layers::GradientStep& plan = plans_.at(n);
-    const engine::StepMemory memory = plan.step.memory();
-    std::copy_n(pictures.data() + first * picture, n * picture, memory.f32(plan.pictures));
-    std::copy_n(labels.data() + first, n, memory.i32(plan.labels));
+    plan.step.write(plan.pictures, piece(pictures, first, n, picture));
+    plan.step.write(plan.labels, piece(labels, first, n, 1));
     plan.step.run(trace_);
-    copy_out(memory.f32(plan.logits), n * classes, logits, first * classes);
-    copy_out(memory.f32(plan.dx), n * picture, gradient, first * picture);
+    plan.step.read(plan.logits, piece(logits, first, n, classes));
+    plan.step.read(plan.dx, piece(gradient, first, n, picture));
   }
 }
 

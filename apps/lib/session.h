@@ -182,9 +182,9 @@ class TrainingSession {
   void release();
 
  private:
-  void check_losses(const engine::StepMemory& memory) const;
+  void write_inputs(const layers::TrainingStep& plan, const data::Batch& batch) const;
   std::string parameter_not_finite() const;
-  std::string first_not_finite();
+  std::string first_not_finite(const engine::Step& step) const;
 
   layers::Classifier& classifier_;
   optim::Adam& adam_;
@@ -192,7 +192,6 @@ class TrainingSession {
   TrainingSessionOptions options_;
   std::shared_ptr<engine::Arena> arena_;
   PlanCache<layers::TrainingStep> plans_;
-  layers::TrainingStep* running_ = nullptr;
   engine::Trace* trace_ = nullptr;
 };
 

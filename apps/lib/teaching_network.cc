@@ -37,8 +37,8 @@ void take_statistics(layers::Classifier& network, uint64_t seed, const kernels::
   constexpr int64_t kFaces = 16;
   layers::RecalibrationStep t = network.plan_recalibration(
       exec, std::make_shared<engine::Arena>(), kFaces, layers::FrozenBatchNorm::kInference);
-  std::ranges::copy(draw(seed, network.options().input_size, kFaces),
-                    t.step.memory().u8(t.pictures));
+  const std::vector<uint8_t> faces = draw(seed, network.options().input_size, kFaces);
+  t.step.write(t.pictures, std::span<const uint8_t>(faces));
   t.step.run();
 }
 
@@ -46,6 +46,7 @@ std::unique_ptr<layers::Classifier> make_teaching_network(uint64_t seed,
                                                           const kernels::Exec& exec) {
   auto network = std::make_unique<layers::Classifier>(teaching_options());
   network->initialise_all(layers::Initialisation::kPyTorch, seed);
+  network->table().move_to(engine::memory_of(exec));
   take_statistics(*network, seed, exec);
   return network;
 }

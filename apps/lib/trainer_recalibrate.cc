@@ -27,8 +27,7 @@ void recalibrate(TrainingSetup& setup, const ProgressStyle& style) {
   for (int64_t i = 0; i < batches && stop_signal() == 0 && loader.next(batch); ++i) {
     // Broken pictures can make the last batch smaller.
     if (static_cast<int64_t>(batch.labels.size()) != size) break;
-    const engine::StepMemory memory = plan.step.memory();
-    std::ranges::copy(batch.pixels, memory.u8(plan.pictures));
+    plan.step.write(plan.pictures, std::span<const uint8_t>(batch.pixels));
     *plan.momentum = 1.0 / static_cast<double>(i + 1);
     plan.step.run();
     progress.update(i + 1);

@@ -207,6 +207,7 @@ TrainingSetup prepare_training(const TrainOptions& options, std::ostream& out) {
                                 o.resume.empty() ? o.weights.string() : o.resume.string());
   report_model(setup, out);
   engine::LayerTable& table = setup.model.classifier->table();
+  table.move_to(engine::memory_of(setup.exec));
   optim::freeze(table, o.freeze);
   if (table.trainable_parameters().empty()) {
     fail_input(text::format("--freeze {}: leaves nothing to train: freeze less", o.freeze));

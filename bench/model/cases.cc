@@ -105,7 +105,9 @@ Case make_training(World& world, const std::string& freeze, int64_t n) {
   world.adam = std::make_unique<optim::Adam>(
       table, optim::AdamOptions{.placement = kernels::AdamEpsilon::kPyTorch, .epsilon = 1e-8});
   layers::TrainingOptions options;
-  options.append_update = [&world](engine::StepBuilder& b) { world.adam->append_update(b); };
+  options.append_update = [&world](engine::StepBuilder& b, engine::Value) {
+    world.adam->append_update(b);
+  };
   auto planned = world.classifier->plan_training(world.exec, world.arena, n, options);
   Case c = start(world, planned, n);
   fill_labels(*c.step, planned.labels, n);

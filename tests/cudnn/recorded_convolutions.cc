@@ -117,7 +117,7 @@ class Recorder {
   void training(const std::shared_ptr<engine::Arena>& arena, layers::FrozenBatchNorm frozen) {
     layers::TrainingOptions o;
     o.build.frozen_batch_norm = frozen;
-    o.append_update = [](engine::StepBuilder&) { throw Appended{}; };
+    o.append_update = [](engine::StepBuilder&, engine::Value) { throw Appended{}; };
     try {
       classifier_.plan_training(exec_, arena, 1, o);
     } catch (const Appended&) {

@@ -90,7 +90,7 @@ Trained make_training(const Golden& g, const kernels::Exec& exec, const std::str
           .learning_rate = learning_rate, .placement = placement, .epsilon = keras ? 1e-7 : 1e-8});
   TrainingOptions options;
   options.from_unit = true;
-  options.append_update = [adam = result.adam.get()](engine::StepBuilder& b) {
+  options.append_update = [adam = result.adam.get()](engine::StepBuilder& b, engine::Value) {
     adam->append_update(b);
   };
   result.t = result.classifier->plan_training(exec, std::make_shared<engine::Arena>(),

@@ -159,7 +159,7 @@ TEST_CASE("frozen parameters and statistics do not move by a bit; trained ones d
     optim::freeze(classifier->table(), freeze);
     optim::Adam adam(classifier->table(), {.learning_rate = 1e-2});
     TrainingOptions options = options_of(FrozenBatchNorm::kInference);
-    options.append_update = [&](engine::StepBuilder& b) { adam.append_update(b); };
+    options.append_update = [&](engine::StepBuilder& b, engine::Value) { adam.append_update(b); };
     TrainingStep t = classifier->plan_training(kernels::make_exec(kernels::DeviceKind::kCpu),
                                                std::make_shared<engine::Arena>(), 8, options);
     std::vector<std::vector<float>> before;

@@ -75,8 +75,8 @@ Dump::Dump(layers::Classifier& network, const kernels::Exec& exec, const Labelle
   VERACE_CHECK(static_cast<int64_t>(pictures.unit.size()) ==
                engine::element_count(step_.info(input).shape));
   VERACE_CHECK(static_cast<int64_t>(pictures.labels.size()) == count_);
-  std::ranges::copy(pictures.unit, step_.memory().f32(input));
-  std::ranges::copy(pictures.labels, step_.memory().i32(labels));
+  step_.write(input, std::span<const float>(pictures.unit));
+  step_.write(labels, std::span<const int32_t>(pictures.labels));
 }
 
 int64_t Dump::npy_bytes() const {
@@ -93,19 +93,14 @@ int64_t Dump::picture_bytes_at_most() const {
   return bytes;
 }
 
-std::vector<float> Dump::values_of(const ListedTensor& tensor,
-                                   const engine::StepMemory& memory) const {
-  const auto count = static_cast<size_t>(engine::element_count(tensor.shape));
-  if (tensor.tensor != nullptr) {
-    return {tensor.tensor->f32(), tensor.tensor->f32() + count};
-  }
-  if (tensor.contributions.empty()) {
-    return {memory.f32(tensor.value), memory.f32(tensor.value) + count};
-  }
+std::vector<float> Dump::values_of(const ListedTensor& tensor) const {
+  if (tensor.tensor != nullptr) return engine::read(*tensor.tensor);
+  if (tensor.contributions.empty()) return step_.read_f32(tensor.value);
   // All of them live until the operation that takes them, which comes later.
-  std::vector<float> sum(count, 0.0F);
+  std::vector<float> sum(static_cast<size_t>(engine::element_count(tensor.shape)), 0.0F);
   for (const engine::Value v : tensor.contributions) {
-    for (size_t i = 0; i < count; ++i) sum[i] += memory.f32(v)[i];
+    const std::vector<float> part = step_.read_f32(v);
+    std::ranges::transform(sum, part, sum.begin(), std::plus());
   }
   return sum;
 }
@@ -113,10 +108,10 @@ std::vector<float> Dump::values_of(const ListedTensor& tensor,
 std::vector<DumpedTensor> Dump::run(const std::filesystem::path& folder) {
   std::vector<DumpedTensor> rows;
   rows.reserve(tensors_.size());
-  const auto write_until = [&](int64_t operation, const engine::StepMemory& memory) {
+  const auto write_until = [&](int64_t operation) {
     while (rows.size() < tensors_.size() && tensors_[rows.size()].operation <= operation) {
       const ListedTensor& t = tensors_[rows.size()];
-      const std::vector<float> values = values_of(t, memory);
+      const std::vector<float> values = values_of(t);
       const std::string stem = stem_of(rows.size(), t.name);
       DumpedTensor row{t, summarise(values), stem + ".npy", "", 0, 0, ""};
       data::write_file(folder / row.npy, npy_file(t.shape, values), data::Durability::kFast);
@@ -131,18 +126,17 @@ std::vector<DumpedTensor> Dump::run(const std::filesystem::path& folder) {
       rows.push_back(std::move(row));
     }
   };
-  write_until(-1, step_.memory());
+  write_until(-1);
   int64_t done = 0;
-  step_.run(nullptr, [&](const engine::Operation&, const engine::StepMemory& memory) {
-    write_until(done++, memory);
-  });
+  step_.run(nullptr,
+            [&](const engine::Operation&, const engine::StepMemory&) { write_until(done++); });
   VERACE_CHECK(rows.size() == tensors_.size());
   return rows;
 }
 
 double Dump::loss() const {
-  const float* losses = step_.memory().f32(loss_);
-  return std::accumulate(losses, losses + count_, 0.0) / static_cast<double>(count_);
+  const std::vector<float> losses = step_.read_f32(loss_);
+  return std::accumulate(losses.begin(), losses.end(), 0.0) / static_cast<double>(count_);
 }
 
 }  // namespace verace::apps

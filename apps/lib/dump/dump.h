@@ -58,7 +58,7 @@ class Dump {
   double loss() const;
 
  private:
-  std::vector<float> values_of(const ListedTensor& tensor, const engine::StepMemory& memory) const;
+  std::vector<float> values_of(const ListedTensor& tensor) const;
 
   DumpOptions options_;
   int64_t count_;

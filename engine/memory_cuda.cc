@@ -1,0 +1,66 @@
+// Memory from the CUDA runtime.
+#include "engine/memory_cuda.h"
+
+#include <cuda_runtime_api.h>
+
+#include "engine/cuda_check.h"
+#include "kernels/format.h"
+
+namespace verace::engine::cuda {
+namespace {
+
+[[noreturn]] void fail_memory(int64_t bytes, MemoryKind kind) {
+  const auto mb = [](auto b) { return static_cast<double>(b) / 1e6; };
+  if (kind == MemoryKind::kPinned) {
+    fail_input(text::format(
+        "not enough memory: {:.1f} MB of pinned host memory are needed on top of {:.1f} MB; use a "
+        "smaller --batch",
+        mb(bytes), mb(memory_use(kind).current)));
+  }
+  size_t free = 0, total = 0;
+  if (cudaMemGetInfo(&free, &total) != cudaSuccess) cudaGetLastError();
+  fail_input(text::format(
+      "not enough memory on the GPU: {:.1f} MB more are needed on top of {:.1f} MB in "
+      "use, but {:.1f} of {:.1f} MB are free, {:.1f} MB too few; use a smaller "
+      "--batch, or free memory that other programs hold",
+      mb(bytes), mb(memory_use(kind).current), mb(free), mb(total), mb(bytes) - mb(free)));
+}
+
+}  // namespace
+
+std::byte* allocate(int64_t bytes, MemoryKind kind, Contents contents) {
+  void* p = nullptr;
+  const auto size = static_cast<size_t>(bytes);
+  const cudaError_t error =
+      kind == MemoryKind::kPinned ? cudaMallocHost(&p, size) : cudaMalloc(&p, size);
+  if (error == cudaErrorMemoryAllocation) {
+    cudaGetLastError();  // it is no failure of the device
+    fail_memory(bytes, kind);
+  }
+  check_cuda(error, "allocating memory");
+  if (contents == Contents::kUndefined) return static_cast<std::byte*>(p);
+  try {
+    if (kind == MemoryKind::kPinned) {
+      std::fill_n(static_cast<std::byte*>(p), bytes, std::byte{0});
+    } else {
+      check_cuda(cudaMemset(p, 0, size), "cudaMemset");
+      // A stream of our own would not wait for it.
+      check_cuda(cudaStreamSynchronize(nullptr), "cudaStreamSynchronize");
+    }
+  } catch (...) {
+    release(static_cast<std::byte*>(p), kind);
+    throw;
+  }
+  return static_cast<std::byte*>(p);
+}
+
+void release(std::byte* p, MemoryKind kind) noexcept {
+  cudaDeviceSynchronize();
+  if (kind == MemoryKind::kPinned) {
+    cudaFreeHost(p);
+  } else {
+    cudaFree(p);
+  }
+}
+
+}  // namespace verace::engine::cuda

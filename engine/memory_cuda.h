@@ -1,0 +1,16 @@
+// Memory of a CUDA device and pinned memory of the host; only Buffer calls this.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "engine/memory.h"
+
+namespace verace::engine::cuda {
+
+// At least `bytes` bytes of kPinned or kDevice memory. Throws Error(kInput) naming what lacks.
+std::byte* allocate(int64_t bytes, MemoryKind kind, Contents contents);
+// Waits for all work of the device, which may use the memory, and gives it back.
+void release(std::byte* p, MemoryKind kind) noexcept;
+
+}  // namespace verace::engine::cuda
