@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <numeric>
 
 #include "optim/adam.h"
 #include "optim/freeze.h"
@@ -41,12 +42,10 @@ std::map<std::string, std::vector<float>> run_observed(const engine::Step& step)
                                                      {"layer3.5.conv3 output", "layer3"},
                                                      {"layer4.2.conv3 output", "layer4"}};
   std::map<std::string, std::vector<float>> seen;
-  step.run(nullptr, [&](const engine::Operation& operation, const engine::StepMemory& memory) {
+  step.run(nullptr, [&](const engine::Operation& operation, const engine::StepMemory&) {
     for (const engine::Value v : operation.writes) {
       const auto found = wanted.find(step.info(v).name);
-      if (found == wanted.end()) continue;
-      const float* begin = memory.f32(v);
-      seen[found->second].assign(begin, begin + engine::element_count(step.info(v).shape));
+      if (found != wanted.end()) seen[found->second] = step.read_f32(v);
     }
   });
   return seen;
@@ -62,18 +61,25 @@ void check_stages(const engine::Step& step, const weights::SafetensorsFile& file
   }
 }
 
+template <typename Planned>
+void write_inputs(const Planned& t, const Golden& g) {
+  t.step.write(t.pictures, std::span<const float>(g.input));
+  t.step.write(t.labels, std::span<const int32_t>(g.labels));
+}
+
 struct Trained {
   std::unique_ptr<Classifier> classifier;
   std::unique_ptr<optim::Adam> adam;
   TrainingStep t;
 
+  double mean_loss() const {
+    const std::vector<float> losses = t.step.read_f32(t.loss);
+    return std::accumulate(losses.begin(), losses.end(), 0.0) / static_cast<double>(losses.size());
+  }
   double step(const Golden& g) {
-    std::copy(g.input.begin(), g.input.end(), t.step.memory().f32(t.pictures));
-    std::copy(g.labels.begin(), g.labels.end(), t.step.memory().i32(t.labels));
+    write_inputs(t, g);
     t.step.run();
-    double sum = 0;
-    for (size_t i = 0; i < g.labels.size(); ++i) sum += t.step.memory().f32(t.loss)[i];
-    return sum / static_cast<double>(g.labels.size());
+    return mean_loss();
   }
 };
 
@@ -81,6 +87,7 @@ Trained make_training(const Golden& g, const kernels::Exec& exec, const std::str
                       bool keras, double learning_rate = 1e-3) {
   Trained result;
   result.classifier = g.make();
+  result.classifier->table().move_to(engine::memory_of(exec));
   optim::freeze(result.classifier->table(), freeze);
   result.classifier->table().allocate_gradients();
   const auto placement = keras ? kernels::AdamEpsilon::kKeras : kernels::AdamEpsilon::kPyTorch;
@@ -95,28 +102,27 @@ Trained make_training(const Golden& g, const kernels::Exec& exec, const std::str
   };
   result.t = result.classifier->plan_training(exec, std::make_shared<engine::Arena>(),
                                               static_cast<int64_t>(g.labels.size()), options);
-  std::copy(g.input.begin(), g.input.end(), result.t.step.memory().f32(result.t.pictures));
-  std::copy(g.labels.begin(), g.labels.end(), result.t.step.memory().i32(result.t.labels));
+  write_inputs(result.t, g);
   return result;
 }
 
 std::vector<float> evaluate(const Golden& g, const kernels::Exec& exec, Classifier& classifier,
                             bool stages) {
+  classifier.table().move_to(engine::memory_of(exec));
   auto t = classifier.plan_inference(exec, std::make_shared<engine::Arena>(),
                                      static_cast<int64_t>(g.labels.size()), true);
-  std::copy(g.input.begin(), g.input.end(), t.step.memory().f32(t.pictures));
+  t.step.write(t.pictures, std::span<const float>(g.input));
   if (stages) {
     check_stages(t.step, g.model, "eval/");
   } else {
     t.step.run();
   }
-  const float* logits = t.step.memory().f32(t.logits);
-  return {logits, logits + 2 * g.labels.size()};
+  return t.step.read_f32(t.logits);
 }
 
 void check_evaluation(const Golden& g) {
   const std::vector<float> want = g.model.read_f32("eval/logits");
-  test::for_each_host_device([&](const kernels::Exec& exec) {
+  test::for_each_device([&](const kernels::Exec& exec) {
     auto classifier = g.make();
     test::expect_ok("logits",
                     compare_network(evaluate(g, exec, *classifier, true), want, OpClass::kNetwork));
@@ -131,6 +137,7 @@ void check_after_first_step(const Golden& g, const Trained& trained, double lear
   for (const auto& layer : trained.classifier->table().layers()) {
     for (const auto& parameter : layer->parameters) {
       std::vector<float> want = test::golden_parameter(g.train, "after1/" + parameter->name);
+      const std::vector<float> values = engine::read(parameter->value);
       if (parameter->statistic) {
         if (parameter->name.ends_with("running_mean")) {
           // Keras: the convolution's bias was folded into the mean; the golden's own bias moved by
@@ -145,11 +152,11 @@ void check_after_first_step(const Golden& g, const Trained& trained, double lear
           }
         }
         test::expect_ok(parameter->name,
-                        compare_network(parameter->value.f32_span(), want, OpClass::kNetwork));
+                        compare_network(values, want, OpClass::kNetwork));
         continue;
       }
       for (size_t i = 0; i < want.size(); ++i) {
-        const double error = std::abs(static_cast<double>(parameter->value.f32()[i]) - want[i]);
+        const double error = std::abs(static_cast<double>(values[i]) - want[i]);
         CHECK(error <= 2.001 * learning_rate);
         off += !(error <= 0.5 * learning_rate);
         ++all;
@@ -162,17 +169,14 @@ void check_after_first_step(const Golden& g, const Trained& trained, double lear
 }
 
 void check_training(const Golden& g, bool keras) {
-  test::for_each_host_device([&](const kernels::Exec& exec) {
+  test::for_each_device([&](const kernels::Exec& exec) {
     Trained trained = make_training(g, exec, "none", keras);
     check_stages(trained.t.step, g.train, "train/");  // runs the first step
     const double loss = g.train.read_f32("train/loss").at(0);
-    double first = 0;
-    for (size_t i = 0; i < g.labels.size(); ++i)
-      first += trained.t.step.memory().f32(trained.t.loss)[i] / 6.0;
-    CHECK(std::abs(first - loss) <= 1e-4);
+    CHECK(std::abs(trained.mean_loss() - loss) <= 1e-4);
     for (const engine::Parameter* parameter : trained.classifier->table().trainable_parameters()) {
       const std::vector<float> want = test::golden_parameter(g.train, "grad/" + parameter->name);
-      test::expect_ok(parameter->name, compare_network(parameter->gradient.f32_span(), want,
+      test::expect_ok(parameter->name, compare_network(engine::read(parameter->gradient), want,
                                                        OpClass::kNetworkGradient));
     }
     check_after_first_step(g, trained, 1e-3);
@@ -182,7 +186,7 @@ void check_training(const Golden& g, bool keras) {
 void check_losses(const Golden& g, bool keras, const std::string& freeze,
                   const std::string& tensor) {
   const std::vector<float> want = g.train.read_f32(tensor);
-  test::for_each_host_device([&](const kernels::Exec& exec) {
+  test::for_each_device([&](const kernels::Exec& exec) {
     Trained trained = make_training(g, exec, freeze, keras);
     for (size_t i = 0; i < want.size(); ++i) {
       const double loss = trained.step(g);
@@ -196,13 +200,13 @@ void check_losses(const Golden& g, bool keras, const std::string& freeze,
 
 void check_attack(const Golden& g) {
   const std::vector<float> want = g.attack.read_f32("input_gradient");
-  test::for_each_host_device([&](const kernels::Exec& exec) {
+  test::for_each_device([&](const kernels::Exec& exec) {
     auto classifier = g.make();
+    classifier->table().move_to(engine::memory_of(exec));
     GradientStep t = classifier->plan_gradient(exec, std::make_shared<engine::Arena>(), 6);
-    std::copy(g.input.begin(), g.input.end(), t.step.memory().f32(t.pictures));
-    std::copy(g.labels.begin(), g.labels.end(), t.step.memory().i32(t.labels));
+    write_inputs(t, g);
     t.step.run();
-    const std::span<const float> dx(t.step.memory().f32(t.dx), want.size());
+    const std::vector<float> dx = t.step.read_f32(t.dx);
     test::expect_ok("input gradient", compare_network(dx, want, OpClass::kNetworkGradient));
     int64_t equal = 0;
     for (size_t i = 0; i < want.size(); ++i)
