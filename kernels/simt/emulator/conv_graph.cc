@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <functional>
 #include <map>
+#include <vector>
 
 #include "kernels/check.h"
 #include "kernels/cudnn/library.h"
@@ -113,7 +114,6 @@ void ConvGraph::plan() {
   plan_.engine = "emulated by the reference device";
   plan_.workspace_bytes = kWorkspaceBytes;
   plan_.built = true;
-  plan_.candidates = 1;
 }
 
 void ConvGraph::execute(cudnnContext* handle, std::span<const ConvBinding> bindings,
