@@ -6,13 +6,13 @@
 #include <doctest/doctest.h>
 
 #include <array>
-#include <cstdio>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "kernels/check.h"
 #include "kernels/cublas/library.h"
+#include "tests/support/cudnn.h"
 
 namespace verace::kernels::cublas {
 namespace {
@@ -23,7 +23,7 @@ bool have_library(const std::string& test_case) {
     functions();
     return true;
   } catch (const Error& error) {
-    std::printf("SKIPPED cublas/descriptors_test %s: %s\n", test_case.c_str(), error.what());
+    test::skip_without_cudnn("cublas/descriptors_test " + test_case, error.what());
     return false;
   }
 }
