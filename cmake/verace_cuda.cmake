@@ -21,8 +21,9 @@ elseif(NOT VERACE_CUDA STREQUAL "OFF")
   include(CheckLanguage)
   check_language(CUDA)
   # As in scripts/run_tests.sh.
-  find_file(VERACE_CUDNN_HEADER NAMES cudnn.h
-            HINTS /usr/local/cuda/targets/${CMAKE_SYSTEM_PROCESSOR}-linux/include /usr/local/cuda/include)
+  set(hints /usr/local/cuda/targets/${CMAKE_SYSTEM_PROCESSOR}-linux/include /usr/local/cuda/include)
+  find_file(VERACE_CUDNN_HEADER NAMES cudnn.h HINTS ${hints})
+  find_file(VERACE_CUBLASLT_HEADER NAMES cublasLt.h HINTS ${hints})
   # Only the version that scripts/cudnn_frontend.txt names: from 1.19 on it wants to be linked with more.
   find_path(VERACE_CUDNN_FRONTEND cudnn_frontend.h PATHS ${PROJECT_SOURCE_DIR}/build/cudnn_frontend/include
             NO_DEFAULT_PATH)
@@ -35,6 +36,8 @@ elseif(NOT VERACE_CUDA STREQUAL "OFF")
     set(missing "nvcc")
   elseif(NOT VERACE_CUDNN_HEADER)
     set(missing "cuDNN")
+  elseif(NOT VERACE_CUBLASLT_HEADER)
+    set(missing "cuBLASLt's header (cublasLt.h)")
   elseif(NOT VERACE_CUDNN_FRONTEND)
     set(missing "cudnn-frontend (run scripts/setup.sh --cudnn-frontend)")
   elseif(other_version)

@@ -64,9 +64,10 @@ function(verace_library name)
     list(FILTER sources EXCLUDE REGEX "/simt/emulator/")
   endif()
   if(NOT VERACE_HAVE_CUDA)
-    list(FILTER sources EXCLUDE REGEX "/kernels/cudnn/|_cuda[.]cc$")
-  elseif(VERACE_EMULATED)  # kernels/simt/emulator/conv_graph.cc stands in for NVIDIA's library
+    list(FILTER sources EXCLUDE REGEX "/kernels/(cudnn|cublas)/|_cuda[.]cc$")
+  elseif(VERACE_EMULATED)  # kernels/simt/emulator/{conv_graph,matmul}.cc stand in for NVIDIA's libraries
     list(FILTER sources EXCLUDE REGEX "/kernels/cudnn/(conv_graph|library)[.]cc$")
+    list(FILTER sources EXCLUDE REGEX "/kernels/cublas/(descriptors|library|matmul)[.]cc$")
   endif()
   add_library(${name} STATIC ${sources})
   target_link_libraries(${name} PUBLIC verace_options ${ARGN})

@@ -35,8 +35,8 @@ struct Exec {
   DeviceKind device = DeviceKind::kCpu;
   int threads = 1;  // number of threads that parallel loops use, >= 1; results never depend on it
   CUstream_st* stream = nullptr;  // kCuda: where its work is enqueued; nullptr: the default stream
-  bool tf32 = false;  // kCuda: convolutions of fp32 tensors round their operands to 10 bits of
-                      // fraction, for the tensor cores
+  bool tf32 = false;  // kCuda: convolutions and matrix products of fp32 round operands to 10 bits
+                      // of fraction, for the tensor cores
 };
 
 // "cpu", "reference", "cuda", or "cuda (emulated)".
@@ -79,13 +79,6 @@ void dispatch(const Exec& exec, const Args& args, void (*cpu)(const Exec&, const
     fail_check("exec.device == DeviceKind::kCuda", __FILE__, __LINE__,
                "16-bit storage exists on CUDA devices only");
   }
-}
-
-// The same for an operation without a CUDA implementation.
-template <typename Args>
-void dispatch(const Exec& exec, const Args& args, void (*cpu)(const Exec&, const Args&),
-              void (*reference)(const Exec&, const Args&)) {
-  host_function(exec, cpu, reference)(exec, args);
 }
 
 // The same for an operation that is planned first, for which each function returns a plan: Plan,

@@ -12,6 +12,22 @@ using engine::StepBuilder;
 using engine::StepMemory;
 using engine::Value;
 
+namespace {
+
+// What an operation works in, written to its list of values; nullopt where it needs none.
+std::optional<Value> append_scratch(StepBuilder& b, const std::string& name, int64_t bytes,
+                                    std::vector<Value>& writes) {
+  const std::optional<Value> scratch = b.scratch(name, bytes);
+  if (scratch) writes.push_back(*scratch);
+  return scratch;
+}
+
+std::byte* bytes_of(const StepMemory& m, const std::optional<Value>& scratch) {
+  return scratch ? m.bytes(*scratch) : nullptr;
+}
+
+}  // namespace
+
 Dense::Dense(engine::LayerTable& table, const std::string& name, int64_t in, int64_t out)
     : in_(in), out_(out) {
   layer_ = &table.add({name, "", -1, 5, 17, engine::LayerKind::kDense, true, {}});
@@ -25,25 +41,25 @@ Value Dense::append(StepBuilder& b, const BuildOptions& options, Value x,
   VERACE_CHECK(shape.size() == 2 && shape[1] == in_, layer_->name);
   const int64_t n = shape[0];
   const std::string& name = layer_->name;
-  Value y = b.temporary(name + " output", DType::kF32, {n, out_});
+  // Only where nothing is trained: a GPU's library may write 0 for relu(NaN), and training must see
+  // the NaN in its loss.
+  const bool fused = slope == 0.0f && !options.training;
+  const std::shared_ptr<kernels::GemmPlan> plan = kernels::plan_gemm(
+      b.exec(), {.m = n, .n = out_, .k = in_, .transpose_b = true, .bias = true, .relu = fused});
+  Value y = b.temporary(name + (fused ? " activation" : " output"), DType::kF32, {n, out_});
+  std::vector<Value> writes = {y};
+  const auto scratch = append_scratch(b, name + " scratch", plan->scratch_bytes(), writes);
   b.add({name + " forward",
          "dense forward",
          {x},
-         {y},
+         writes,
          2 * n * in_ * out_,
-         [exec = b.exec(), n, in = in_, out = out_, x, y, &w = layer_->parameter("weight").value,
+         [plan, x, y, scratch, &w = layer_->parameter("weight").value,
           &bias = layer_->parameter("bias").value](const StepMemory& m) {
-           kernels::gemm(exec, {.m = n,
-                                .n = out,
-                                .k = in,
-                                .transpose_b = true,
-                                .a = m.f32(x),
-                                .b = w.f32(),
-                                .bias = bias.f32(),
-                                .c = m.f32(y)});
+           plan->run({m.f32(x), w.f32(), bias.f32(), m.f32(y), bytes_of(m, scratch)});
          }});
   const Value z = y;
-  if (slope) {
+  if (slope && !fused) {
     y = b.in_place(z, name + " activation");
     b.add({name + " activation",
            "leaky relu forward",
@@ -76,7 +92,7 @@ void Dense::append_backward(StepBuilder& b, const Forward& f) const {
   Value dy = gradients[0];
   if (slope) {
     dy = b.in_place(gradients[0], name + " dz");
-    b.mark_gradient(f.z, dy);
+    if (!(f.z == y)) b.mark_gradient(f.z, dy);  // with a fused ReLU there is no z
     b.add({name + " activation backward",
            "leaky relu backward",
            {y, gradients[0]},
@@ -88,37 +104,53 @@ void Dense::append_backward(StepBuilder& b, const Forward& f) const {
                  exec, {count, m.f32(y), m.f32(old), nullptr, *slope, m.f32(dy)});
            }});
   }
+  if (f.trainable) append_weight_gradients(b, x, dy);
+  if (b.needs_gradient(x)) append_input_gradient(b, x, dy);
+}
+
+void Dense::append_weight_gradients(StepBuilder& b, Value x, Value dy) const {
+  const std::string& name = layer_->name;
+  const int64_t n = b.info(x).shape[0];
+  const std::shared_ptr<kernels::GemmPlan> plan =
+      kernels::plan_gemm(b.exec(), {.m = out_, .n = in_, .k = n, .transpose_a = true});
+  const bool cuda = b.exec().device == kernels::DeviceKind::kCuda;
+  const int64_t sums = cuda ? kernels::bias_gradient_scratch(n, out_) : 0;
+  std::vector<Value> writes;
+  const auto scratch = append_scratch(b, name + " weights scratch", plan->scratch_bytes(), writes);
+  const auto partial = append_scratch(b, name + " bias scratch",
+                                      sums * static_cast<int64_t>(sizeof(double)), writes);
   engine::Parameter& w = layer_->parameter("weight");
-  if (f.trainable) {
-    engine::Parameter& bias = layer_->parameter("bias");
-    b.add({name + " backward weights",
-           "dense backward",
-           {x, dy},
-           {},
-           2 * n * in_ * out_,
-           [exec = b.exec(), n, in = in_, out = out_, x, dy, &w, &bias](const StepMemory& m) {
-             kernels::gemm(exec, {.m = out,
-                                  .n = in,
-                                  .k = n,
-                                  .transpose_a = true,
-                                  .a = m.f32(dy),
-                                  .b = m.f32(x),
-                                  .c = w.gradient.f32()});
-             kernels::bias_gradient(exec, {n, out, m.f32(dy), bias.gradient.f32()});
-           },
-           {&w.gradient, &bias.gradient}});
-  }
-  if (!b.needs_gradient(x)) return;
+  engine::Parameter& bias = layer_->parameter("bias");
+  b.add({name + " backward weights",
+         "dense backward",
+         {x, dy},
+         writes,
+         2 * n * in_ * out_,
+         [exec = b.exec(), plan, n, out = out_, x, dy, scratch, partial, &w,
+          &bias](const StepMemory& m) {
+           plan->run({m.f32(dy), m.f32(x), nullptr, w.gradient.f32(), bytes_of(m, scratch)});
+           kernels::bias_gradient(
+               exec, {n, out, m.f32(dy), bias.gradient.f32(), kernels::GradMode::kOverwrite,
+                      reinterpret_cast<double*>(bytes_of(m, partial))});
+         },
+         {&w.gradient, &bias.gradient}});
+}
+
+void Dense::append_input_gradient(StepBuilder& b, Value x, Value dy) const {
+  const std::string& name = layer_->name;
+  const int64_t n = b.info(x).shape[0];
+  const std::shared_ptr<kernels::GemmPlan> plan =
+      kernels::plan_gemm(b.exec(), {.m = n, .n = in_, .k = out_});
   const Value dx = b.temporary(name + " dx", DType::kF32, {n, in_});
+  std::vector<Value> writes = {dx};
+  const auto scratch = append_scratch(b, name + " data scratch", plan->scratch_bytes(), writes);
   b.add({name + " backward data",
          "dense backward",
          {dy},
-         {dx},
+         writes,
          2 * n * in_ * out_,
-         [exec = b.exec(), n, in = in_, out = out_, dy, dx, &w](const StepMemory& m) {
-           kernels::gemm(
-               exec,
-               {.m = n, .n = in, .k = out, .a = m.f32(dy), .b = w.value.f32(), .c = m.f32(dx)});
+         [plan, dy, dx, scratch, &w = layer_->parameter("weight")](const StepMemory& m) {
+           plan->run({m.f32(dy), w.value.f32(), nullptr, m.f32(dx), bytes_of(m, scratch)});
          }});
   b.add_gradient(x, dx);
 }

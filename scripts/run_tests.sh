@@ -165,19 +165,27 @@ logged_ctest() {
 
 # why_no_cuda_tools: prints what is missing of the CUDA tool chain; fails when nothing is.
 why_no_cuda_tools() {
-  local folder
+  local header
   if ! command -v nvcc >/dev/null; then
     echo "nvcc is not installed"
   elif ! compgen -G 'kernels/*.cu' >/dev/null; then
     echo "there are no .cu files"
   else
-    # As in cmake/verace_cuda.cmake.
-    for folder in /usr{,/local,/local/cuda}/include /usr/include/*-linux-gnu \
-      /usr/local/cuda/targets/*-linux/include; do
-      [ -f "$folder/cudnn.h" ] && return 1
+    for header in cudnn.h cublasLt.h; do
+      has_header "$header" || { echo "cuDNN's or cuBLASLt's header ($header) is not installed" && return; }
     done
-    echo "cuDNN's header is not installed"
+    return 1
   fi
+}
+
+# has_header NAME: is among NVIDIA's headers. As in cmake/verace_cuda.cmake.
+has_header() {
+  local folder
+  for folder in /usr{,/local,/local/cuda}/include /usr/include/*-linux-gnu \
+    /usr/local/cuda/targets/*-linux/include; do
+    [ -f "$folder/$1" ] && return 0
+  done
+  return 1
 }
 
 # why_no_cuda: prints why the CUDA code cannot be compiled here; fails when it can be.
@@ -240,13 +248,14 @@ emulated_parts() {
   done
 }
 
-# compile_cuda CTEST ARGS...: compiles; has cuDNN plan every convolution (build/cuda/cudnn_plans.md);
+# compile_cuda CTEST ARGS...: compiles; has cuDNN plan every convolution (build/cuda/cudnn_plans.md)
+# and reads back what cuBLASLt is told;
 # writes build/cuda/device_code.md, the table of kernels; fails on spilled registers and, where the
 # emulated parts have run all tests, on a kernel that has not run in each of them.
 compile_cuda() {
   local ran=(--ran build/{emulated,asan,emulated-check}/kernels.log) log
   build cuda || return
-  run_ctest cuda -L '^cudnn$' --no-tests=ignore "$@" || return
+  run_ctest cuda -L '^(cudnn|cublas)$' --no-tests=ignore "$@" || return
   part_passed=$((part_passed + 1))
   if ! command -v python3 >/dev/null; then
     add_skip device_code "python3 is not installed"

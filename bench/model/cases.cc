@@ -48,14 +48,11 @@ Case make_sgemm(World& world) {
   auto matrices = std::make_shared<std::vector<float>>(3 * kSize * kSize, 0.5f);
   Case c;
   c.flops = 2 * kSize * kSize * kSize;
-  c.run = [&world, matrices] {
+  const std::shared_ptr<kernels::GemmPlan> plan =
+      kernels::plan_gemm(world.exec, {.m = kSize, .n = kSize, .k = kSize});
+  c.run = [plan, matrices] {
     float* a = matrices->data();
-    kernels::gemm(world.exec, {.m = kSize,
-                               .n = kSize,
-                               .k = kSize,
-                               .a = a,
-                               .b = a + kSize * kSize,
-                               .c = a + 2 * kSize * kSize});
+    plan->run({.a = a, .b = a + kSize * kSize, .c = a + 2 * kSize * kSize});
   };
   c.result = [matrices] { return std::vector<float>{matrices->back()}; };
   return c;

@@ -19,7 +19,11 @@ namespace {
 class PointwiseFilter final : public ConvBackwardFilter {
  public:
   PointwiseFilter(const Exec& exec, const ConvGeometry& g)
-      : exec_(exec), g_(g), dense_(g.stride_h == 1 && g.stride_w == 1) {}
+      : exec_(exec),
+        g_(g),
+        dense_(g.stride_h == 1 && g.stride_w == 1),
+        overwrite_(cpu::plan_gemm(exec, product(g, false))),
+        accumulate_(cpu::plan_gemm(exec, product(g, true))) {}
 
   int64_t scratch_bytes() const override {
     return dense_ ? 0 : round_up_64(static_cast<size_t>(g_.y().rows() * g_.x.c) * sizeof(float));
@@ -30,21 +34,22 @@ class PointwiseFilter final : public ConvBackwardFilter {
     VERACE_CHECK(args.x != nullptr && args.dy != nullptr && args.dw != nullptr);
     VERACE_CHECK(args.mode != GradMode::kSkip);
     VERACE_CHECK(args.scratch != nullptr || dense_);
-    Gemm product{.m = g_.k, .n = g_.x.c, .k = g_.y().rows()};
-    product.transpose_a = true;
-    product.a = args.dy;
-    product.b = args.x;
-    product.c = args.dw;
-    product.accumulate = args.mode == GradMode::kAccumulate;
+    GemmArgs product{.a = args.dy, .b = args.x, .c = args.dw};
     if (!dense_) {
       float* gathered = reinterpret_cast<float*>(args.scratch);
       gather(args.x, gathered);
       product.b = gathered;
     }
-    cpu::gemm(exec_, product);
+    (args.mode == GradMode::kAccumulate ? accumulate_ : overwrite_)->run(product);
   }
 
  private:
+  static GemmSpec product(const ConvGeometry& g, bool accumulate) {
+    GemmSpec spec{.m = g.k, .n = g.x.c, .k = g.y().rows(), .transpose_a = true};
+    spec.accumulate = accumulate;
+    return spec;
+  }
+
   // gathered[n, p, q, c] = x[n, p * stride_h, q * stride_w, c].
   void gather(const float* x, float* gathered) const {
     parallel_for(exec_, g_.x.n * g_.p(), [&](int64_t row) {
@@ -60,6 +65,7 @@ class PointwiseFilter final : public ConvBackwardFilter {
   Exec exec_;
   ConvGeometry g_;
   bool dense_;
+  std::unique_ptr<GemmPlan> overwrite_, accumulate_;  // neither wants scratch
 };
 
 }  // namespace

@@ -3,37 +3,51 @@
 
 #include <algorithm>
 
+#include "kernels/activation.h"
 #include "kernels/check.h"
 #include "kernels/onednn/runtime.h"
 #include "kernels/parallel.h"
 
 namespace verace::kernels::cpu {
-
 namespace {
 
-void fill_rows(const Exec& exec, const Gemm& g) {
-  parallel_for(exec, g.m, [&](int64_t row) { std::copy_n(g.bias, g.n, g.c + row * g.n); });
-}
+class Plan final : public GemmPlan {
+ public:
+  Plan(const Exec& exec, const GemmSpec& spec) : exec_(exec), spec_(spec) { validate(spec); }
+  int64_t scratch_bytes() const override { return 0; }
+  const char* implementation() const override { return "sgemm"; }
+
+  void run(const GemmArgs& args) const override {
+    validate(spec_, args);
+    const GemmSpec& s = spec_;
+    if (s.bias) {
+      parallel_for(exec_, s.m,
+                   [&](int64_t row) { std::copy_n(args.bias, s.n, args.c + row * s.n); });
+    }
+    multiply(args, s.accumulate || s.bias);
+    if (s.relu) leaky_relu_forward(exec_, {s.m * s.n, args.c, 0.0f, args.c});
+  }
+
+ private:
+  void multiply(const GemmArgs& args, bool add) const {
+    const GemmSpec& s = spec_;
+    const onednn::ThreadScope threads(exec_.threads);
+    // Row-major C API. beta 0 means that C is not read, as in BLAS.
+    const dnnl_status_t status =
+        dnnl_sgemm(s.transpose_a ? 'T' : 'N', s.transpose_b ? 'T' : 'N', s.m, s.n, s.k, 1.0f,
+                   args.a, s.transpose_a ? s.m : s.k, args.b, s.transpose_b ? s.k : s.n,
+                   add ? 1.0f : 0.0f, args.c, s.n);
+    VERACE_CHECK(status == dnnl_success, to_string(s));
+  }
+
+  Exec exec_;
+  GemmSpec spec_;
+};
 
 }  // namespace
 
-void gemm(const Exec& exec, const Gemm& g) {
-  VERACE_CHECK(g.m >= 0 && g.n >= 0 && g.k >= 0);
-  VERACE_CHECK(g.bias == nullptr || !g.accumulate);
-  if (g.m == 0 || g.n == 0) return;
-  VERACE_CHECK(g.c != nullptr && (g.k == 0 || (g.a != nullptr && g.b != nullptr)));
-  if (g.bias != nullptr) fill_rows(exec, g);
-  const bool add = g.accumulate || g.bias != nullptr;
-  if (g.k == 0) {  // an empty sum; the library leaves open what it does then
-    if (!add) std::fill_n(g.c, g.m * g.n, 0.0f);
-    return;
-  }
-  const onednn::ThreadScope threads(exec.threads);
-  // Row-major C API. beta 0 means that C is not read, as in BLAS.
-  const dnnl_status_t status = dnnl_sgemm(g.transpose_a ? 'T' : 'N', g.transpose_b ? 'T' : 'N', g.m,
-                                          g.n, g.k, 1.0f, g.a, g.transpose_a ? g.m : g.k, g.b,
-                                          g.transpose_b ? g.k : g.n, add ? 1.0f : 0.0f, g.c, g.n);
-  VERACE_CHECK(status == dnnl_success);
+std::unique_ptr<GemmPlan> plan_gemm(const Exec& exec, const GemmSpec& spec) {
+  return std::make_unique<Plan>(exec, spec);
 }
 
 }  // namespace verace::kernels::cpu

@@ -415,17 +415,27 @@ TEST_CASE("goldens: leaky ReLU, residual addition with ReLU") {
   run_fault("difference", check_add_relu, sum, sum.with_tensor("residual", negate));
 }
 
+struct Operands {
+  const Guarded<float>&a, &b;
+  const Guarded<float>* bias;
+  Guarded<float>& c;
+};
+void multiply(const Exec& exec, const kernels::GemmSpec& spec, const Operands& o) {
+  const auto plan = kernels::plan_gemm(exec, spec);
+  Guarded<std::byte> scratch(plan->scratch_bytes());
+  plan->run({o.a.data(), o.b.data(), o.bias == nullptr ? nullptr : o.bias->data(), o.c.data(),
+             scratch.data()});
+}
+
 Comparison check_dense(const Exec& exec, const Golden& g) {
   const int64_t n = g.shape("x")[0], inputs = g.shape("w")[1], outputs = g.shape("w")[0];
   const Guarded<float> x(g["x"]), w(g["w"]), b(g["b"]), dy(g["dy"]);
   Guarded<float> y(n * outputs, kNan), dx(n * inputs, kNan);
   Guarded<float> dw(outputs * inputs, kNan), db(outputs, kNan);
-  kernels::gemm(on_host(exec),
-                {n, outputs, inputs, false, true, x.data(), w.data(), b.data(), y.data()});
-  kernels::gemm(on_host(exec),
-                {n, inputs, outputs, false, false, dy.data(), w.data(), nullptr, dx.data()});
-  kernels::gemm(on_host(exec),
-                {outputs, inputs, n, true, false, dy.data(), x.data(), nullptr, dw.data()});
+  multiply(exec, {.m = n, .n = outputs, .k = inputs, .transpose_b = true, .bias = true},
+           {x, w, &b, y});
+  multiply(exec, {.m = n, .n = inputs, .k = outputs}, {dy, w, nullptr, dx});
+  multiply(exec, {.m = outputs, .n = inputs, .k = n, .transpose_a = true}, {dy, x, nullptr, dw});
   Guarded<double> partial(kernels::bias_gradient_scratch(n, outputs));
   kernels::bias_gradient(exec,
                          {n, outputs, dy.data(), db.data(), GradMode::kOverwrite, partial.data()});

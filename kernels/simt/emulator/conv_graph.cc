@@ -5,14 +5,12 @@
 #include <algorithm>
 #include <functional>
 #include <map>
-#include <mutex>
-#include <utility>
 #include <vector>
 
 #include "kernels/check.h"
 #include "kernels/cudnn/library.h"
 #include "kernels/simt/emulator/guard.h"
-#include "kernels/simt/emulator/runtime.h"
+#include "kernels/simt/emulator/library_call.h"
 
 struct cudnnContext {
   CUstream_st* stream = nullptr;
@@ -23,17 +21,6 @@ namespace {
 
 // Odd on purpose: what stands behind the workspace must not be touched.
 constexpr int64_t kWorkspaceBytes = 1003;
-
-void enqueue(CUstream_st* stream, std::function<void()> work) {
-  auto& runtime = simt::emulator::Runtime::get();
-  const std::lock_guard<std::recursive_mutex> lock(runtime.mutex);
-  VERACE_CHECK(runtime.valid(stream), "the stream does not exist");
-  const cudaError_t status = runtime.put(runtime.stream(stream), std::move(work));
-  if (status == cudaSuccess) return;
-  runtime.last_error = cudaSuccess;
-  const std::string reason = std::exchange(runtime.kernel_failure, {});
-  throw Error(ErrorKind::kInternal, reason.empty() ? cudaGetErrorString(status) : reason);
-}
 
 // One run of a graph, its tensors in the storage type T.
 template <typename T>
@@ -133,7 +120,7 @@ void ConvGraph::execute(cudnnContext* handle, std::span<const ConvBinding> bindi
                         std::byte* workspace) const {
   VERACE_CHECK(plan_.built && workspace != nullptr, to_string(spec_));
   VERACE_CHECK(reinterpret_cast<uintptr_t>(workspace) % 256 == 0, to_string(spec_));
-  enqueue(handle->stream, [run = run_of(spec_, bindings), workspace] {
+  simt::emulator::enqueue_library_call(handle->stream, [run = run_of(spec_, bindings), workspace] {
     run();
     std::fill_n(workspace, kWorkspaceBytes, std::byte{0xFF});
   });
