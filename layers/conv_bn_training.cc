@@ -171,7 +171,9 @@ void ConvBn::append_statistics(StepBuilder& b, Forward& f) const {
                       .momentum = *f.momentum,
                       .convention = a.running_variance,
                       .scratch = m.f32(scratch)});
-         }});
+         },
+         {},
+         f.momentum != &attributes_.momentum});
 }
 
 void ConvBn::append_normalisation(StepBuilder& b, const ConvBnInputs& in, Forward& f) const {
