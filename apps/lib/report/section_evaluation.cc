@@ -2,16 +2,13 @@
 #include <algorithm>
 #include <cmath>
 
+#include "apps/lib/evaluation_report.h"
 #include "apps/lib/plot/markup.h"
 #include "apps/lib/report/html.h"
 #include "kernels/format.h"
 
 namespace verace::apps::report {
 namespace {
-
-std::string number(double value, bool as_percent) {
-  return as_percent ? text::format("{:.2f} %", 100 * value) : text::format("{:.4f}", value);
-}
 
 std::string interval_text(const std::optional<Interval>& interval, bool as_percent) {
   if (!interval) return "–";
@@ -28,7 +25,7 @@ Table metrics_table(const RecordedEvaluation& e) {
     std::vector<std::string> row = {figure.title};
     for (const RecordedLevel* level : {&e.faces, &e.videos}) {
       const std::optional<double>& value = level->metrics.*figure.member;
-      row.push_back(value ? number(*value, figure.percent) : "undefined");
+      row.push_back(value ? figure_text(*value, figure.percent) : "undefined");
       row.push_back(interval_text(level->intervals[i], figure.percent));
     }
     table.rows.push_back(std::move(row));

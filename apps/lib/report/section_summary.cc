@@ -104,7 +104,7 @@ Figure stages_figure(const RunRecord& record) {
   figure.name = "stages";
   figure.title = "Time of the demonstration's parts";
   figure.caption = "Where the time went.";
-  plot::BarPlot bars{"time of each part", {}, 0};
+  plot::BarPlot bars{"time of each part", {}};
   figure.csv = "part,seconds\n";
   for (const auto& [name, seconds] : record.stages) {
     bars.bars.push_back({name, seconds, duration(seconds)});
