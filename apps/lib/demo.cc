@@ -2,7 +2,6 @@
 #include "apps/lib/demo.h"
 
 #include <algorithm>
-#include <array>
 #include <chrono>
 
 #include "apps/lib/demo_schedule.h"
@@ -111,6 +110,10 @@ void Demo::check_input() {
         dataset.samples, [](const data::Sample& s) { return s.split == data::Split::kVal; });
   }
   if (!options_.weights.empty()) load_backbone(options_.weights.string(), {}, {});
+  TrainOptions train = demo_finetuning(options_, schedule_);
+  train.data = faces_;
+  train.out = options_.out / "finetuned";
+  check_options(train);
 }
 
 void Demo::draw() {
