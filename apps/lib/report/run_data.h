@@ -48,6 +48,7 @@ struct AttackData {
   std::string weights;           // of the attacked network (weights_digest.h); empty: unknown
   bool other_network = false;    // than the best one that the run holds
   bool unknown_network = false;  // no one can tell: a digest or the run's network is missing
+  bool stopped = false;          // by a signal: `count` pictures are only a part
   int64_t count = 0;
   double accuracy_before = 0;
   std::vector<AttackPoint> points;  // by increasing epsilon

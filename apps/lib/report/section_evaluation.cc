@@ -129,7 +129,7 @@ Figure precision_recall_figure(const RecordedEvaluation& e) {
   const Confusion& c = e.faces.metrics.confusion;
   const double prevalence = share(c[1][0] + c[1][1], e.faces.metrics.count);
   if (std::isfinite(prevalence)) {
-    plot.lines.push_back({"chance", 4, {{0, prevalence}, {1, prevalence}}});
+    plot.lines.push_back({"chance, faces", 4, {{0, prevalence}, {1, prevalence}}});
   }
   return {"precision_recall", "Precision-recall curve of faces and videos",
           "How many of those called fake are fake, for how many of the fakes are found.",
@@ -140,7 +140,7 @@ Figure reliability_figure(const RecordedEvaluation& e) {
   plot::Plot plot;
   plot.title = "reliability, faces";
   plot.x = {"confidence", 0.5, 1, 0.1};
-  plot.y = plot::share_axis("right verdicts");
+  plot.y = plot::share_axis("likelier class is right");
   plot::Line points{"mean of a bin", 0, {}, true};
   for (const ReliabilityBin& bin : e.faces.curves.reliability) {
     if (!bin.accuracy || !bin.confidence || bin.upper <= 0.5) continue;
@@ -151,8 +151,9 @@ Figure reliability_figure(const RecordedEvaluation& e) {
   plot.lines.push_back(std::move(points));
   plot.lines.push_back({"perfectly calibrated", 4, {{0.5, 0.5}, {1, 1}}});
   return {"reliability", "Reliability diagram of faces",
-          "How often a verdict of some confidence is right. Below the line the network is too sure "
-          "of itself. Confidence is the probability of the likelier class.",
+          "How often the likelier class is the right one, by the probability that the network gave "
+          "it, its confidence; the threshold plays no part. Below the line the network is too sure "
+          "of itself.",
           draw(plot), reliability_csv(e.faces.curves, e.videos.curves)};
 }
 
