@@ -10,6 +10,7 @@
 #include "apps/lib/report/report.h"
 #include "apps/lib/run_record.h"
 #include "apps/lib/system_info.h"
+#include "apps/lib/weights_digest.h"
 #include "kernels/format.h"
 #include "tests/apps/temporary_pictures.h"
 #include "tests/support/xml.h"
@@ -67,6 +68,7 @@ TEST_CASE("the demonstration finds fakes of persons it has not seen, and is fool
     }
     const RecordedEvaluation kept =
         read_evaluation_record(test::read_text(options.out / "evaluation.json"), "evaluation.json");
+    CHECK(kept.weights == weights_digest(result.model.string()));
     CHECK(kept.faces.metrics.accuracy == faces.accuracy);
     CHECK(kept.videos.metrics.confusion == result.finetuned.videos.confusion);
     const RunRecord record = read_run_record(test::read_text(options.out / "run.json"), "run.json");

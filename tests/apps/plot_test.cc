@@ -168,6 +168,18 @@ TEST_CASE("bars are as long as their values, the longest first in width") {
   CHECK_THROWS_AS(draw(BarPlot{"t", {{"a", NAN, ""}}}), Error);
 }
 
+TEST_CASE("cells of a matrix are shaded by the share of their row, however large the counts") {
+  constexpr int64_t kMost = INT64_MAX;
+  const Matrix matrix{"m", "r", "c", {"a", "b", "e"}, {"x", "y"}, {{3, 1}, {kMost, kMost}, {0, 0}}};
+  const XmlDocument svg = parsed(draw(matrix));
+  const auto cells = svg.all("rect", "cell");
+  REQUIRE(cells.size() == 6);
+  const double shares[] = {0.75, 0.25, 0.5, 0.5, 0, 0};
+  for (size_t i = 0; i < 6; ++i) {
+    CHECK(number(cells[i], "fill-opacity") == doctest::Approx(0.08 + 0.32 * shares[i]));
+  }
+}
+
 TEST_CASE("hostile labels in every kind of plot") {
   const std::string bad = "<script>\"&'\xff";
   Plot plot{bad,

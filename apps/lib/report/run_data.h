@@ -61,8 +61,8 @@ struct RunData {
   std::string name;  // of the folder, without its path
   bool demo = false;
   Found<RunRecord> record;
-  std::vector<TrainingData> trainings;  // in order; the last one's network is judged
-  Found<RecordedEvaluation> evaluation;
+  std::vector<TrainingData> trainings;   // in order; the last one's network is judged
+  Found<RecordedEvaluation> evaluation;  // missing also where it is of other weights than the run's
   Found<AttackData> attack;
   Found<Profile> profile;
 };
