@@ -67,10 +67,10 @@ DeviceInfo cuda_device() {
 
 }  // namespace
 
-SystemInfo system_info(const std::string& version, const std::string& build) {
+SystemInfo system_info() {
   SystemInfo info;
-  info.version = version;
-  info.build = build;
+  info.version = VERACE_VERSION;
+  info.build = VERACE_BUILD;
   info.compiler = compiler_name();
   info.instructions = kernels::compiled_instructions();
 #if defined(_OPENMP)
@@ -92,8 +92,6 @@ SystemInfo system_info(const std::string& version, const std::string& build) {
                   cuda_device()};
   return info;
 }
-
-SystemInfo system_info() { return system_info(VERACE_VERSION, VERACE_BUILD); }
 
 std::vector<std::string> process_command() {
   std::ifstream file("/proc/self/cmdline", std::ios::binary);

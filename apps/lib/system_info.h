@@ -17,7 +17,7 @@ struct DeviceInfo {
 };
 
 struct SystemInfo {
-  std::string version, build;                      // as given to system_info()
+  std::string version, build;                      // build: type and architecture flags
   std::string compiler;                            // "GNU 12.2.0"
   std::vector<std::string> instructions;           // sets that our own loops were compiled for
   std::string openmp;                              // version date, or "off"
@@ -30,10 +30,6 @@ struct SystemInfo {
   double sgemm_gflops = 0;  // measured; 0: not asked for
 };
 
-// `version` and `build` (type and architecture flags) are the build's own names.
-SystemInfo system_info(const std::string& version, const std::string& build);
-
-// The same with the version and build that this library was compiled as.
 SystemInfo system_info();
 // The words that this process was started with; empty where the system does not tell.
 std::vector<std::string> process_command();
