@@ -366,9 +366,29 @@ TEST_CASE("gradcheck: faults in the whole network, seen at a layer of it") {
   CHECK(outcome("layer1.1.conv2", Fault::kFrozenWritten) == "+++-");
   CHECK(outcome("conv2_block1_1_conv", Fault::kFrozenWritten) == "+---");
   CHECK(outcome("fc.2", Fault::kForgottenMean) == "------++");
-  CHECK(outcome("fc.2", Fault::kForgottenArea) == "++++++++");  // nearer to the loss
   CHECK(outcome("input", Fault::kNone) == "+");
   CHECK(outcome("input", Fault::kMissingAccumulation) == "-");
+}
+
+TEST_CASE("gradcheck: a fault that changes nothing of what is checked is refused") {
+  const auto refused = [](const char* layer, Fault fault) {
+    GradcheckOptions options;
+    options.layer = layer;
+    options.fault = fault;
+    const std::string message = test::input_error_if_any([&] { run_gradcheck(options); });
+    if (!message.empty()) {
+      CHECK(test::contains(message, "--plant: the planted fault does not reach these tensors"));
+      CHECK(test::contains(message, layer));
+    }
+    return !message.empty();
+  };
+  CHECK(refused("fc.2", Fault::kForgottenArea));  // nearer to the loss
+  CHECK(refused("fc.2", Fault::kSwapped));        // of others
+  CHECK(refused("input", Fault::kScaled));        // of no activation
+  CHECK(refused("bn1", Fault::kNan));
+  CHECK_FALSE(refused("fc.2", Fault::kScaled));
+  CHECK_FALSE(refused("bn1", Fault::kIgnoredRelu));
+  CHECK_FALSE(refused("bn1", Fault::kFrozenWritten));  // in one check of four
 }
 
 TEST_CASE("gradcheck: names that are none") {
