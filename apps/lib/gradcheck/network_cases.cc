@@ -160,12 +160,7 @@ class NetworkOfCase {
       : context_(context),
         which_(which),
         network_(make_network(context, which)),
-        planned_(plan(*network_, context, which)) {
-    // The step moves running statistics, none that it reads: the function is at the point before.
-    for (const engine::Parameter* p : network_->table().parameters()) {
-      before_.emplace_back(p->value.f32_span().begin(), p->value.f32_span().end());
-    }
-  }
+        planned_(plan(*network_, context, which)) {}
 
   Attempt attempt(uint64_t faces_seed);
 
@@ -176,7 +171,6 @@ class NetworkOfCase {
   NetworkCase which_;
   std::unique_ptr<layers::Classifier> network_;
   Planned planned_;
-  std::vector<exact::Values> before_;  // values of the parameters
 };
 
 std::vector<bool> NetworkOfCase::run(const LabelledPictures& faces) {
@@ -214,8 +208,8 @@ Attempt NetworkOfCase::attempt(uint64_t faces_seed) {
     const float* dx = planned_.step.memory().f32(planned_.dx);
     pictures.gradient.assign(dx, dx + faces.unit.size());
   }
+  // The step has moved running statistics: those that neither it nor the function reads.
   add_parameters(subject, network_->table());
-  std::ranges::copy(before_, subject.point.begin() + 1);
   add_function(subject, *network_, which_, faces.labels);
   exact::Decisions decisions;
   subject.function(subject.point, decisions);
