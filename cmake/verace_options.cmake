@@ -57,14 +57,15 @@ function(verace_cold target)
 endfunction()
 
 # verace_library(NAME DEPENDS...): the static library of the current folder, from all its .cc files
-# (the emulator and NVIDIA's libraries only where they are wanted) and its .cu files (verace_simt.cmake).
+# (the emulator, NVIDIA's libraries and what calls CUDA's runtime, X_cuda.cc, only where they are wanted) and its .cu
+# files (verace_simt.cmake).
 function(verace_library name)
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cc)
   if(NOT VERACE_EMULATED)
     list(FILTER sources EXCLUDE REGEX "/simt/emulator/")
   endif()
   if(NOT VERACE_HAVE_CUDA)
-    list(FILTER sources EXCLUDE REGEX "/kernels/cudnn/")
+    list(FILTER sources EXCLUDE REGEX "/kernels/cudnn/|_cuda[.]cc$")
   elseif(VERACE_EMULATED)  # kernels/simt/emulator/conv_graph.cc stands in for NVIDIA's library
     list(FILTER sources EXCLUDE REGEX "/kernels/cudnn/(conv_graph|library)[.]cc$")
   endif()
