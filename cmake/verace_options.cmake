@@ -33,7 +33,7 @@ target_compile_options(verace_options INTERFACE
   "$<$<COMPILE_LANGUAGE:CUDA>:-Xcompiler=-Wall,-Wextra,-fno-math-errno,-ffp-contract=off>"
   "$<$<COMPILE_LANGUAGE:CUDA>:-fmad=false>"
   "$<$<AND:$<COMPILE_LANGUAGE:CUDA>,$<BOOL:${VERACE_WERROR}>>:-Werror=all-warnings>")
-if(VERACE_DEVICE_ONLY)  # so that scripts/device_code_report.py can read the device code in the objects
+if(VERACE_TESTS)  # so that scripts/device_code_report.py can read the device code in the objects
   target_compile_options(verace_options INTERFACE $<$<COMPILE_LANGUAGE:CUDA>:-no-compress>)
 endif()
 if(VERACE_SANITIZE)

@@ -76,7 +76,8 @@ std::string cuda_version_text(int version) {
 
 std::string why_unusable(const CudaFacts& facts, int index) {
   if (!facts.compiled) {
-    return "this build has no CUDA: install nvcc and cuDNN and build with `./run build cuda`";
+    return "this build has no CUDA: install nvcc and cuDNN and build with `./run build cuda "
+           "--target verace`";
   }
   if (const std::string problem = driver_problem(facts); !problem.empty()) return problem;
   if (const std::string problem = count_problem(facts); !problem.empty()) return problem;

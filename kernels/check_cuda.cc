@@ -19,6 +19,10 @@ const char* advice(cudaError_t error) {
              "name another device";
     case cudaErrorSystemNotReady:
       return "the machine's links between GPUs are not up yet: start nvidia-fabricmanager";
+    case cudaErrorStubLibrary:
+      return "the libcuda.so.1 that was found is the toolkit's stub: let the driver's come first "
+             "in "
+             "the loader's path";
     case cudaErrorInsufficientDriver:
     case cudaErrorSystemDriverMismatch:
     case cudaErrorCompatNotSupportedOnDevice:

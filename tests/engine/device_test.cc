@@ -123,7 +123,8 @@ TEST_CASE("each thing that can be missing has its own line") {
        "NVIDIA's driver is missing (libcuda.so.1: no such file): install NVIDIA's driver 580 or "
        "later"},
       {[](CudaFacts& f) { f.compiled = false; }, 0,
-       "this build has no CUDA: install nvcc and cuDNN and build with `./run build cuda`"}};
+       "this build has no CUDA: install nvcc and cuDNN and build with `./run build cuda --target "
+       "verace`"}};
   CudaFacts facts = good_machine();
   for (const Case& c : cases) {
     c.spoil(facts);
