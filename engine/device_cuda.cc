@@ -45,9 +45,10 @@ std::string library_version(size_t version) {
   return text::format("{}.{}.{}", version / 10000, version / 100 % 100, version % 100);
 }
 
-CudaLibraryFacts library(const char* name, const char* file, const char* version_function) {
+// `name`: "cuDNN 9", with the version that the file's name has.
+CudaLibraryFacts library(const std::string& name, const char* file, const char* version_function) {
   CudaLibraryFacts facts;
-  facts.name = name;
+  facts.name = name.substr(0, name.find(' '));
   try {
     const kernels::DynamicLibrary loaded(name, file, kernels::cuda_library_folders());
     facts.version = library_version(loaded.function<size_t()>(version_function)());

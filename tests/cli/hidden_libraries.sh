@@ -49,7 +49,7 @@ refused() { # WORDS ARGUMENTS...: exit code 2, one line that says WORDS, and no 
   [ -e new ] && fail "$ran: has made a folder"
 }
 
-missing="NVIDIA's driver is missing (libcuda.so.1"
+missing="NVIDIA's driver is missing ("
 run gradcheck --layer dense --device cpu
 expect 0 "dense"
 run dump --device auto --layer conv1 --out look
@@ -79,6 +79,7 @@ else
 fi
 
 # Within a view of the file system of its own: the folders where libraries are looked for are empty.
+# shellcheck disable=SC2016  # the inner shell expands it
 hide='for folder in /usr/local/cuda*/lib64 /usr/local/cuda*/targets/*/lib /usr{,/local}/lib/python3*; do
   [ -d "$folder" ] && { mount --bind "$0/nothing" "$folder" || exit 77; }
 done; exec "$@"'

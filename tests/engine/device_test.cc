@@ -77,8 +77,8 @@ CudaFacts good_machine() {
   facts.driver_version = 13010;
   facts.driver = "580.95.05";
   facts.devices = {{"NVIDIA H200", 9, 0, 1 << 30, 0, ""}, {"NVIDIA B200", 10, 0, 1 << 30, 0, ""}};
-  facts.cudnn = {"cuDNN 9", "9.19.0", "/lib/libcudnn.so.9", ""};
-  facts.cublaslt = {"cuBLASLt 13", "13.0.2", "/lib/libcublasLt.so.13", ""};
+  facts.cudnn = {"cuDNN", "9.19.0", "/lib/libcudnn.so.9", ""};
+  facts.cublaslt = {"cuBLASLt", "13.0.2", "/lib/libcublasLt.so.13", ""};
   return facts;
 }
 

@@ -156,6 +156,16 @@ std::string error_of(const std::function<void()>& action) {
   return "no error";
 }
 
+TEST_CASE("what is assigned to lets go of what it had at once") {
+  Stream stream;
+  Event event;
+  const emulator::LiveObjects before = emulator::live_objects();
+  stream = Stream();
+  event = Event();
+  CHECK(emulator::live_objects().streams == before.streams);
+  CHECK(emulator::live_objects().events == before.events);
+}
+
 TEST_CASE("without the wait, lazy streams show the wrong order") {
   const emulator::KeptOptions kept;
   emulator::options().lazy = true;
@@ -185,11 +195,13 @@ TEST_CASE("the computation's stream does not wait for the default stream") {
   const emulator::KeptOptions kept;
   emulator::options().lazy = true;
   const Stream stream;
-  const Bytes bytes;
+  const Bytes bytes, other;
   bytes.set(0, stream.get());
   stream.synchronize();
   bytes.set(5, nullptr);
+  other.set(1, stream.get());
   stream.synchronize();
+  CHECK(other.last() == 1);
   CHECK(bytes.last() == 0);
   VERACE_CUDA(cudaDeviceSynchronize());
   CHECK(bytes.last() == 5);
