@@ -21,16 +21,25 @@ if(VERACE_EMULATED)
 elseif(NOT VERACE_CUDA STREQUAL "OFF")
   include(CheckLanguage)
   check_language(CUDA)
-  find_file(VERACE_CUDNN_HEADER NAMES cudnn.h)
+  # As in scripts/run_tests.sh.
+  find_file(VERACE_CUDNN_HEADER NAMES cudnn.h
+            HINTS /usr/local/cuda/targets/${CMAKE_SYSTEM_PROCESSOR}-linux/include /usr/local/cuda/include)
   # Only the version that scripts/cudnn_frontend.txt names: from 1.19 on it wants to be linked with more.
   find_path(VERACE_CUDNN_FRONTEND cudnn_frontend.h PATHS ${PROJECT_SOURCE_DIR}/build/cudnn_frontend/include
             NO_DEFAULT_PATH)
+  if(VERACE_CUDNN_FRONTEND)
+    execute_process(COMMAND ${CMAKE_COMMAND} -E compare_files ${PROJECT_SOURCE_DIR}/scripts/cudnn_frontend.txt
+                            ${PROJECT_SOURCE_DIR}/build/cudnn_frontend/wheels.txt
+                    RESULT_VARIABLE other_version OUTPUT_QUIET ERROR_QUIET)
+  endif()
   if(NOT CMAKE_CUDA_COMPILER)
     set(missing "nvcc")
   elseif(NOT VERACE_CUDNN_HEADER)
     set(missing "cuDNN")
   elseif(NOT VERACE_CUDNN_FRONTEND)
     set(missing "cudnn-frontend (run scripts/setup.sh --cudnn-frontend)")
+  elseif(other_version)
+    set(missing "cudnn-frontend of the version in scripts/cudnn_frontend.txt (run scripts/setup.sh --cudnn-frontend)")
   endif()
   if(DEFINED missing AND VERACE_CUDA STREQUAL "ON")
     message(FATAL_ERROR "VERACE_CUDA=ON, but this was not found: ${missing}; install it or use -DVERACE_CUDA=OFF")

@@ -171,7 +171,9 @@ why_no_cuda_tools() {
   elif ! compgen -G 'kernels/*.cu' >/dev/null; then
     echo "there are no .cu files"
   else
-    for folder in /usr{,/local,/local/cuda}/include /usr/include/*-linux-gnu; do
+    # As in cmake/verace_cuda.cmake.
+    for folder in /usr{,/local,/local/cuda}/include /usr/include/*-linux-gnu \
+      /usr/local/cuda/targets/*-linux/include; do
       [ -f "$folder/cudnn.h" ] && return 1
     done
     echo "cuDNN's header is not installed"
@@ -180,9 +182,15 @@ why_no_cuda_tools() {
 
 # why_no_cuda: prints why the CUDA code cannot be compiled here; fails when it can be.
 why_no_cuda() {
+  local folder=build/cudnn_frontend
   why_no_cuda_tools && return
-  [ -f build/cudnn_frontend/include/cudnn_frontend.h ] && return 1
-  echo "cudnn-frontend's headers are not there (./run setup --cudnn-frontend gets them)"
+  if [ ! -f "$folder/include/cudnn_frontend.h" ]; then
+    echo "cudnn-frontend's headers are not there (./run setup --cudnn-frontend gets them)"
+  elif ! cmp -s scripts/cudnn_frontend.txt "$folder/wheels.txt"; then # the last to be written
+    echo "cudnn-frontend's headers are of another version (./run setup --cudnn-frontend gets them)"
+  else
+    return 1
+  fi
 }
 
 # find_cuda: why_no_cuda, after getting cudnn-frontend's headers where only they can be missing.
@@ -250,6 +258,20 @@ compile_cuda() {
   ((${#ran[@]} == 0)) && add_skip "every kernel has run" "not all emulated tests have run"
   limited python3 scripts/device_code_report.py build/cuda "${ran[@]}" &&
     part_passed=$((part_passed + 1))
+}
+
+# cuda_parts CTEST ARGS...: compiles the CUDA code and plans by cuDNN, where both are there;
+# VERACE_REQUIRE_CUDNN=1: fails where they are not.
+cuda_parts() {
+  local reason
+  if ! reason=$(find_cuda); then
+    part "cuda compile" 30 compile_cuda "$@"
+  elif [ "${VERACE_REQUIRE_CUDNN:-0}" = 1 ]; then
+    say "VERACE_REQUIRE_CUDNN=1, but $reason"
+    part "cuda compile" 1 false
+  else
+    skip_part "cuda compile" "$reason"
+  fi
 }
 
 minutes() { printf '%d.%d' $(($1 / 60)) $(($1 % 60 / 6)); }
@@ -337,10 +359,8 @@ command_test() {
   fi
   if ((asan_only)); then
     skip_part "cuda compile" --asan-only
-  elif reason=$(find_cuda); then
-    skip_part "cuda compile" "$reason"
   else
-    part "cuda compile" 30 compile_cuda "${rest[@]}"
+    cuda_parts "${rest[@]}"
   fi
   summarise
 }

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <unordered_map>
+#include <vector>
 
 #include "kernels/check.h"
 #include "kernels/cudnn/library.h"
@@ -219,20 +220,18 @@ void ConvGraph::plan() {
   graph.deselect_numeric_notes(barred(spec_));
   fe::graph::Execution_plan_list& list = graph.list();
   const int64_t count = graph.get_execution_plan_count();
-  int64_t taken = -1;
-  std::string reasons;
+  std::string reason;  // why the last one did not suit
   for (int64_t i = 0; i < count; ++i) {
     if (const fe::error_t status = list.check_support_at_index(i); status.is_bad()) {
+      reason = status.err_msg;
       continue;
     }
-    ++plan_.candidates;
-    if (taken >= 0) continue;
     const bool compiled =
         holds(list.behavior_notes[static_cast<size_t>(i)], fe::BehaviorNote_t::RUNTIME_COMPILATION);
     const bool build = !(compiled && impl_->described);
     if (build) {
       if (const fe::error_t status = graph.build_plan_at_index(i); status.is_bad()) {
-        reasons = status.err_msg;
+        reason = status.err_msg;
         continue;
       }
       check(graph.get_workspace_size_plan_at_index(i, plan_.workspace_bytes), spec_);
@@ -244,20 +243,11 @@ void ConvGraph::plan() {
     plan_.deterministic = !holds(numerics, fe::NumericalNote_t::NONDETERMINISTIC);
     plan_.runtime_compiled = compiled;
     plan_.built = build;
-    taken = i;
+    return;
   }
-  if (taken < 0) {
-    fail_check("cuDNN", __FILE__, __LINE__,
-               one_line(text::format("{}: none of {} engines suits {}", to_string(spec_), count,
-                                     reasons)));
-  }
-}
-
-std::vector<uint8_t> ConvGraph::serialise() const {
-  VERACE_CHECK(plan_.built, to_string(spec_));
-  std::vector<uint8_t> bytes;
-  check(impl_->graph.serialize(bytes), spec_);
-  return bytes;
+  fail_check(
+      "cuDNN", __FILE__, __LINE__,
+      one_line(text::format("{}: none of {} engines suits: {}", to_string(spec_), count, reason)));
 }
 
 void ConvGraph::execute(cudnnContext* handle, std::span<const ConvBinding> bindings,

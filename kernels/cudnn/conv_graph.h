@@ -12,7 +12,6 @@
 #include <memory>
 #include <span>
 #include <string>
-#include <vector>
 
 #include "kernels/cudnn/conv_spec.h"
 
@@ -59,10 +58,10 @@ class ConvGraph {
   // The graph as cuDNN was told, in JSON: operations, tensors, dimensions, strides.
   std::string json() const;
 
-  // Asks the heuristics for engines and takes the best one that suits. Precompiled engines are
-  // built. Engines that are compiled when they are built need a driver: where the target is a
-  // description, they are chosen only. Throws Error(kInternal) that names the graph where no engine
-  // suits.
+  // Asks the heuristics for engines and takes the first that suits; they stand in cuDNN's order.
+  // Precompiled engines are built. Engines that are compiled when they are built need a driver:
+  // where the target is a description, they are chosen only. Throws Error(kInternal) that names the
+  // graph where no engine suits.
   void plan();
 
   struct Plan {
@@ -72,12 +71,8 @@ class ConvGraph {
     bool built = false;
     bool tensor_cores = false;  // or otherwise rounds its operands
     bool deterministic = true;
-    int candidates = 0;  // engines that the heuristics proposed and that suit
   };
   const Plan& chosen() const { return plan_; }
-
-  // The built plan in cuDNN's own form.
-  std::vector<uint8_t> serialise() const;
 
   // Enqueues the convolution on the handle's stream, with each tensor of the graph bound.
   // `workspace`: chosen().workspace_bytes of device memory, aligned as cudaMalloc does, to 256

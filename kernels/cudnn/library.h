@@ -11,8 +11,9 @@ namespace verace::kernels::cudnn {
 // libcudnn.so.9. Throws Error(kInput) in one line where it is missing.
 const DynamicLibrary& library();
 
-// The calling thread's cuDNN handle for the current CUDA device, its work enqueued on `stream`.
-// Throws Error(kInput) where there is no device, or no library.
+// The calling thread's cuDNN handle, its work enqueued on `stream`. It belongs to the CUDA device
+// that was current when the thread first asked for it: a thread works with one device. Throws
+// Error(kInput) where there is no device, or no library.
 cudnnContext* handle(CUstream_st* stream);
 
 }  // namespace verace::kernels::cudnn

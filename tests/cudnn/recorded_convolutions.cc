@@ -85,7 +85,7 @@ class Recorder {
            {layers::FrozenBatchNorm::kInference, layers::FrozenBatchNorm::kBatch}) {
         const std::string suffix =
             " --freeze " + form +
-            (frozen == layers::FrozenBatchNorm::kBatch ? " --frozen-batch-norm batch" : "");
+            (frozen == layers::FrozenBatchNorm::kBatch ? " --frozen-bn batch" : "");
         add("training" + suffix, [&] { training(arena, frozen); });
         if (form == "none" || form.starts_with("stages")) {
           add("recalibration" + suffix,
@@ -106,11 +106,12 @@ class Recorder {
   }
 
   // Each form, at every length that freezes another set of layers.
-  static std::vector<std::string> freeze_forms() {
+  std::vector<std::string> freeze_forms() const {
     std::vector<std::string> forms = {"none", "backbone"};
     for (int i = 0; i <= 4; ++i) forms.push_back("stages:" + std::to_string(i));
     for (int i = 0; i <= 16; ++i) forms.push_back("blocks:" + std::to_string(i));
     for (int i = 0; i <= 175; ++i) forms.push_back("keras:" + std::to_string(i));
+    for (const auto& layer : classifier_.table().layers()) forms.push_back("name:" + layer->name);
     return forms;
   }
 

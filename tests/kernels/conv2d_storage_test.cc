@@ -2,46 +2,24 @@
 // for which every sum is exact and every result one rounding.
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <functional>
 #include <limits>
+#include <string>
 #include <vector>
 
 #include "kernels/conv2d.h"
 #include "kernels/storage.h"
 #include "tests/kernels/conv2d_cases.h"
+#include "tests/kernels/conv2d_runs.h"
 #include "tests/support/compare.h"
-#include "tests/support/devices.h"
 #include "tests/support/faults.h"
-#include "tests/support/guarded.h"
-#include "tests/support/random.h"
-#include "tests/support/stored.h"
 
 namespace verace::test {
 namespace {
 
 using namespace verace::kernels;
-
-struct Case {
-  ConvGeometry g;
-  ConvPostOps post;
-  bool add_is_y = false;
-  GradMode mode = GradMode::kOverwrite;
-  std::vector<float> x, w, bias, add, dy, dw;
-};
-
-Case make_case(const ConvGeometry& g, uint64_t seed) {
-  const auto data = [&](int64_t count) { return small_integers(count, ++seed, 4); };
-  Case c;
-  c.g = g;
-  c.x = data(g.x.count());
-  c.w = data(g.filter_count());
-  c.bias = data(g.k);
-  c.add = data(g.y().count());
-  c.dy = data(g.y().count());
-  c.dw = data(g.filter_count());
-  return c;
-}
 
 // `values` as T stores them.
 template <typename T>
@@ -49,69 +27,6 @@ std::vector<float> once_rounded(const Doubles& values) {
   std::vector<float> result;
   for (const double v : values) result.push_back(to_float(from_float<T>(static_cast<float>(v))));
   return result;
-}
-
-template <typename T>
-std::vector<T> as(const std::vector<float>& values) {
-  return stored<T>(values);
-}
-
-template <typename T>
-struct Packed {
-  template <typename Plan>
-  Packed(const Plan& plan, const Case& c)
-      : packed(plan.packed_count()), scratch(plan.scratch_bytes(), std::byte{0xFF}) {
-    const Guarded<float> w(c.w);
-    plan.pack(w.data(), packed.data());
-    wait_for_device();
-  }
-  Guarded<T> packed;
-  Guarded<std::byte> scratch;
-};
-
-template <typename T>
-std::vector<float> run_forward(const Exec& exec, const Case& c) {
-  const auto plan = plan_conv_forward<T>(exec, c.g, c.post);
-  Packed<T> weights(*plan, c);
-  const Guarded<T> x(as<T>(c.x)), add(as<T>(c.add));
-  const Guarded<float> bias(c.bias);
-  Guarded<T> y(c.g.y().count());
-  if (c.add_is_y) std::ranges::copy(as<T>(c.add), y.write().begin());
-  plan->run({.x = x.data(),
-             .packed = weights.packed.data(),
-             .bias = c.post.bias ? bias.data() : nullptr,
-             .add = !c.post.add ? nullptr : (c.add_is_y ? y.data() : add.data()),
-             .y = y.data(),
-             .scratch = weights.scratch.data()});
-  CHECK(y.intact());
-  CHECK(weights.packed.intact());
-  CHECK(weights.scratch.intact());
-  return widened(y);
-}
-
-template <typename T>
-std::vector<float> run_backward_data(const Exec& exec, const Case& c) {
-  const auto plan = plan_conv_backward_data<T>(exec, c.g);
-  Packed<T> weights(*plan, c);
-  const Guarded<T> dy(as<T>(c.dy));
-  Guarded<T> dx(c.g.x.count());
-  plan->run({dy.data(), weights.packed.data(), dx.data(), weights.scratch.data()});
-  CHECK(dx.intact());
-  CHECK(weights.scratch.intact());
-  return widened(dx);
-}
-
-template <typename T>
-std::vector<float> run_backward_filter(const Exec& exec, const Case& c) {
-  const auto plan = plan_conv_backward_filter<T>(exec, c.g);
-  const Guarded<T> x(as<T>(c.x)), dy(as<T>(c.dy));
-  Guarded<T> dw(c.g.filter_count());
-  Guarded<std::byte> scratch(plan->scratch_bytes(), std::byte{0xFF});
-  if (c.mode == GradMode::kAccumulate) std::ranges::copy(as<T>(c.dw), dw.write().begin());
-  plan->run({x.data(), dy.data(), dw.data(), c.mode, scratch.data()});
-  CHECK(dw.intact());
-  CHECK(scratch.intact());
-  return widened(dw);
 }
 
 template <typename T>
@@ -136,13 +51,13 @@ std::vector<float> want_backward_filter(const Case& c) {
 // Calls body(exec, T{}, case) for each CUDA device, precision and geometry; fp32 there by TF32.
 template <typename Body>
 void for_each_case(const Body& body) {
-  for_each_cuda_device([&](const Exec& exec) {
+  for_each_cuda_convolution_device([&](const Exec& exec) {
     Exec tf32 = exec;
     tf32.tf32 = true;
     uint64_t seed = 300;
     for (const ConvGeometry& g : geometries_by_eights()) {
       INFO(describe(g));
-      const Case c = make_case(g, seed += 10);
+      const Case c = make_case(g, true, seed += 10);
       body(tf32, float{}, c);
       body(exec, Half{}, c);
       body(exec, BFloat16{}, c);
@@ -178,10 +93,10 @@ TEST_CASE("backward data and filter: exact up to one rounding") {
 }
 
 TEST_CASE("results that fp16 and bf16 cannot hold are rounded once, not cut") {
-  for_each_cuda_device([](const Exec& exec) {
+  for_each_cuda_convolution_device([](const Exec& exec) {
     // 8 products of 129 * 3: 3096 lies between two numbers of bf16.
     const ConvGeometry g = geometry({1, 2, 2, 8}, 8, 1, 1, 1, 1, 0, 0);
-    Case c = make_case(g, 5);
+    Case c = make_case(g, true, 5);
     std::ranges::fill(c.x, 129.0f);
     std::ranges::fill(c.w, 3.0f);
     CHECK(run_forward<BFloat16>(exec, c).front() == 3104.0f);
@@ -192,8 +107,8 @@ TEST_CASE("results that fp16 and bf16 cannot hold are rounded once, not cut") {
 }
 
 TEST_CASE("planted faults are caught") {
-  for_each_cuda_device([](const Exec& exec) {
-    Case c = make_case(geometry({1, 9, 7, 16}, 8, 3, 3, 1, 2, 1, 1), 77);
+  for_each_cuda_convolution_device([](const Exec& exec) {
+    Case c = make_case(geometry({1, 9, 7, 16}, 8, 3, 3, 1, 2, 1, 1), true, 77);
     c.post = {true, true, true};
     const auto caught = [&](const std::string& fault, const std::function<void(Case&)>& change) {
       Case changed = c;

@@ -10,12 +10,12 @@
 
 #include "kernels/check.h"
 #include "tests/kernels/conv2d_cases.h"
+#include "tests/kernels/conv2d_runs.h"
 #include "tests/support/compare.h"
 #include "tests/support/devices.h"
 #include "tests/support/faults.h"
 #include "tests/support/gradient_check.h"
 #include "tests/support/guarded.h"
-#include "tests/support/random.h"
 #include "tests/support/tolerances.h"
 
 namespace verace::test {
@@ -25,37 +25,10 @@ using namespace verace::kernels;
 
 constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
 
-// ---- Cases -----------------------------------------------------------------------------------
-struct Case {
-  ConvGeometry g;
-  ConvPostOps post;
-  bool integers = false;
-  bool add_is_y = false;
-  GradMode mode = GradMode::kOverwrite;
-  std::vector<float> x, w, bias, add, dy, dw;  // dw: what stands there before
-};
-
-Case make_case(const ConvGeometry& g, bool integers, uint64_t seed) {
-  const auto data = [&](int64_t count) {
-    ++seed;
-    return integers ? small_integers(count, seed, 4) : uniform(count, seed);
-  };
-  Case c;
-  c.g = g;
-  c.integers = integers;
-  c.x = data(g.x.count());
-  c.w = data(g.filter_count());
-  c.bias = data(g.k);
-  c.add = data(g.y().count());
-  c.dy = data(g.y().count());
-  c.dw = data(g.filter_count());
-  return c;
-}
-
 // Calls body(exec, geometry, seed) for every device and geometry.
 template <typename Body>
 void for_each_case(Body&& body) {
-  for_each_device([&](const Exec& exec) {
+  for_each_convolution_device([&](const Exec& exec) {
     uint64_t seed = 100;
     for (const ConvGeometry& g : geometries()) {
       seed += 10;
@@ -70,70 +43,7 @@ Tolerance allowed(const Case& c, int64_t length) {
   return tolerance(c.integers ? OpClass::kExact : OpClass::kConvolution, length);
 }
 
-// ---- The operations under test ---------------------------------------------------------------
 using Op = std::function<std::vector<float>(const Exec&, const Case&)>;
-
-// Weights packed, scratch full of NaN, everything between canaries.
-template <typename Plan>
-struct Prepared {
-  Prepared(const Plan& plan, const Case& c)
-      : packed(plan.packed_count(), kNan), scratch(plan.scratch_bytes(), std::byte{0xFF}) {
-    const Guarded<float> w(c.w);
-    plan.pack(w.data(), packed.data());
-    wait_for_device();
-    before = packed.copy();
-  }
-  // Packed weights stay as they are, and nothing writes outside.
-  void check() const {
-    CHECK(packed.intact());
-    CHECK(scratch.intact());
-    CHECK(compare_bits(packed, before).ok);
-  }
-  Guarded<float> packed;
-  Guarded<std::byte> scratch;
-  std::vector<float> before;
-};
-
-std::vector<float> run_forward(const Exec& exec, const Case& c) {
-  const auto plan = plan_conv_forward(exec, c.g, c.post);
-  CHECK(std::string(plan->implementation()).size() > 0);
-  Prepared prepared(*plan, c);
-  const Guarded<float> x(c.x), bias(c.bias), add(c.add);
-  Guarded<float> y(c.g.y().count(), kNan);
-  if (c.add_is_y) std::ranges::copy(c.add, y.write().begin());
-  plan->run({.x = x.data(),
-             .packed = prepared.packed.data(),
-             .bias = c.post.bias ? bias.data() : nullptr,
-             .add = !c.post.add ? nullptr : (c.add_is_y ? y.data() : add.data()),
-             .y = y.data(),
-             .scratch = prepared.scratch.data()});
-  prepared.check();
-  CHECK(y.intact());
-  return y.copy();
-}
-
-std::vector<float> run_backward_data(const Exec& exec, const Case& c) {
-  const auto plan = plan_conv_backward_data(exec, c.g);
-  Prepared prepared(*plan, c);
-  const Guarded<float> dy(c.dy);
-  Guarded<float> dx(c.g.x.count(), kNan);
-  plan->run({dy.data(), prepared.packed.data(), dx.data(), prepared.scratch.data()});
-  prepared.check();
-  CHECK(dx.intact());
-  return dx.copy();
-}
-
-std::vector<float> run_backward_filter(const Exec& exec, const Case& c) {
-  const auto plan = plan_conv_backward_filter(exec, c.g);
-  const Guarded<float> x(c.x), dy(c.dy);
-  Guarded<float> dw(c.g.filter_count(), kNan);
-  if (c.mode == GradMode::kAccumulate) std::ranges::copy(c.dw, dw.write().begin());
-  Guarded<std::byte> scratch(plan->scratch_bytes(), std::byte{0xFF});
-  plan->run({x.data(), dy.data(), dw.data(), c.mode, scratch.data()});
-  CHECK(scratch.intact());
-  CHECK(dw.intact());
-  return dw.copy();
-}
 
 // ---- The checks, through which correct and faulty operations both go -------------------------
 Comparison check_forward(const Exec& exec, const Case& c, const Op& op) {
@@ -183,7 +93,7 @@ TEST_CASE("forward agrees with the oracle for every combination of post-ops") {
         Case c = make_case(g, integers, seed);
         c.post = post;
         c.add_is_y = add_is_y;
-        expect_ok("forward", check_forward(exec, c, run_forward));
+        expect_ok("forward", check_forward(exec, c, run_forward<float>));
       }
     }
   });
@@ -193,7 +103,7 @@ TEST_CASE("backward data agrees with the oracle") {
   for_each_case([](const Exec& exec, const ConvGeometry& g, uint64_t seed) {
     for (const bool integers : {false, true}) {
       const Case c = make_case(g, integers, seed);
-      expect_ok("backward data", check_backward_data(exec, c, run_backward_data));
+      expect_ok("backward data", check_backward_data(exec, c, run_backward_data<float>));
     }
   });
 }
@@ -204,7 +114,7 @@ TEST_CASE("backward filter agrees with the oracle, written and added") {
       Case c = make_case(g, integers, seed);
       for (const GradMode mode : {GradMode::kOverwrite, GradMode::kAccumulate}) {
         c.mode = mode;
-        expect_ok("backward filter", check_backward_filter(exec, c, run_backward_filter));
+        expect_ok("backward filter", check_backward_filter(exec, c, run_backward_filter<float>));
       }
     }
   });
@@ -215,7 +125,7 @@ TEST_CASE("gradients agree with central differences of a random loss") {
   const std::vector<ConvGeometry> small = {geometry({2, 5, 4, 3}, 4, 3, 3, 1, 1, 1, 1),
                                            geometry({1, 7, 6, 2}, 3, 3, 2, 2, 1, 1, 0),
                                            geometry({1, 6, 5, 4}, 5, 1, 1, 2, 2, 0, 0)};
-  for_each_device([&](const Exec& exec) {
+  for_each_convolution_device([&](const Exec& exec) {
     for (const ConvGeometry& g : small) {
       INFO(describe(g));
       const Case c = make_case(g, false, 7);
@@ -230,24 +140,24 @@ TEST_CASE("gradients agree with central differences of a random loss") {
       options.tolerance = tolerance(OpClass::kFiniteDifference, g.fan_in() * g.k);
       options.expected_zero_share = unread_share(g);
       const auto of_x = [&](const Doubles& v) { return loss(v, w); };
-      const auto dx = run_backward_data(exec, c);
+      const auto dx = run_backward_data<float>(exec, c);
       expect_ok("dx", check_gradient(of_x, x, std::span<const float>(dx), options));
       options.expected_zero_share = 0.0;
       const auto of_w = [&](const Doubles& v) { return loss(x, v); };
-      const auto dw = run_backward_filter(exec, c);
+      const auto dw = run_backward_filter<float>(exec, c);
       expect_ok("dw", check_gradient(of_w, w, std::span<const float>(dw), options));
     }
   });
 }
 
 TEST_CASE("one plan serves changing buffers") {
-  for_each_device([](const Exec& exec) {
+  for_each_convolution_device([](const Exec& exec) {
     const ConvGeometry g = geometry({1, 7, 5, 5}, 6, 3, 3, 1, 1, 1, 1);
     const auto plan = plan_conv_forward(exec, g, {});
     for (uint64_t seed : {1u, 2u, 3u}) {
       const Case c = make_case(g, true, seed);
       const Op op = [&](const Exec&, const Case&) {
-        const Prepared prepared(*plan, c);
+        const Prepared<float> prepared(*plan, c);
         Guarded<std::byte> scratch(plan->scratch_bytes());
         const Guarded<float> x(c.x);
         Guarded<float> y(g.y().count(), kNan);
@@ -272,7 +182,7 @@ TEST_CASE("no silent fall-back: convolutions of 16-bit storage exist on CUDA onl
 }
 
 TEST_CASE("broken promises are refused") {
-  for_each_device([](const Exec& exec) {
+  for_each_convolution_device([](const Exec& exec) {
     const ConvGeometry g = geometry({1, 4, 4, 3}, 2, 3, 3, 1, 1, 1, 1);
     ConvGeometry impossible = g;
     impossible.r = 9;
@@ -281,9 +191,9 @@ TEST_CASE("broken promises are refused") {
     CHECK_THROWS_AS(plan_conv_backward_filter(exec, impossible), Error);
     Case c = make_case(g, false, 3);
     c.mode = GradMode::kSkip;
-    CHECK_THROWS_AS(run_backward_filter(exec, c), Error);
+    CHECK_THROWS_AS(run_backward_filter<float>(exec, c), Error);
     const auto plan = plan_conv_forward(exec, g, {.bias = true});
-    const Prepared prepared(*plan, c);
+    const Prepared<float> prepared(*plan, c);
     Guarded<std::byte> scratch(plan->scratch_bytes());
     std::vector<float> y(static_cast<size_t>(g.y().count()));
     CHECK_THROWS_AS(plan->run({.x = c.x.data(),
@@ -389,9 +299,9 @@ TEST_CASE("planted faults in forward are caught") {
   };
   for (const bool integers : {false, true}) {
     Case c = fault_case(integers);
-    auto faults = common_faults(run_forward, compute);
+    auto faults = common_faults(run_forward<float>, compute);
     const auto add = [&](const std::string& name, const Changed& change) {
-      faults.push_back({name, on(run_forward, change)});
+      faults.push_back({name, on(run_forward<float>, change)});
     };
     add("filter axes exchanged", [](Case& d) { d.w = transpose_taps(d.g, d.w); });
     add("filter turned", [](Case& d) { d.w = flip_taps(d.g, d.w); });
@@ -408,7 +318,7 @@ TEST_CASE("planted faults in forward are caught") {
         [](Case& d) { std::rotate(d.bias.begin(), d.bias.begin() + 1, d.bias.end()); });
     faults.push_back({"relu before add", [](const Exec& exec, Case d) {
                         d.post.add = false;
-                        std::vector<float> y = run_forward(exec, d);
+                        std::vector<float> y = run_forward<float>(exec, d);
                         for (size_t i = 0; i < y.size(); ++i) y[i] += d.add[i];
                         return y;
                       }});
@@ -421,11 +331,12 @@ TEST_CASE("planted faults in backward data are caught") {
     return oracle_data(c.g, index, widen(c.dy), widen(c.w));
   };
   for (const bool integers : {false, true}) {
-    auto faults = common_faults(run_backward_data, compute);
-    faults.push_back({"filter axes exchanged",
-                      on(run_backward_data, [](Case& d) { d.w = transpose_taps(d.g, d.w); })});
-    faults.push_back(
-        {"filter turned", on(run_backward_data, [](Case& d) { d.w = flip_taps(d.g, d.w); })});
+    auto faults = common_faults(run_backward_data<float>, compute);
+    faults.push_back({"filter axes exchanged", on(run_backward_data<float>, [](Case& d) {
+                        d.w = transpose_taps(d.g, d.w);
+                      })});
+    faults.push_back({"filter turned",
+                      on(run_backward_data<float>, [](Case& d) { d.w = flip_taps(d.g, d.w); })});
     expect_all_caught(faults, fault_case(integers), check_backward_data);
   }
 }
@@ -436,17 +347,19 @@ TEST_CASE("planted faults in backward filter are caught") {
   };
   for (const bool integers : {false, true}) {
     Case c = fault_case(integers);
-    auto faults = common_faults(run_backward_filter, compute);
+    auto faults = common_faults(run_backward_filter<float>, compute);
     faults.push_back({"result transposed", [](const Exec& exec, const Case& d) {
-                        return transpose_taps(d.g, run_backward_filter(exec, d));
+                        return transpose_taps(d.g, run_backward_filter<float>(exec, d));
                       }});
-    faults.push_back({"added instead of written",
-                      on(run_backward_filter, [](Case& d) { d.mode = GradMode::kAccumulate; })});
+    faults.push_back({"added instead of written", on(run_backward_filter<float>, [](Case& d) {
+                        d.mode = GradMode::kAccumulate;
+                      })});
     expect_all_caught(faults, c, check_backward_filter);
     c.mode = GradMode::kAccumulate;
-    expect_all_caught({{"written instead of added",
-                        on(run_backward_filter, [](Case& d) { d.mode = GradMode::kOverwrite; })}},
-                      c, check_backward_filter);
+    expect_all_caught(
+        {{"written instead of added",
+          on(run_backward_filter<float>, [](Case& d) { d.mode = GradMode::kOverwrite; })}},
+        c, check_backward_filter);
   }
 }
 

@@ -7,6 +7,7 @@
 #include <map>
 #include <mutex>
 #include <utility>
+#include <vector>
 
 #include "kernels/check.h"
 #include "kernels/cudnn/library.h"
@@ -126,7 +127,6 @@ void ConvGraph::plan() {
   plan_.engine = "emulated by the reference device";
   plan_.workspace_bytes = kWorkspaceBytes;
   plan_.built = true;
-  plan_.candidates = 1;
 }
 
 void ConvGraph::execute(cudnnContext* handle, std::span<const ConvBinding> bindings,
