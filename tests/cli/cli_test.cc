@@ -201,6 +201,14 @@ TEST_CASE("a stopped run goes on with --resume and gives the same bits") {
   CHECK(resumed.code == 0);
   CHECK(test::read_text(world / "part/best.safetensors") ==
         test::read_text(world / "run/best.safetensors"));
+  // Elsewhere, if that is said.
+  REQUIRE(world.run(world.train("elsewhere", {"--max-steps", "1"})).code == 0);
+  const test::Finished moved = world.run({"train", "--resume", world / "elsewhere", "--max-steps",
+                                          "1", "--device", "reference", "--quiet"});
+  INFO(moved.err);
+  CHECK(moved.code == 0);
+  CHECK(moved.out.find("resume: reference instead of cpu") != std::string::npos);
+  CHECK(moved.out.find("device: reference, 1 threads") != std::string::npos);
 }
 
 TEST_CASE("an earlier run is only replaced with --overwrite, other files never") {
