@@ -3,7 +3,7 @@
 
 #include <cuda_runtime_api.h>
 
-#include "engine/cuda_check.h"
+#include "kernels/check_cuda.h"
 
 namespace verace::engine::cuda {
 namespace {
@@ -28,8 +28,7 @@ void Graph::Destroy::operator()(CUgraphExec_st* graph) const noexcept {
 
 Graph::Graph(CUstream_st* stream, const std::function<void()>& enqueue) {
   // Other threads (the loader's copies) may go on as they like.
-  check_cuda(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal),
-             "cudaStreamBeginCapture");
+  VERACE_CUDA(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal));
   cudaError_t error = cudaSuccess;
   try {
     enqueue();
@@ -39,14 +38,14 @@ Graph::Graph(CUstream_st* stream, const std::function<void()>& enqueue) {
     throw;
   }
   const CapturedGraph captured = end_capture(stream, &error);
-  check_cuda(error, "cudaStreamEndCapture");
+  kernels::check_cuda(error, "cudaStreamEndCapture", __FILE__, __LINE__);
   cudaGraphExec_t executable = nullptr;
-  check_cuda(cudaGraphInstantiate(&executable, captured.get(), 0), "cudaGraphInstantiate");
+  VERACE_CUDA(cudaGraphInstantiate(&executable, captured.get(), 0));
   graph_.reset(executable);
 }
 
 void Graph::launch(CUstream_st* stream) const {
-  check_cuda(cudaGraphLaunch(graph_.get(), stream), "cudaGraphLaunch");
+  VERACE_CUDA(cudaGraphLaunch(graph_.get(), stream));
 }
 
 }  // namespace verace::engine::cuda

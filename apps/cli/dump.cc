@@ -216,7 +216,8 @@ std::vector<apps::Fact> facts_of(const Options& o, const apps::LabelledPictures&
 
 int run(const Flags& flags, Options& o) {
   check(flags, o);
-  const kernels::Exec exec = make_exec(o.device, o.quiet);
+  const engine::Device device = open_device(o.device, o.quiet);
+  const kernels::Exec exec = device.exec();
   std::unique_ptr<layers::Classifier> network = o.model.file.empty()
                                                     ? apps::make_teaching_network(o.seed, exec)
                                                     : load(o.model, o.quiet).classifier;

@@ -51,7 +51,8 @@ void declare(Flags& flags, Options& o) {
 }
 
 int run(Options& o) {
-  o.check.exec = make_exec(o.device, o.quiet);
+  const engine::Device device = open_device(o.device, o.quiet);
+  o.check.exec = device.exec();
   const apps::GradcheckResult result = apps::run_gradcheck(o.check);
   text::print(stdout, "{}",
               o.json ? apps::gradcheck_json(result) : apps::gradcheck_text(result, o.all));

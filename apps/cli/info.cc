@@ -15,8 +15,11 @@ struct Options {
 
 int run(const Options& o) {
   apps::SystemInfo info = apps::system_info();
-  const kernels::Exec exec = make_exec(o.device, true);
-  if (o.bench) info.sgemm_gflops = apps::measure_sgemm(exec, 1.0);
+  apps::find_devices(info);
+  if (o.bench) {
+    const engine::Device device = open_device(o.device, true);
+    info.sgemm_gflops = apps::measure_sgemm(device.exec(), 1.0);
+  }
   text::print(stdout, "{}", o.json ? apps::system_json(info) : apps::system_text(info));
   return 0;
 }

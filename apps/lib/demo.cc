@@ -40,7 +40,8 @@ class Demo {
       : options_(options),
         schedule_(demo_schedule(options.quick, options.seed)),
         out_(out),
-        exec_(kernels::make_exec(options.device, options.threads)),
+        device_(options.device, options.threads),
+        exec_(device_.exec()),
         drawn_(options.out / "faces"),
         faces_(options.data.empty() ? drawn_ / "faces.csv" : options.data) {}
 
@@ -91,6 +92,7 @@ class Demo {
   const DemoOptions& options_;
   DemoSchedule schedule_;
   std::ostream& out_;
+  engine::Device device_;
   kernels::Exec exec_;
   fs::path drawn_, faces_;
   bool has_val_ = true;
@@ -270,7 +272,7 @@ void Demo::record() try {
   record_.seconds = result_.seconds;
   record_.finished = true;
   record_.seed = options_.seed;
-  record_.device = kernels::to_string(exec_.device);
+  record_.device = device_.name();
   record_.threads = exec_.threads;
   record_.synthetic = options_.data.empty();
   record_.quick = options_.quick;

@@ -11,25 +11,27 @@ namespace verace::apps {
 
 // One device that --device may name.
 struct DeviceInfo {
-  std::string name;  // "cpu", "reference", "cuda"
+  std::string name;  // "cpu", "reference", "cuda:0"; "cuda" where there is none
   bool usable = false;
   std::string detail;  // one phrase
 };
 
 struct SystemInfo {
-  std::string version, build;                      // build: type and architecture flags
-  std::string compiler;                            // "GNU 12.2.0"
-  std::vector<std::string> instructions;           // sets that our own loops were compiled for
-  std::string openmp;                              // version date, or "off"
-  std::vector<std::string> libraries;              // "oneDNN 2.6.3", as loaded
-  bool checked = false;                            // compiled with assertions
-  std::string processor;                           // model name as the system tells it
-  int threads = 0;                                 // processors that this process may use
+  std::string version, build;             // build: type and architecture flags
+  std::string compiler;                   // "GNU 12.2.0"
+  std::vector<std::string> instructions;  // sets that our own loops were compiled for
+  std::string openmp;                     // version date, or "off"
+  std::vector<std::string> libraries;     // "oneDNN 2.6.3", as loaded
+  std::vector<std::string> cuda;  // driver, runtime, cuDNN, cuBLASLt: version and path, or why not
+  bool checked = false;           // compiled with assertions
+  std::string processor;          // model name as the system tells it
+  int threads = 0;                // processors that this process may use
   int64_t memory_total = 0, memory_available = 0;  // bytes; 0: unknown
   std::vector<DeviceInfo> devices;
   double sgemm_gflops = 0;  // measured; 0: not asked for
 };
 
+// Without `devices` and `cuda`.
 SystemInfo system_info();
 // The words that this process was started with; empty where the system does not tell.
 std::vector<std::string> process_command();

@@ -120,7 +120,7 @@ void TrainingRecorder::finish(bool finished) {
   record.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin_).count();
   record.finished = finished;
   record.seed = o.seed;
-  record.device = kernels::to_string(setup_.exec.device);
+  record.device = setup_.device.name();
   record.threads = setup_.exec.threads;
   record.epochs = state.epoch;
   record.best_epoch = state.best_epoch;

@@ -146,7 +146,9 @@ TEST_CASE("system information names every device and measures when asked") {
   SystemInfo info = system_info();
   CHECK(info.threads >= 1);
   CHECK(info.memory_total > 0);
-  REQUIRE(info.devices.size() == 3);
+  CHECK(info.devices.empty());
+  find_devices(info);
+  REQUIRE(info.devices.size() >= 3);
   CHECK(info.devices[0].usable);
   info.sgemm_gflops = measure_sgemm(kernels::make_exec(kernels::DeviceKind::kCpu, 1), 0.0);
   CHECK(info.sgemm_gflops > 0.01);

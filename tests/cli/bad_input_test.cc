@@ -4,6 +4,7 @@
 #include <sstream>
 
 #include "apps/lib/model_file.h"
+#include "engine/device.h"
 #include "tests/cli/world.h"
 
 namespace verace {
@@ -74,6 +75,35 @@ TEST_CASE("values out of range, missing, or given twice") {
       {{"predict", "--model", world / "run", "--quiet", ""}, "PICTURE: must not be empty"},
       {{"trai\nn"}, "there is no command 'trai\\nn': did you mean train?"}};
   for (const Case& c : cases) expect_refusal(c.words, c.expected);
+}
+
+TEST_CASE("a device that cannot be used is refused by every command, by name") {
+  const World& world = World::get();
+  const std::vector<Words> commands = {
+      world.train("new"),
+      eval(),
+      {"threshold", "--model", world / "run/best.safetensors", "--data", world / "data", "--fpr",
+       "0.1", "--quiet"},
+      {"predict", "--model", world / "run", "--quiet", world / "data/test"},
+      attack({"--epsilon", "0.01", "--out", world / "new"}),
+      {"demo", "--out", world / "new", "--quiet"},
+      {"gradcheck", "--layer", "dense", "--quiet"},
+      {"dump", "--out", world / "new", "--quiet"},
+      {"info"}};
+  const auto on = [](Words words, const std::string& device) {
+    words.insert(words.end(), {"--device", device});
+    return words;
+  };
+  for (const Words& words : commands) {
+    expect_refusal(on(words, "tpu"), "--device: 'tpu' is not known: use auto, cpu, reference");
+    expect_refusal(on(words, "cuda:"), "--device: 'cuda:' names no device");
+    expect_refusal(on(words, "cuda:99"), "--device cuda:99: ");
+    if (!kernels::have_cuda) {
+      expect_refusal(on(words, "cuda"), "--device cuda:0: this build has no CUDA");
+    }
+  }
+  expect_refusal(on({"train", "--resume", world / "run", "--epochs", "2"}, "cuda:99"),
+                 "--device cuda:99: ");
 }
 
 TEST_CASE("flags that contradict each other are named") {
