@@ -66,6 +66,14 @@ engine::Device open_device(const DeviceFlags& device, bool quiet) {
   return engine::Device(choose_device(device, quiet), device.threads);
 }
 
+engine::Device open_host_device(const DeviceFlags& device, const std::string& why) {
+  const engine::DeviceChoice choice = device.named.value_or(engine::DeviceChoice{});
+  if (choice.kind == kernels::DeviceKind::kCuda) {
+    fail_input(text::format("--device {}: {}: use cpu or reference", engine::to_string(choice), why));
+  }
+  return engine::Device(choice, device.threads);
+}
+
 void declare_overrides(Flags& flags, weights::Overrides& overrides) {
   flags.group("What the weight file does not say");
   flags.value("--variant", "NAME", "Where the stride 2 is: v1 (Keras) or v1.5 (torchvision)",

@@ -30,6 +30,9 @@ void declare_device(Flags& flags, DeviceFlags& device);
 engine::DeviceChoice choose_device(const DeviceFlags& device, bool quiet);
 // The same, opened. What runs on its exec() needs it alive.
 engine::Device open_device(const DeviceFlags& device, bool quiet);
+// For a command that looks into a step's memory while it runs: auto is the CPU, and a CUDA device
+// is refused with `why`.
+engine::Device open_host_device(const DeviceFlags& device, const std::string& why);
 
 // --variant, --pool, --input-scale, --bn-epsilon, --force.
 void declare_overrides(Flags& flags, weights::Overrides& overrides);

@@ -51,7 +51,8 @@ void declare(Flags& flags, Options& o) {
 }
 
 int run(Options& o) {
-  const engine::Device device = open_device(o.device, o.quiet);
+  const engine::Device device =
+      open_host_device(o.device, "gradcheck changes values in the midst of a step");
   o.check.exec = device.exec();
   const apps::GradcheckResult result = apps::run_gradcheck(o.check);
   text::print(stdout, "{}",

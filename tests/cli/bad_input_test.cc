@@ -4,7 +4,6 @@
 #include <sstream>
 
 #include "apps/lib/model_file.h"
-#include "engine/device.h"
 #include "tests/cli/world.h"
 
 namespace verace {
