@@ -33,6 +33,9 @@ struct SystemInfo {
 
 // Without `devices` and `cuda`.
 SystemInfo system_info();
+// Adds `devices` and `cuda`. Where there are GPUs this takes a second: each is asked for its free
+// memory, and the libraries are loaded.
+void find_devices(SystemInfo& info);
 // The words that this process was started with; empty where the system does not tell.
 std::vector<std::string> process_command();
 // The most memory that this process has held, in bytes.
