@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "kernels/check.h"
+#include "kernels/cudnn/plan_choice.h"
 #include "kernels/dynamic_library.h"
 #include "tests/cudnn/graph_check.h"
 #include "tests/cudnn/h200.h"
@@ -24,9 +25,13 @@ namespace verace::test {
 namespace {
 
 using kernels::ConvGeometry;
+using kernels::ConvPlanning;
 using kernels::StorageType;
+using kernels::cudnn::Choice;
 using kernels::cudnn::ConvGraph;
 using kernels::cudnn::ConvSpec;
+using kernels::cudnn::Engine;
+using kernels::cudnn::SavedPlan;
 using kernels::cudnn::Target;
 
 // ---- What is planned -------------------------------------------------------------------------
@@ -95,8 +100,9 @@ std::string bytes_text(int64_t bytes) {
   return std::to_string(bytes / 1'000'000) + " MB";
 }
 
-std::string cell(const ConvGraph::Plan& plan) {
-  return "`" + plan.engine + "` " + (plan.built ? bytes_text(plan.workspace_bytes) : "compiled");
+std::string cell(const Engine& engine) {
+  return "`" + engine.name + "` " +
+         (engine.runtime_compiled ? "compiled" : bytes_text(engine.workspace_bytes));
 }
 
 // "forward+bias 56x56x64 -> 56x56x256, 1x1/1 pad 0": without batch and precision.
@@ -150,7 +156,9 @@ class Report {
 
 struct Outcome {
   std::string errors;  // of the graph, or why there is no plan
-  ConvGraph::Plan plan;
+  Engine engine;
+  bool built = false;
+  SavedPlan saved;
 };
 
 Outcome plan(const Target& target, const ConvSpec& spec) {
@@ -158,8 +166,10 @@ Outcome plan(const Target& target, const ConvSpec& spec) {
   try {
     ConvGraph graph(target, spec);
     outcome.errors = graph_errors(graph.json(), spec);
-    graph.plan();
-    outcome.plan = graph.chosen();
+    const Choice choice = choose(graph, ConvPlanning{}, nullptr);
+    outcome.engine = graph.engines()[choice.engine];
+    outcome.built = graph.is_built(choice.engine);
+    outcome.saved = graph.save(choice.engine);
   } catch (const std::exception& error) {
     outcome.errors = error.what();
   }
@@ -186,16 +196,19 @@ TEST_CASE("every convolution of every step has a plan for an H200") {
     INFO(to_string(specs[i]));
     const Outcome& outcome = outcomes[i];
     CHECK(outcome.errors == "");
-    CHECK(outcome.plan.engine.starts_with("eng"));
-    CHECK(outcome.plan.built != outcome.plan.runtime_compiled);
-    CHECK(outcome.plan.workspace_bytes >= 0);
-    CHECK(outcome.plan.deterministic);
-    (outcome.plan.built ? built : compiled) += 1;
+    CHECK(outcome.engine.name.starts_with("eng"));
+    CHECK(outcome.built != outcome.engine.runtime_compiled);
+    CHECK(outcome.engine.workspace_bytes >= 0);
+    CHECK(outcome.engine.workspace_bytes <= ConvPlanning{}.workspace_limit);
+    CHECK(outcome.engine.deterministic);
+    CHECK(!outcome.engine.reduced_sums);
+    (outcome.built ? built : compiled) += 1;
     if (specs[i].type == StorageType::kFloat && !specs[i].tf32) {
-      CHECK(!outcome.plan.tensor_cores);
+      CHECK(!outcome.engine.tensor_cores);
+      CHECK(!outcome.engine.transforms);
     } else {
       ++may_use_them;
-      tensor_cores += outcome.plan.tensor_cores ? 1 : 0;
+      tensor_cores += outcome.engine.tensor_cores ? 1 : 0;
     }
   }
   CHECK(tensor_cores > may_use_them * 9 / 10);
@@ -205,7 +218,7 @@ TEST_CASE("every convolution of every step has a plan for an H200") {
     report.precision(precision.name);
     for (const RecordedConvolution& c : convolutions) {
       std::vector<std::string> cells;
-      for (size_t i = 0; i < std::size(kBatches); ++i) cells.push_back(cell((outcome++)->plan));
+      for (size_t i = 0; i < std::size(kBatches); ++i) cells.push_back(cell((outcome++)->engine));
       report.row(c, cells);
     }
   }
