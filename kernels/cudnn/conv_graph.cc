@@ -121,6 +121,7 @@ Target Target::of(cudnnContext* handle) {
 
 struct ConvGraph::Impl {
   Graph graph;
+  fe::EngineConfigList configs;    // of engines_
   cudnnContext* handle = nullptr;  // of the thread that plans; none where the device is described
 };
 
@@ -160,16 +161,22 @@ void ConvGraph::propose() {
 void ConvGraph::describe_engines() {
   fe::graph::Execution_plan_list& list = impl_->graph.list();
   // Of the engines that are not barred, despite its name; we bar none.
-  fe::EngineConfigList configs = list.get_barred_engine_configs();
-  VERACE_CHECK(configs.size() == list.numeric_notes.size(), to_string(spec_));
-  for (size_t i = 0; i < configs.size(); ++i) {
+  impl_->configs = list.get_barred_engine_configs();
+  VERACE_CHECK(impl_->configs.size() == list.numeric_notes.size(), to_string(spec_));
+  for (size_t i = 0; i < impl_->configs.size(); ++i) {
     std::string name;
     check(impl_->graph.get_plan_name_at_index(static_cast<int64_t>(i), name), spec_);
-    int64_t bytes = -1;
-    if (fe::detail::get_workspace_size(configs[i], bytes).is_bad()) bytes = -1;
     engines_.push_back(
-        described(std::move(name), bytes, list.numeric_notes[i], list.behavior_notes[i]));
+        described(std::move(name), -1, list.numeric_notes[i], list.behavior_notes[i]));
   }
+}
+
+void ConvGraph::ask_workspace(size_t engine) {
+  Engine& e = engines_.at(engine);
+  if (e.workspace_bytes >= 0) return;
+  int64_t bytes = -1;
+  const fe::error_t status = fe::detail::get_workspace_size(impl_->configs.at(engine), bytes);
+  if (status.is_good()) e.workspace_bytes = bytes;
 }
 
 std::string ConvGraph::remake(const SavedPlan& saved) {

@@ -56,6 +56,7 @@ struct Engine {
   bool tensor_cores = false;      // or otherwise rounds its operands
   bool transforms = false;        // Winograd's or Fourier's, which lose digits as well
   bool reduced_sums = false;      // in less than fp32
+  bool operator==(const Engine&) const = default;
 };
 
 // A plan in a form that outlives the process.
@@ -90,7 +91,10 @@ class ConvGraph {
   std::string remake(const SavedPlan& saved);
   const std::vector<Engine>& engines() const { return engines_; }
 
-  // Makes the plan of engines()[engine]. Returns "", or why there is none.
+  // Makes engines()[engine].workspace_bytes known, where cuDNN can tell before it is built. Of all
+  // engines this would take as long as the rest of planning.
+  void ask_workspace(size_t engine);
+  // Makes the plan of engines()[engine], and its workspace known. Returns "", or why there is none.
   std::string build(size_t engine);
   // False also where the target is a description and the engine compiled at run time: such an
   // engine is only known to exist.

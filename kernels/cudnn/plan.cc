@@ -89,6 +89,7 @@ std::shared_ptr<ConvPlans::Slot> ConvPlans::slot(const std::string& key) {
 
 std::shared_ptr<const ConvPlan> ConvPlans::get(const Exec& exec, const ConvSpec& spec) {
   validate(spec);
+  handle(exec.stream);  // says what is wrong where there is no cuDNN, or no device
   const std::shared_ptr<Slot> mine = slot(text::format(
       "{} on device {}; {}", to_string(spec), current_device(), rules_text(exec.convolutions)));
   const std::lock_guard planning(mine->planning);

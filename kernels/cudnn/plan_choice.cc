@@ -27,6 +27,8 @@ class Search {
     while (at_ < graph_.engines().size()) {
       const size_t engine = at_++;
       if (!allowed(engine)) continue;
+      graph_.ask_workspace(engine);
+      if (!allowed(engine)) continue;
       if (const std::string reason = graph_.build(engine); !reason.empty()) {
         reason_ = reason;
         continue;

@@ -23,7 +23,6 @@ namespace {
 
 using kernels::DeviceKind;
 using kernels::Exec;
-using kernels::StorageType;
 using kernels::cudnn::ConvPlan;
 using kernels::cudnn::ConvPlans;
 using kernels::cudnn::PlanCache;
@@ -48,34 +47,6 @@ std::vector<FakeEngine> four_engines() {
                                   plain_engine("eng3", 3000.0, 40)};
   list[0].engine.deterministic = false;
   return list;
-}
-
-using Change = std::function<void(ConvSpec&, ConvPlanning&)>;
-
-// What makes another plan of one.
-const std::vector<std::pair<std::string, Change>>& changes() {
-  static const std::vector<std::pair<std::string, Change>> all = {
-      {"batch", [](ConvSpec& s, ConvPlanning&) { ++s.g.x.n; }},
-      {"height", [](ConvSpec& s, ConvPlanning&) { ++s.g.x.h; }},
-      {"width", [](ConvSpec& s, ConvPlanning&) { ++s.g.x.w; }},
-      {"channels", [](ConvSpec& s, ConvPlanning&) { ++s.g.x.c; }},
-      {"filters", [](ConvSpec& s, ConvPlanning&) { ++s.g.k; }},
-      {"filter height", [](ConvSpec& s, ConvPlanning&) { s.g.r = 2; }},
-      {"filter width", [](ConvSpec& s, ConvPlanning&) { s.g.s = 2; }},
-      {"stride", [](ConvSpec& s, ConvPlanning&) { s.g.stride_h = 2; }},
-      {"padding", [](ConvSpec& s, ConvPlanning&) { s.g.pad_w = 0; }},
-      {"pass",
-       [](ConvSpec& s, ConvPlanning&) { s.pass = kernels::cudnn::ConvPass::kBackwardData; }},
-      {"bias", [](ConvSpec& s, ConvPlanning&) { s.post.bias = true; }},
-      {"add", [](ConvSpec& s, ConvPlanning&) { s.post.add = true; }},
-      {"relu", [](ConvSpec& s, ConvPlanning&) { s.post.relu = true; }},
-      {"storage", [](ConvSpec& s, ConvPlanning&) { s.type = StorageType::kHalf; }},
-      {"tf32", [](ConvSpec& s, ConvPlanning&) { s.tf32 = true; }},
-      {"mode", [](ConvSpec&, ConvPlanning& p) { p.mode = ConvPlanning::Mode::kHeuristic; }},
-      {"determinism", [](ConvSpec&, ConvPlanning& p) { p.deterministic = false; }},
-      {"limit", [](ConvSpec&, ConvPlanning& p) { ++p.workspace_limit; }},
-  };
-  return all;
 }
 
 TEST_CASE("equal convolutions share one plan, others have their own") {

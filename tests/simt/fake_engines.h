@@ -1,6 +1,7 @@
 // Engines of the emulated cuDNN for one test, and convolutions to plan.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -50,6 +51,34 @@ inline ConvPlanning tuned() {
   ConvPlanning rules;
   rules.mode = ConvPlanning::Mode::kTuned;
   return rules;
+}
+
+using PlanChange = std::function<void(ConvSpec&, ConvPlanning&)>;
+
+// What makes another plan of one.
+inline const std::vector<std::pair<std::string, PlanChange>>& changes() {
+  static const std::vector<std::pair<std::string, PlanChange>> all = {
+      {"batch", [](ConvSpec& s, ConvPlanning&) { ++s.g.x.n; }},
+      {"height", [](ConvSpec& s, ConvPlanning&) { ++s.g.x.h; }},
+      {"width", [](ConvSpec& s, ConvPlanning&) { ++s.g.x.w; }},
+      {"channels", [](ConvSpec& s, ConvPlanning&) { ++s.g.x.c; }},
+      {"filters", [](ConvSpec& s, ConvPlanning&) { ++s.g.k; }},
+      {"filter height", [](ConvSpec& s, ConvPlanning&) { s.g.r = 2; }},
+      {"filter width", [](ConvSpec& s, ConvPlanning&) { s.g.s = 2; }},
+      {"stride", [](ConvSpec& s, ConvPlanning&) { s.g.stride_h = 2; }},
+      {"padding", [](ConvSpec& s, ConvPlanning&) { s.g.pad_w = 0; }},
+      {"pass",
+       [](ConvSpec& s, ConvPlanning&) { s.pass = kernels::cudnn::ConvPass::kBackwardData; }},
+      {"bias", [](ConvSpec& s, ConvPlanning&) { s.post.bias = true; }},
+      {"add", [](ConvSpec& s, ConvPlanning&) { s.post.add = true; }},
+      {"relu", [](ConvSpec& s, ConvPlanning&) { s.post.relu = true; }},
+      {"storage", [](ConvSpec& s, ConvPlanning&) { s.type = kernels::StorageType::kHalf; }},
+      {"tf32", [](ConvSpec& s, ConvPlanning&) { s.tf32 = true; }},
+      {"mode", [](ConvSpec&, ConvPlanning& p) { p.mode = ConvPlanning::Mode::kHeuristic; }},
+      {"determinism", [](ConvSpec&, ConvPlanning& p) { p.deterministic = false; }},
+      {"limit", [](ConvSpec&, ConvPlanning& p) { ++p.workspace_limit; }},
+  };
+  return all;
 }
 
 }  // namespace verace::test

@@ -112,10 +112,15 @@ TEST_CASE("each rule refuses by itself, and says why") {
 }
 
 TEST_CASE("engines that cannot be built, or turn out to want too much, are passed over") {
-  std::vector<FakeEngine> list = {plain_engine("eng0", 1.0, 10), plain_engine("eng1", 1.0, 20)};
+  std::vector<FakeEngine> list = {plain_engine("eng0", 1.0, 10), plain_engine("eng1", 1.0, 300),
+                                  plain_engine("eng2", 1.0, 200), plain_engine("eng3", 1.0, 100)};
   list[0].builds = false;
+  list[1].tells_workspace = false;
   const FakeEngines engines(list);
-  CHECK(taken({}) == "eng1");
+  ConvPlanning rules;
+  rules.workspace_limit = 100;
+  CHECK(taken(rules) == "eng3");
+  CHECK(fake_cudnn().built == 2);  // not that which says beforehand that it wants too much
 }
 
 TEST_CASE("where the workspace is too large, the error names convolution, limit and least need") {

@@ -169,7 +169,15 @@ void ConvGraph::propose() {
 }
 
 void ConvGraph::describe_engines() {
-  for (const FakeEngine& e : impl_->engines) engines_.push_back(e.engine);
+  for (const FakeEngine& e : impl_->engines) {
+    engines_.push_back(e.engine);
+    engines_.back().workspace_bytes = -1;
+  }
+}
+
+void ConvGraph::ask_workspace(size_t engine) {
+  const FakeEngine& e = impl_->engines.at(engine);
+  if (e.tells_workspace) engines_[engine].workspace_bytes = e.engine.workspace_bytes;
 }
 
 std::string ConvGraph::remake(const SavedPlan& saved) {
@@ -183,6 +191,7 @@ std::string ConvGraph::remake(const SavedPlan& saved) {
   }
   impl_->add(*found, !saved.serialised.empty());
   describe_engines();
+  engines_[0].workspace_bytes = found->engine.workspace_bytes;
   if (saved.serialised.empty()) return build(0);
   count(&simt::emulator::FakeCudnn::loaded);
   return "";
@@ -191,6 +200,7 @@ std::string ConvGraph::remake(const SavedPlan& saved) {
 std::string ConvGraph::build(size_t engine) {
   if (!impl_->engines.at(engine).builds) return "it cannot be built";
   impl_->built[engine] = true;
+  engines_[engine].workspace_bytes = impl_->engines[engine].engine.workspace_bytes;
   count(&simt::emulator::FakeCudnn::built);
   return "";
 }

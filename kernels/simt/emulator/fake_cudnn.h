@@ -13,7 +13,8 @@ struct FakeEngine {
   kernels::cudnn::Engine engine;
   double milliseconds = 1.0;  // that pass on the device's clock in each run
   bool builds = true;
-  bool writes_all = true;  // or leaves the last element of the output as it was
+  bool tells_workspace = true;  // before it is built
+  bool writes_all = true;       // or leaves the last element of the output as it was
 };
 
 struct FakeCudnn {
