@@ -5,15 +5,13 @@
 
 #include <cudnn_frontend.h>
 
-#include <algorithm>
-#include <charconv>
-#include <cstring>
-#include <string_view>
+#include <optional>
 #include <unordered_map>
 #include <utility>
 #include <vector>
 
 #include "kernels/check.h"
+#include "kernels/cudnn/graph_engines.h"
 #include "kernels/cudnn/graph_writer.h"
 #include "kernels/cudnn/library.h"
 #include "kernels/format.h"
@@ -35,61 +33,6 @@ void check(const fe::error_t& status, const ConvSpec& spec) {
   if (status.is_good()) return;
   fail_check("cuDNN", __FILE__, __LINE__,
              one_line(text::format("{}: {}", to_string(spec), status.err_msg)));
-}
-
-template <typename Note>
-bool holds(const std::vector<Note>& notes, Note note) {
-  return std::ranges::find(notes, note) != notes.end();
-}
-
-// A graph whose list of plans can be looked into.
-struct Graph : fe::graph::Graph {
-  fe::graph::Execution_plan_list& list() { return plans; }
-  const fe::graph::Execution_plan_list& list() const { return plans; }
-};
-
-using Numeric = fe::NumericalNote_t;
-
-Engine described(std::string name, int64_t workspace_bytes, const std::vector<Numeric>& numerics,
-                 const std::vector<fe::BehaviorNote_t>& behaviour) {
-  Engine e;
-  e.name = std::move(name);
-  e.workspace_bytes = workspace_bytes;
-  e.runtime_compiled = holds(behaviour, fe::BehaviorNote_t::RUNTIME_COMPILATION);
-  e.deterministic = !holds(numerics, Numeric::NONDETERMINISTIC);
-  e.reduced_sums = holds(numerics, Numeric::REDUCED_PRECISION_REDUCTION);
-  e.tensor_cores =
-      holds(numerics, Numeric::TENSOR_CORE) || holds(numerics, Numeric::DOWN_CONVERT_INPUTS);
-  for (const Numeric note : {Numeric::FFT, Numeric::WINOGRAD, Numeric::WINOGRAD_TILE_4x4,
-                             Numeric::WINOGRAD_TILE_6x6, Numeric::WINOGRAD_TILE_13x13}) {
-    e.transforms = e.transforms || holds(numerics, note);
-  }
-  return e;
-}
-
-// Number and settings out of an engine's name, "eng44_k2=4_k18=0". False where it is none.
-bool parse_engine(const std::string& name, int64_t& number,
-                  std::unordered_map<fe::KnobType_t, int64_t>& knobs) {
-  const char* at = name.data();
-  const char* const end = at + name.size();
-  const auto take = [&](const char* before, int64_t& value) {
-    const std::string_view rest(at, static_cast<size_t>(end - at));
-    if (!rest.starts_with(before)) return false;
-    const auto [next, error] = std::from_chars(at + std::strlen(before), end, value);
-    at = next;
-    return error == std::errc{};
-  };
-  if (!take("eng", number)) return false;
-  while (at != end) {
-    int64_t knob = 0, choice = 0;
-    if (!take("_k", knob) || !take("=", choice)) return false;
-    if (knob < 0 || knob >= CUDNN_KNOB_TYPE_COUNTS) return false;
-    const fe::KnobType_t type =
-        fe::convert_from_backend_knob_type(static_cast<cudnnBackendKnobType_t>(knob));
-    if (type == fe::KnobType_t::NOT_SET) return false;
-    knobs[type] = choice;
-  }
-  return true;
 }
 
 }  // namespace
@@ -196,10 +139,9 @@ std::string ConvGraph::remake(const SavedPlan& saved) {
     }
     engines_.push_back(described(plan.getTag(), plan.getWorkspaceSize(), numerics, behaviour));
   } else {
-    int64_t number = 0;
-    std::unordered_map<fe::KnobType_t, int64_t> knobs;
-    if (!parse_engine(saved.engine, number, knobs)) return "no engine's name";
-    const fe::error_t status = impl_->graph.create_execution_plan(number, knobs);
+    const std::optional<EngineName> name = parse_engine(saved.engine);
+    if (!name) return "it has no engine's name";
+    const fe::error_t status = impl_->graph.add(*name);
     if (status.is_bad()) return one_line(status.err_msg);
     describe_engines();
     if (const std::string reason = build(0); !reason.empty()) return reason;

@@ -214,15 +214,21 @@ TEST_CASE("every convolution of every step has a plan for an H200") {
 TEST_CASE("what the tests of convolutions run on a GPU has a plan, too") {
   const std::optional<Target> target = h200("plans_test test geometries");
   if (!target || !have_driver_or_stub("plans_test test geometries")) return;
-  const auto expect_plans = [&](const ConvGeometry& g, const Precision& precision) {
-    for (const ConvSpec& spec : forms(g, precision)) {
-      INFO(to_string(spec));
-      CHECK(plan(*target, spec).errors == "");
-    }
+  std::vector<ConvSpec> specs;
+  const auto add = [&](const ConvGeometry& g, const Precision& precision) {
+    const std::vector<ConvSpec> more = forms(g, precision);
+    specs.insert(specs.end(), more.begin(), more.end());
   };
-  for (const ConvGeometry& g : geometries()) expect_plans(g, kPrecisions[0]);
+  for (const ConvGeometry& g : geometries()) add(g, kPrecisions[0]);
   for (const ConvGeometry& g : geometries_by_eights()) {
-    for (const Precision& precision : kPrecisions) expect_plans(g, precision);
+    for (const Precision& precision : kPrecisions) add(g, precision);
+  }
+  std::vector<Outcome> outcomes(specs.size());
+#pragma omp parallel for schedule(dynamic, 4)
+  for (size_t i = 0; i < specs.size(); ++i) outcomes[i] = plan(*target, specs[i]);
+  for (size_t i = 0; i < specs.size(); ++i) {
+    INFO(to_string(specs[i]));
+    CHECK(outcomes[i].errors == "");
   }
 }
 

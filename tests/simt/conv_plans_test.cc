@@ -69,6 +69,7 @@ TEST_CASE("equal convolutions share one plan, others have their own") {
 
 TEST_CASE("threads that ask for the same at once get the same, planned once") {
   const FakeEngines engines(four_engines());
+  fake_cudnn().proposal_takes = 50;  // long enough for all to come in
   Process process;
   constexpr size_t kThreads = 8;
   std::vector<std::shared_ptr<const ConvPlan>> got(kThreads * 2);

@@ -3,9 +3,11 @@
 #include "kernels/cudnn/conv_graph.h"
 
 #include <algorithm>
+#include <chrono>
 #include <functional>
 #include <map>
 #include <mutex>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -164,6 +166,7 @@ std::string ConvGraph::json() const { return "\"" + to_string(spec_) + "\""; }
 void ConvGraph::propose() {
   VERACE_CHECK(engines_.empty(), to_string(spec_));
   count(&simt::emulator::FakeCudnn::proposals);
+  std::this_thread::sleep_for(std::chrono::milliseconds(fake_cudnn().proposal_takes));
   for (const FakeEngine& engine : fake_cudnn().engines) impl_->add(engine, false);
   describe_engines();
 }

@@ -21,6 +21,7 @@ struct FakeCudnn {
   std::string version = "emulated";
   std::string serialised_by = "emulated";  // plans that another has serialised cannot be loaded
   std::vector<FakeEngine> engines;  // in the heuristics' order; the same for every convolution
+  int proposal_takes = 0;           // milliseconds of real time
   int proposals = 0;                // how often heuristics were asked
   int built = 0;                    // plans made from an engine
   int loaded = 0;                   // plans made from their serialised form
