@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # The command of the GPU bundle: ./run gpu --phase check|bench [--results FOLDER]
 #
-# Needs glibc (libraries.txt says which), bash and NVIDIA's driver; no root, no compiler. Results go
-# to FOLDER (default: results). Exit codes: 0 all right, 1 something failed, 2 usage or a glibc that
-# is too old, 3 no GPU.
+# Needs glibc (libraries.txt says which), bash and NVIDIA's driver; no root, no compiler. Convolutions
+# need cuDNN 9: without it their tests are counted as skipped on the GPU, by name. Results go to
+# FOLDER (default: results). Exit codes: 0 all right, 1 something failed, 2 usage or a glibc that is
+# too old, 3 no GPU.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")" || exit 1
 

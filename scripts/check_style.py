@@ -12,6 +12,7 @@ other) < apps. Links of *.md exist, and so do the names that they say of linked 
 (markdown_links.py). Exit code 1 when there are findings. CONTRIBUTING.md gives the reasons.
 """
 import argparse
+import os
 import re
 import sys
 from pathlib import Path
@@ -50,6 +51,7 @@ class File:
         self.name, self.findings = name, findings
         self.suffix = Path(name).suffix
         data = (Path(root) / name).read_bytes()
+        self.executable = os.access(Path(root) / name, os.X_OK)
         self.binary = b"\0" in data[:8192] or len(data) > 2_000_000
         self.text = "" if self.binary else data.decode("utf-8", errors="replace")
         self.lines = self.text.splitlines()
@@ -89,6 +91,8 @@ def check_source(file):
     if len(file.lines) > MAX_FILE and file.room != "tests":
         file.report("file-length", MAX_FILE + 1, f"{len(file.lines)} lines, at most {MAX_FILE}")
     first = 1 if file.lines and file.lines[0].startswith("#!") else 0
+    if first and not file.executable:
+        file.report("executable", 1, "names an interpreter, but is not executable: chmod +x")
     line = file.lines[first] if len(file.lines) > first else ""
     marker = r"\s*//+" if file.suffix in CPP else r'\s*(?:#|""")'
     if not re.match(marker + r"\s*\S+\s+\S+\s+\S+", line):

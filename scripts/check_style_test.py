@@ -47,6 +47,7 @@ PLANTED = {
         "};\n", [("parameters", 5)]),
     "kernels/purpose.cc": ("#include <vector>\n", [("purpose", 1)]),
     "scripts/purpose.sh": ("#!/bin/sh\necho one two three\n", [("purpose", 2)]),
+    "scripts/executable.py": ('#!/usr/bin/env python3\n"""Says what it is for."""\n', [("executable", 1)]),
     "scripts/purpose.py": ('#!/usr/bin/env python3\n"""Says what it is for."""\n', []),
     "kernels/pragma.h": (TOP + "int x;\n", [("pragma-once", 1)]),
     "kernels/up.cc": (TOP + '#include "engine/tensor.h"\n#include "kernels/check.h"\n',
@@ -119,9 +120,11 @@ def run(check):
     """Writes the planted files, runs check on them, compares; returns the exit code."""
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
-        for name, (text, _) in PLANTED.items():
+        for name, (text, rules) in PLANTED.items():
             (root / name).parent.mkdir(parents=True, exist_ok=True)
             (root / name).write_text(text, encoding="utf-8")
+            if text.startswith("#!") and ("executable", 1) not in rules:
+                (root / name).chmod(0o755)
         got = {(name, rule, line) for name, line, rule, _ in check(root)}
         want = {(name, rule, line) for name, (_, rules) in PLANTED.items() for rule, line in rules}
         want.add((make_map.MAP, "map", 1))

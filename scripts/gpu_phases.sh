@@ -8,6 +8,8 @@
 #   --commit TEXT         for the reports
 #   --minutes N           limit for the phase (8)
 #
+# VERACE_REQUIRE_CUDNN=1: fails where cuDNN is missing, instead of skipping the tests of convolutions.
+#
 # check: the device; every test of the kernels on it; every kernel proven at shapes with tails, and
 # its outputs against the emulated ones; compute-sanitizer, where it is installed.
 # bench: the kernel laboratory's times.
@@ -49,7 +51,7 @@ results=$(cd "$results" && pwd) || exit 1
 table=$results/$phase.txt
 part_end=$((SECONDS + minutes * 60))
 started=$(date -u +%Y-%m-%dT%H:%M:%SZ)
-steps=() failures=0 unfinished=0
+steps=() failures=0 unfinished=0 skipped=0
 export OMP_WAIT_POLICY=passive # spinning threads take minutes where processors are few
 
 left() { # SECONDS_WANTED: what of it the phase still has; at least 1
@@ -84,6 +86,7 @@ record() { # NAME ok|FAILED|skipped|unfinished SECONDS DETAIL
   steps+=("{\"step\": $(quoted "$1"), \"result\": \"$2\", \"seconds\": $3, \"detail\": $(quoted "$4")}")
   [ "$2" = FAILED ] && failures=$((failures + 1))
   [ "$2" = unfinished ] && unfinished=$((unfinished + 1))
+  [ "$2" = skipped ] && skipped=$((skipped + 1))
   write_json
 }
 
@@ -120,6 +123,15 @@ run_test() { # PROGRAM: leaves its log and "RC SECONDS"
   echo "$? $((SECONDS - start))" >"$log.rc"
 }
 
+# What a test could not run here, which it says in lines "SKIPPED name: reason".
+skips_of() { # LOG
+  local line
+  while read -r line; do
+    line=${line#SKIPPED }
+    record "${line%%: *}" skipped 0 "${line#*: }"
+  done < <(grep -a '^SKIPPED [^:]*: ' "$1" | sort -u)
+}
+
 all_tests() {
   local program rc seconds cases running=0 programs=()
   for program in "$tests"/kernels_*_test; do [ -x "$program" ] && programs+=("$program"); done
@@ -144,6 +156,7 @@ all_tests() {
       *) record "${program##*/}" FAILED "$seconds" \
         "exit code $rc; ${cases} $(reason "$results/logs/${program##*/}.log")" ;;
     esac
+    skips_of "$results/logs/${program##*/}.log"
   done
 }
 
@@ -193,6 +206,6 @@ else
     *) record laboratory FAILED $((SECONDS - start)) "$(reason "$table")" ;;
   esac
 fi
-printf '\n%d steps, %d failed, %d unfinished; %s\n' \
-  ${#steps[@]} "$failures" "$unfinished" "$results/$phase.json" | tee -a "$table"
+printf '\n%d steps, %d failed, %d unfinished, %d skipped; %s\n' \
+  ${#steps[@]} "$failures" "$unfinished" "$skipped" "$results/$phase.json" | tee -a "$table"
 ((failures == 0))

@@ -2,7 +2,8 @@
 # Packs what a GPU check needs into one tar: pack_bundle.sh CUDA_BUILD EMULATED_BUILD COMMIT FILE
 #
 # It runs on a bare Linux of the same architecture with glibc, bash and NVIDIA's driver: no compiler,
-# no CUDA toolkit, no root. Every other shared library lies in lib/, found through the programs'
+# no CUDA toolkit, no root. Convolutions need cuDNN 9 besides, which is too large to be packed; where
+# it is missing their tests say so. Every other shared library lies in lib/, found through the programs'
 # RPATH ($ORIGIN/../lib); libraries.txt says which, and which glibc is needed.
 set -euo pipefail
 
@@ -54,6 +55,7 @@ glibc=$(for each in "$root"/{bin,emulated,lib}/*; do readelf -V --wide "$each"; 
   for name in "${packed[@]}"; do echo "packed $name"; done
   for name in "${system[@]}"; do echo "system $name"; done
   echo "optional libcuda.so.1 (NVIDIA's driver; without it the programs start and find no GPU)"
+  echo "optional libcudnn.so.9 (without it the tests of convolutions are skipped on the GPU)"
 } >"$root/libraries.txt"
 
 tar -czf "$file" -C "${root%/*}" verace-gpu

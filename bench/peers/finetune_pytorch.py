@@ -34,10 +34,7 @@ from torch.nn import functional as F
 import resnet50_pytorch
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "engines"))
-from network import frozen_modules  # noqa: E402
-
-MEAN = (0.485, 0.456, 0.406)
-STD = (0.229, 0.224, 0.225)
+from network import MEAN, STD, frozen_modules  # noqa: E402
 
 
 def keras_linear(inputs, outputs, generator):

@@ -142,11 +142,9 @@ def alternate(workers, rounds, seconds):
 
 
 def scout(start, variants, seconds, say):
-    """(fastest variant, {variant: ms or why not}): each in a process of its own, once."""
+    """{variant: ms or why not}: each in a process of its own, once; nothing where there is no choice."""
     found = {}
-    if len(variants) == 1:
-        return variants[0], found
-    for variant in variants:
+    for variant in variants if len(variants) > 1 else ():
         try:
             worker = start(variant)
         except EngineFailed as error:
@@ -159,7 +157,21 @@ def scout(start, variants, seconds, say):
         finally:
             worker.kill()
         say(f"  {variant}: {found[variant]}")
-    timed = {name: ms for name, ms in found.items() if isinstance(ms, float)}
+    return found
+
+
+def fastest(scouted, variants):
+    """The variant that took least; the only one where nothing was to be tried."""
+    if len(variants) == 1:
+        return variants[0]
+    timed = {name: ms for name, ms in scouted.items() if isinstance(ms, (int, float))}
     if not timed:
-        raise EngineFailed("; ".join(f"{name}: {why}" for name, why in found.items()))
-    return min(timed, key=timed.get), found
+        raise EngineFailed("; ".join(f"{name}: {why}" for name, why in scouted.items()))
+    return min(timed, key=timed.get)
+
+
+def merge_scouted(groups, group, found):
+    """Puts new {engine: scouted} of a group into the results; the variant that was timed stays what it was."""
+    engines = groups.setdefault(group, {"engines": {}})["engines"]
+    for key, scouted in found.items():
+        engines.setdefault(key, {})["scouted"] = scouted

@@ -58,7 +58,7 @@ def overtaken(group, key):
     So a choice that a busy machine spoilt cannot make a peer look slow.
     """
     entry, times = group["engines"][key], times_of(group, key)
-    if times is None or "scouted_in" in entry:  # other work: not to be compared
+    if times is None:
         return None
     tried = [(ms, name) for name, ms in entry.get("scouted", {}).items()
              if isinstance(ms, (int, float)) and name != entry.get("variant")]
@@ -136,7 +136,7 @@ def timed_section(name, group):
     lines += ["", f"| engine | ms | p10-p90 |{per_picture} ratio (least-most) | peak MB |",
               "|--|--|--|" + ("" if name == "cold" else "--|--|") + "--|--|"]
     lines += [engine_row(name, group, key) for key in ["verace"] + KEYS if times_of(group, key)]
-    notes = [group["note"]] if "note" in group else []
+    notes = []
     for key in KEYS:
         if key in group["engines"] and overtaken(group, key):
             variant, ms = overtaken(group, key)
@@ -150,17 +150,22 @@ def timed_section(name, group):
 def size_section(group):
     found = sized(group)
     lines = [f"## {TITLES['size']}", "",
-             "Ours: the program and the shared libraries that it needs; a peer: its packages and what they "
-             "require,", "without Python itself. The C library is not counted for anybody.", "",
+             "Without Python and the C library. Verace: the program and the shared libraries that it needs. "
+             "Debian's", "PyTorch: the modules torch, numpy and PIL, and the shared libraries that they load. The "
+             "others: the", "packages that pip installs from PyPI; PyTorch's wheel there is built for CUDA, and "
+             "cannot be", "imported without NVIDIA's libraries.", "",
              "| engine | MB | times ours | |", "|--|--|--|--|"]
     for key in ["verace"] + KEYS:
         if key not in found:
             continue
         entry = group["engines"][key]
-        note = f"of it {entry['cuda_bytes'] / 1e6:.0f} MB for CUDA" if entry.get("cuda_bytes") else ""
+        name, note = NAMES[key], ""
+        if entry.get("cuda_bytes"):
+            name += ", for CUDA"
+            note = f"of it {entry['cuda_bytes'] / 1e6:.0f} MB NVIDIA's libraries and Triton"
         if "program_bytes" in entry:
             note = f"of it the program {entry['program_bytes'] / 1e6:.1f} MB"
-        lines.append(f"| {NAMES[key]} | {found[key] / 1e6:.1f} | {found[key] / found['verace']:.1f} "
+        lines.append(f"| {name} | {found[key] / 1e6:.1f} | {found[key] / found['verace']:.1f} "
                      f"| {note} |")
     missing = missing_lines(group)
     return lines + [""] + ([*missing, ""] if missing else [])

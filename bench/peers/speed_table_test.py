@@ -1,6 +1,9 @@
 #!/usr/bin/env python3
 """Tests what the speed table says: statistics, marks, cells, missing engines, refusals of wrong work."""
+import argparse
 import copy
+import importlib.machinery
+import importlib.util
 import io
 import json
 import math
@@ -105,15 +108,8 @@ class Table(unittest.TestCase):
         self.assertIn("\\* by a variant", text)
         entry["scouted"]["nchw"] = 450.0
         self.assertEqual(row(speed_table.render(data), "FGSM, batch 16")[1], "**0.90\\* behind**")
-        for unlike in ({"scouted_in": "infer1"}, {"scouted": {"nhwc": 400.0, "nchw": 1600.0}}):
-            entry.update(unlike)
-            self.assertEqual(speed_table.render(data), self.text)
-            entry.pop("scouted_in", None)
-
-    def test_a_groups_note_is_shown(self):
-        data = results()
-        data["groups"]["fgsm16"]["note"] = "Chosen again later."
-        self.assertIn("Chosen again later.", speed_table.render(data).splitlines())
+        entry["scouted"]["nchw"] = 1600.0
+        self.assertEqual(speed_table.render(data), self.text)
 
     def test_group_without_times_is_left_out(self):
         data = results()
@@ -131,7 +127,7 @@ class Table(unittest.TestCase):
         self.assertEqual(row(sections[speed_table.TITLES["cold"]], "PyTorch"),
                          ["PyTorch", "500.0", "260.0-580.0", "**2.00** (2.00-2.50)", "200"])
         self.assertEqual(row(sections[speed_table.TITLES["size"]], "PyTorch"),
-                         ["PyTorch", "400.0", "10.0", "of it 300 MB for CUDA"])
+                         ["PyTorch, for CUDA", "400.0", "10.0", "of it 300 MB NVIDIA's libraries and Triton"])
 
 
 class SameWork(unittest.TestCase):
@@ -200,8 +196,13 @@ class Processes(unittest.TestCase):
             if variant == "broken":
                 raise rounds.EngineFailed("not there")
             return self.worker({"slow": 9.0, "fast": 2.0}[variant])
-        best, found = rounds.scout(start, ["slow", "broken", "fast"], 0, lambda text: None)
-        self.assertEqual((best, found), ("fast", {"slow": 9.0, "broken": "not there", "fast": 2.0}))
+        variants = ["slow", "broken", "fast"]
+        found = rounds.scout(start, variants, 0, lambda text: None)
+        self.assertEqual(found, {"slow": 9.0, "broken": "not there", "fast": 2.0})
+        self.assertEqual(rounds.fastest(found, variants), "fast")
+        self.assertEqual(rounds.fastest({}, ["default"]), "default")
+        with self.assertRaisesRegex(rounds.EngineFailed, "broken: not there"):
+            rounds.fastest({"broken": "not there"}, ["broken", "gone"])
 
     def test_cold_start_is_timed_and_counted(self):
         lines = {"good": "import time; time.sleep(0.05); print('fake 0.25')",
@@ -214,6 +215,64 @@ class Processes(unittest.TestCase):
         self.assertEqual(found["bad"], {"missing": "no picture"})
         ours = json.dumps({"pictures": [{"probabilities": {"real": 0.75, "fake": 0.25}}]})
         self.assertEqual(footprint.probability(ours), 0.25)
+
+
+class FakeSession:
+    """Engines whose pace is known: {case: {variant: ms}} of PyTorch."""
+
+    def __init__(self, pace, workload):
+        self.pace, self.workload = pace, workload
+        self.args = argparse.Namespace(scout=0, rounds=2, seconds=0)
+        self.peers = [peer for peer in peer_list.PEERS if peer.key == "pytorch"]
+
+    def worker(self, ms):
+        code = ECHO.replace("PACE", str(ms)).replace("{", '{"engine": "E", "pictures": 16, "gflop": 1, ', 1)
+        return rounds.Worker([sys.executable, "-c", code], os.environ, 60)
+
+    def start(self, _peer, case, variant, _dump=None):
+        return self.worker(self.pace[case][variant])
+
+    def start_verace(self, _case, _dump=None):
+        return self.worker(1.0)
+
+
+class Driver(unittest.TestCase):
+    """bench/peers/run itself."""
+
+    PACE = {"train16_none": {"nchw": 9.0, "nhwc": 5.0, "compile": 7.0},
+            "train16_stages3": {"nchw": 9.0, "nhwc": 5.0, "compile": 3.0}}
+
+    def setUp(self):
+        path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "run")
+        loader = importlib.machinery.SourceFileLoader("peers_run", path)
+        self.driver = importlib.util.module_from_spec(importlib.util.spec_from_loader("peers_run", loader))
+        loader.exec_module(self.driver)
+        self.driver.say = lambda text: None
+        self.folder = tempfile.TemporaryDirectory()
+        self.addCleanup(self.folder.cleanup)
+        self.session = FakeSession(self.PACE, self.folder.name)
+
+    def test_every_group_tries_its_own_variants(self):
+        groups = {case: self.driver.measure_speed(self.session, case) for case in self.PACE}
+        chosen = {case: group["engines"]["pytorch"] for case, group in groups.items()}
+        self.assertEqual({case: entry["scouted"] for case, entry in chosen.items()}, self.PACE)
+        self.assertEqual([entry["variant"] for entry in chosen.values()], ["nhwc", "compile"])
+        self.assertEqual([entry["ms"] for entry in chosen.values()], [[[5.0] * 2] * 2, [[3.0] * 2] * 2])
+
+    def test_trying_again_changes_nothing_else(self):
+        results = {"groups": {"train16_stages3": {"when": "before", "rounds": 4, "engines": {
+            "verace": engine([[4.0]]), "pytorch": engine([[6.0]], variant="nhwc", scouted={"nhwc": 6.0}),
+            "tensorflow": engine([[8.0]], variant="graph", scouted={"graph": 8.0})}}}}
+        wanted = copy.deepcopy(results)
+        wanted["groups"]["train16_stages3"]["engines"]["pytorch"]["scouted"] = self.PACE["train16_stages3"]
+        self.driver.scout_only(self.session, "train16_stages3", results)
+        self.assertEqual(results, wanted)
+        self.driver.scout_only(self.session, "train16_none", results)
+        self.assertEqual(results["groups"]["train16_none"],
+                         {"engines": {"pytorch": {"scouted": self.PACE["train16_none"]}}})
+
+    def test_a_kernel_is_named_by_its_series(self):
+        self.assertRegex(self.driver.machine()["kernel"], r"^\d+\.\d+$")
 
 
 class Setup(unittest.TestCase):

@@ -10,7 +10,7 @@ whose statistics fit, writes it as safetensors, and pictures as PNG, and compare
   attack   FGSM on the 16 pictures: accuracy before and after, mean squared error
 With --weights it compares predict on that file alone. Ends with status 1 where anything is off.
 
-Run (needs torch, torchvision, Pillow, numpy; some minutes on two cores):
+Run (after ./run setup --oracles: torch, torchvision, Pillow, numpy; some minutes on two cores):
     compare_full_size.py --verace build/release/verace
     compare_full_size.py --verace build/release/verace --weights resnet50.safetensors
     compare_full_size.py --self-test            the judges on right answers and on planted faults
@@ -35,7 +35,6 @@ sys.path.insert(0, os.path.join(HERE, "../../bench/peers"))
 import finetune_pytorch  # noqa: E402
 import resnet50_pytorch  # noqa: E402
 
-MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 VARIANTS = (("v1.5", "padded"), ("v1", "ceil"))
 PROBABILITY_TOLERANCE = 1e-4  # absolute
 LOGIT_TOLERANCE = 2e-4  # relative to the largest logit: fp32, 53 layers of sums
@@ -117,7 +116,8 @@ def pixels(path):
 
 
 def normalised(x):
-    mean, std = (torch.tensor(v, dtype=x.dtype).view(1, 3, 1, 1) for v in (MEAN, STD))
+    mean, std = (torch.tensor(v, dtype=x.dtype).view(1, 3, 1, 1)
+                 for v in (finetune_pytorch.MEAN, finetune_pytorch.STD))
     return (x - mean) / std
 
 

@@ -1,4 +1,4 @@
-// The worked examples of docs/learn: every number that a chapter prints, on every host device.
+// The main numbers of docs/learn's worked examples, on each device of the CPU.
 #include <doctest/doctest.h>
 
 #include <cmath>

@@ -34,15 +34,18 @@ case $? in
     expect "the program finds no device" 3 '^gpu: no CUDA device: ' \
       env CUDA_VISIBLE_DEVICES= "$phases" check --laboratory "$laboratory" --results "$folder/none"
     ;;
-  0) # the emulated device: both phases, with three tests that pass, fail and hang
+  0) # the emulated device: both phases, with four tests that pass, fail, hang and leave something out
     printf '#!/bin/sh\necho "[doctest] test cases: 2 | 2 passed | 0 failed"\n' >"$folder/tests/kernels_good_test"
     printf '#!/bin/sh\necho "x.cc:1: ERROR: CHECK( a \\"b\\" )"; exit 1\n' >"$folder/tests/kernels_bad_test"
     printf '#!/bin/sh\nexit 124\n' >"$folder/tests/kernels_hanging_test"
+    printf '#!/bin/sh\necho "SKIPPED kernels_half_test [cuda]: cuDNN 9: not found"\n' >"$folder/tests/kernels_half_test"
     chmod +x "$folder"/tests/*
     expect "check" 1 'steps, 1 failed, 1 unfinished' "$phases" check --tests "$folder/tests" \
       --laboratory "$laboratory" --emulated "$laboratory" --results "$folder/check" --commit here
     for pattern in '"kernels_good_test", "result": "ok"' '"kernels_bad_test", "result": "FAILED"' \
-      '"kernels_hanging_test", "result": "unfinished"' '"device against emulated", "result": "ok"' \
+      '"kernels_hanging_test", "result": "unfinished"' '"kernels_half_test", "result": "ok"' \
+      '"kernels_half_test [cuda]", "result": "skipped", "seconds": 0, "detail": "cuDNN 9: not found"' \
+      '"device against emulated", "result": "ok"' \
       '"kernels at shapes with tails", "result": "ok"' '"result": "failed"' '"commit": "here"'; do
       grep -qF "$pattern" "$folder/check/check.json" ||
         { echo "FAILED check.json lacks $pattern" && failures=$((failures + 1)); }

@@ -1,6 +1,6 @@
 """What every engine's process does: compute the check, say it is ready, time when it is told to.
 
-An engine's file calls main(NAME, make): make(args) returns a Work. The process prints one JSON line
+An engine's file calls main(make): make(args) returns a Work. The process prints one JSON line
 when it is ready (engine and version, check), then for every line "run SECONDS" on its standard input
 one line with the milliseconds of each step, and after "end" its peak memory. bench/model/speed.cc
 keeps the same protocol.
