@@ -179,7 +179,11 @@ SavedPlan ConvGraph::save(size_t engine) const {
   const Engine& e = engines_.at(engine);
   VERACE_CHECK(is_built(engine) || e.runtime_compiled, to_string(spec_));
   if (!e.runtime_compiled || !is_built(engine)) return {e.name, ""};
-  return {e.name, impl_->graph.list().execution_plans[engine]->getJsonRepresentation()};
+  try {
+    return {e.name, impl_->graph.list().execution_plans[engine]->getJsonRepresentation()};
+  } catch (const fe::cudnnException&) {  // then it will be compiled again
+    return {e.name, ""};
+  }
 }
 
 void ConvGraph::execute(size_t engine, cudnnContext* handle, std::span<const ConvBinding> bindings,

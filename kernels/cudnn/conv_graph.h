@@ -101,7 +101,8 @@ class ConvGraph {
   bool is_built(size_t engine) const;
   // Frees the plans of all other engines.
   void keep_only(size_t engine);
-  // Needs a built plan; the serialised form is there for engines that are compiled.
+  // Needs a built plan, or an engine that is only known to exist. The serialised form is there for
+  // engines that are compiled, where cuDNN can give it.
   SavedPlan save(size_t engine) const;
 
   // Enqueues the convolution on the handle's stream, with each tensor of the graph bound.

@@ -1,8 +1,9 @@
-// The table of cuDNN's plans for an H200, for people: build/cuda/cudnn_plans.md.
+// What plans_test asks for and writes: the table of cuDNN's plans, build/cuda/cudnn_plans.md.
 #pragma once
 
 #include <doctest/doctest.h>
 
+#include <chrono>
 #include <cstdlib>
 #include <fstream>
 #include <sstream>
@@ -19,6 +20,11 @@ inline kernels::cudnn::ConvSpec spec_of(const RecordedConvolution& c, int64_t ba
   kernels::cudnn::ConvSpec spec{c.pass, c.g, c.post, precision.type, precision.tf32};
   spec.g.x.n = batch;
   return spec;
+}
+
+inline double seconds_now() {
+  const auto now = std::chrono::steady_clock::now().time_since_epoch();
+  return std::chrono::duration<double>(now).count();
 }
 
 inline std::string bytes_text(int64_t bytes) {

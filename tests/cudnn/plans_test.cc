@@ -145,10 +145,12 @@ void expect_read_back(const Target& target, const std::vector<ConvSpec>& specs,
   CHECK(next.size() == specs.size());  // no two convolutions have one name
   CHECK(said == "");
   std::vector<std::string> errors(specs.size());
+  const double before = seconds_now();
 #pragma omp parallel for schedule(dynamic, 16)
   for (size_t i = 0; i < specs.size(); ++i) {
     errors[i] = read_back(target, specs[i], next, outcomes[i].engine);
   }
+  std::printf("made again from the file in %.1f s\n", seconds_now() - before);
   for (size_t i = 0; i < specs.size(); ++i) {
     INFO(to_string(specs[i]));
     CHECK(errors[i] == "");
@@ -167,8 +169,10 @@ TEST_CASE("every convolution of every step has a plan for an H200") {
     }
   }
   std::vector<Outcome> outcomes(specs.size());
+  const double before = seconds_now();
 #pragma omp parallel for schedule(dynamic, 16)
   for (size_t i = 0; i < specs.size(); ++i) outcomes[i] = plan(*target, specs[i]);
+  std::printf("planned in %.1f s\n", seconds_now() - before);
 
   int64_t built = 0, compiled = 0, tensor_cores = 0, may_use_them = 0;
   for (size_t i = 0; i < specs.size(); ++i) {
