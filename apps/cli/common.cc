@@ -69,7 +69,8 @@ engine::Device open_device(const DeviceFlags& device, bool quiet) {
 engine::Device open_host_device(const DeviceFlags& device, const std::string& why) {
   const engine::DeviceChoice choice = device.named.value_or(engine::DeviceChoice{});
   if (choice.kind == kernels::DeviceKind::kCuda) {
-    fail_input(text::format("--device {}: {}: use cpu or reference", engine::to_string(choice), why));
+    fail_input(
+        text::format("--device {}: {}: use cpu or reference", engine::to_string(choice), why));
   }
   return engine::Device(choice, device.threads);
 }
