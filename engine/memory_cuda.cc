@@ -34,6 +34,12 @@ namespace {
 
 }  // namespace
 
+int64_t free_memory() {
+  size_t free = 0, total = 0;
+  VERACE_CUDA(cudaMemGetInfo(&free, &total));
+  return static_cast<int64_t>(free);
+}
+
 std::byte* allocate(int64_t bytes, MemoryKind kind, Contents contents) {
   void* p = nullptr;
   const auto size = static_cast<size_t>(bytes);
