@@ -74,9 +74,9 @@ void LayerTable::allocate_gradients(DType filters) {
       const bool wanted = layer->trainable && !parameter->statistic;
       const Tensor& old = parameter->gradient;
       if (wanted ? !old.empty() && old.dtype() == dtype : old.empty()) continue;
-      parameter->gradient = wanted ? Tensor(parameter->name + " gradient", dtype,
-                                            parameter->value.shape(), memory_)
-                                   : Tensor();
+      parameter->gradient =
+          wanted ? Tensor(parameter->name + " gradient", dtype, parameter->value.shape(), memory_)
+                 : Tensor();
     }
   }
 }

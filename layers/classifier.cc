@@ -61,7 +61,11 @@ Value append_normalise_pixels(StepBuilder& b, Value pixels, std::optional<Value>
   std::vector<Value> reads = {pixels};
   if (flip) reads.push_back(*flip);
   engine::with_storage(dtype, [&]<typename T>(T) {
-    b.add({"normalise", "normalise", reads, {z}, 0,
+    b.add({"normalise",
+           "normalise",
+           reads,
+           {z},
+           0,
            [exec = b.exec(), s, pixels, flip, mode, z](const StepMemory& m) {
              kernels::normalise_pixels<T>(exec, {{s[0], s[1], s[2], s[3]},
                                                  m.u8(pixels),
@@ -83,8 +87,8 @@ Value append_normalise(StepBuilder& b, Value pictures, engine::InputScale mode, 
            {z},
            0,
            [exec = b.exec(), s, pictures, mode, z](const StepMemory& m) {
-             kernels::normalise<T>(
-                 exec, {{s[0], s[1], s[2], s[3]}, m.f32(pictures), mode, m.as<T>(z)});
+             kernels::normalise<T>(exec,
+                                   {{s[0], s[1], s[2], s[3]}, m.f32(pictures), mode, m.as<T>(z)});
            }});
   });
   return z;
@@ -183,9 +187,9 @@ TrainingStep Classifier::plan_training(const kernels::Exec& exec,
   t.pictures = b.input("pictures", options.from_unit ? DType::kF32 : DType::kU8, {n, s, s, 3});
   t.labels = b.input("labels", DType::kI32, {n});
   if (!options.from_unit) t.flip = b.input("flip", DType::kU8, {n});
-  const Value x = options.from_unit
-                      ? append_normalise(b, t.pictures, options_.input_scale, storage)
-                      : append_normalise_pixels(b, t.pictures, t.flip, options_.input_scale, storage);
+  const Value x = options.from_unit ? append_normalise(b, t.pictures, options_.input_scale, storage)
+                                    : append_normalise_pixels(b, t.pictures, t.flip,
+                                                              options_.input_scale, storage);
   const Logits out = append(b, options.build, x);
   t.loss = kept(b, "loss", {n});
   t.probabilities = kept(b, "probabilities", {n, options_.classes});
@@ -280,9 +284,12 @@ GradientStep Classifier::plan_gradient(const kernels::Exec& exec,
   b.backward();
   const std::vector<Value> dz = b.gradients(x);
   VERACE_CHECK(dz.size() == 1);
-  t.dx = kept(b, "dx", {n, s, s, 3});
+  t.dx = kept(b, scale ? "dx scaled" : "dx", {n, s, s, 3});
   append_normalise_backward(b, dz[0], options_.input_scale, t.dx);
-  if (scale) t.dx = append_unscale(b, t.dx, *scale, "dx unscaled");
+  if (scale) {
+    b.set_role(t.dx, engine::ValueRole::kAuxiliary);
+    t.dx = append_unscale(b, t.dx, *scale, "dx");
+  }
   b.mark_gradient(t.pictures, t.dx);
   t.step = std::move(b).plan(std::move(arena));
   t.step.prepare();

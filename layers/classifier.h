@@ -55,10 +55,11 @@ struct InferenceStep {
 struct GradientStep {
   // What dlogits are multiplied by with fp16 activations; dx is divided by it again, in fp32.
   // Without it the gradients of a sure network vanish: behind dlogits p - onehot of size 1e-4 stand
-  // weights of about 0.05 and the mean over 49 places, which makes 1e-7, two units of fp16's last
-  // place. 2^12 makes that 4e-4, a normal number, and leaves a factor of 16 to the largest number
-  // where a gradient is as large as 1. A power of two changes no digit.
-  static constexpr float kHalfScale = 4096.0f;
+  // weights of about 0.05 and the mean over 49 places, which makes 1e-7, two of fp16's smallest
+  // numbers. 2^10 makes that 1e-4, a normal number, and leaves a factor of 64 to the largest number
+  // where a gradient is as large as 1. It is also what a picture gets of the usual first loss
+  // scale, 2^16, in a batch of 64. A power of two changes no digit.
+  static constexpr float kHalfScale = 1024.0f;
 
   engine::Step step;
   engine::Value pictures;  // f32 [n, s, s, 3] in [0, 1], input

@@ -168,18 +168,19 @@ void ConvBn::append_folded_backward(StepBuilder& b, const Folded& f) const {
       kernels::plan_conv_backward_data<T>(b.exec(), g);
   PackedFilter packed = f.packed;
   if (!packed.keeps_layout || !plan->keeps_layout()) {
-    Tensor& own = b.constant(name + " folded, for data", {plan->packed_count()}, engine::dtype_of<T>());
+    Tensor& own =
+        b.constant(name + " folded, for data", {plan->packed_count()}, engine::dtype_of<T>());
     packed = {std::nullopt, &own, plan->keeps_layout()};
-    b.add_preparation(
-        {name + " fold for data",
-         "fold",
-         {},
-         {},
-         0,
-         [this, exec = b.exec(), plan, &own, k = g.k](const StepMemory&) {
-           const Tensor bias("unused", engine::DType::kF32, {k}, engine::memory_of(exec));
-           fold_into<T>(exec, *plan, own, bias);
-         }});
+    b.add_preparation({name + " fold for data",
+                       "fold",
+                       {},
+                       {},
+                       0,
+                       [this, exec = b.exec(), plan, &own, k = g.k](const StepMemory&) {
+                         const Tensor bias("unused", engine::DType::kF32, {k},
+                                           engine::memory_of(exec));
+                         fold_into<T>(exec, *plan, own, bias);
+                       }});
   }
   const Value dx = b.temporary(name + " dx", engine::dtype_of<T>(), b.info(in.x).shape);
   std::vector<Value> writes = {dx};
@@ -191,8 +192,7 @@ void ConvBn::append_folded_backward(StepBuilder& b, const Folded& f) const {
          writes,
          g.flops(),
          [plan, packed, dz, dx, scratch](const StepMemory& m) {
-           plan->run(
-               {m.as<T>(dz), packed.get<T>(m), m.as<T>(dx), m.as<std::byte>(scratch)});
+           plan->run({m.as<T>(dz), packed.get<T>(m), m.as<T>(dx), m.as<std::byte>(scratch)});
          }});
   b.add_gradient(in.x, dx);
 }

@@ -40,11 +40,11 @@ void append_backward_data(StepBuilder& b, std::shared_ptr<kernels::ConvBackwardD
   std::vector<Value> reads = {o.from}, writes = {o.to};
   packed.add_to(reads);
   if (o.scratch) writes.push_back(*o.scratch);
-  b.add({o.name + " backward data", "conv backward data", reads, writes, flops,
-         [plan, packed, o](const StepMemory& m) {
-           plan->run({m.as<T>(o.from), packed.get<T>(m), m.as<T>(o.to),
-                      m.as<std::byte>(o.scratch)});
-         }});
+  b.add(
+      {o.name + " backward data", "conv backward data", reads, writes, flops,
+       [plan, packed, o](const StepMemory& m) {
+         plan->run({m.as<T>(o.from), packed.get<T>(m), m.as<T>(o.to), m.as<std::byte>(o.scratch)});
+       }});
 }
 
 template <typename T>
@@ -93,9 +93,9 @@ void ConvBn::append_convolution_backward(StepBuilder& b, const Forward& f, Value
     std::shared_ptr<kernels::ConvBackwardDataOf<T>> plan =
         kernels::plan_conv_backward_data<T>(b.exec(), g);
     const bool shared = f.packed.keeps_layout && plan->keeps_layout();
-    const PackedFilter packed = shared ? f.packed
-                                       : append_packing<T>(b, plan, weight.value, f.train_conv,
-                                                           name + " packed for data");
+    const PackedFilter packed =
+        shared ? f.packed
+               : append_packing<T>(b, plan, weight.value, f.train_conv, name + " packed for data");
     const Value dx = b.temporary(name + " dx", engine::dtype_of<T>(), b.info(x).shape);
     const auto scratch = b.scratch(name + " data scratch", plan->scratch_bytes());
     append_backward_data<T>(b, plan, packed, {name, dz, dx, scratch}, g.flops());

@@ -16,9 +16,8 @@ using kernels::GradMode;
 
 Value ConvBn::append_unfolded(StepBuilder& b, const BuildOptions& options,
                               const ConvBnInputs& in) const {
-  return engine::with_storage(b.info(in.x).dtype, [&]<typename T>(T) {
-    return append_unfolded_of<T>(b, options, in);
-  });
+  return engine::with_storage(b.info(in.x).dtype,
+                              [&]<typename T>(T) { return append_unfolded_of<T>(b, options, in); });
 }
 
 template <typename T>
@@ -124,15 +123,15 @@ void ConvBn::append_normalisation(StepBuilder& b, const ConvBnInputs& in, Forwar
          [exec = b.exec(), f, rows, c, &gamma = bn_->parameter("weight").value,
           &beta = bn_->parameter("bias").value](const StepMemory& m) {
            kernels::batch_norm_apply<T>(exec, {.rows = rows,
-                                            .c = c,
-                                            .x = m.as<T>(f.z),
-                                            .mean = f.mean(m),
-                                            .inv_std = f.inv_std(m),
-                                            .gamma = gamma.f32(),
-                                            .beta = beta.f32(),
-                                            .shortcut = m.as<T>(f.in.shortcut),
-                                            .relu = f.in.relu,
-                                            .y = m.as<T>(f.y)});
+                                               .c = c,
+                                               .x = m.as<T>(f.z),
+                                               .mean = f.mean(m),
+                                               .inv_std = f.inv_std(m),
+                                               .gamma = gamma.f32(),
+                                               .beta = beta.f32(),
+                                               .shortcut = m.as<T>(f.in.shortcut),
+                                               .relu = f.in.relu,
+                                               .y = m.as<T>(f.y)});
          }});
 }
 
@@ -148,8 +147,8 @@ void ConvBn::append_batch_norm_backward(StepBuilder& b, const Forward& f) const 
   if (f.in.shortcut && b.needs_gradient(*f.in.shortcut))
     dshortcut = b.in_place(dy[0], name + " dshortcut");
   if (want_dz)
-    dz =
-        dshortcut ? b.temporary(name + " dx", engine::dtype_of<T>(), shape) : b.in_place(dy[0], name + " dx");
+    dz = dshortcut ? b.temporary(name + " dx", engine::dtype_of<T>(), shape)
+                   : b.in_place(dy[0], name + " dx");
   if (dz) b.mark_gradient(f.z, *dz);
   const Value scratch =
       b.temporary(name + " sums", DType::kF32, {kernels::batch_norm_backward_scratch(rows, c)});

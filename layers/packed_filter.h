@@ -14,7 +14,7 @@ namespace verace::layers {
 struct PackedFilter {
   std::optional<engine::Value> value;      // written by an operation of the step, or
   const engine::Tensor* tensor = nullptr;  // prepared, or the fp32 weights themselves
-  bool keeps_layout = false;  // [k, r, s, c]: serves every plan that keeps the layout
+  bool keeps_layout = false;               // [k, r, s, c]: serves every plan that keeps the layout
 
   template <typename T>
   const T* get(const engine::StepMemory& m) const {

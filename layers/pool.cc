@@ -116,8 +116,8 @@ void append_conversion(StepBuilder& b, const std::string& name, Value from, Valu
          {from},
          {to},
          0,
-         [exec = b.exec(), from, to, count = engine::element_count(b.info(from).shape)](
-             const StepMemory& m) {
+         [exec = b.exec(), from, to,
+          count = engine::element_count(b.info(from).shape)](const StepMemory& m) {
            kernels::cast<From, To>(exec, {count, m.as<From>(from), m.as<To>(to)});
          }});
 }

@@ -151,8 +151,7 @@ void check_after_first_step(const Golden& g, const Trained& trained, double lear
             for (size_t i = 0; i < want.size(); ++i) want[i] -= bias[i];
           }
         }
-        test::expect_ok(parameter->name,
-                        compare_network(values, want, OpClass::kNetwork));
+        test::expect_ok(parameter->name, compare_network(values, want, OpClass::kNetwork));
         continue;
       }
       for (size_t i = 0; i < want.size(); ++i) {

@@ -108,7 +108,9 @@ void state_problems(Problems& all) {
       all, {"update_loss_scale", "fp32", "1", 40, 3},
       [](auto& m) -> UpdateLossScale {
         // 65536.0f, 17 and the number 3 of two words.
-        const auto state = [](int64_t i) { return std::array{0x47800000u, 17u, 3u, 0u}.at(static_cast<size_t>(i)); };
+        const auto state = [](int64_t i) {
+          return std::array{0x47800000u, 17u, 3u, 0u}.at(static_cast<size_t>(i));
+        };
         UpdateLossScale a;
         a.state =
             reinterpret_cast<LossScaleState*>(in_out<uint32_t>(m, "state", 4, state, exact()));
