@@ -2,6 +2,7 @@
 set(VERACE_EMULATED "OFF" CACHE STRING "Compile the CUDA kernels with the C++ compiler and run them on \
 the CPU: ON, OFF, or AUTO (where NVIDIA's headers are)")
 set(VERACE_HAVE_CUDA OFF)
+set(VERACE_CUDA_ARCHITECTURE 90)  # the kernels' compute capability; later devices compile them from PTX
 set(VERACE_HAVE_CUDNN OFF)  # the folders that use NVIDIA's libraries, which are loaded at run time
 # From the toolkit, or from the wheels that `scripts/setup.sh --cuda-headers` unpacks.
 find_path(VERACE_CUDA_INCLUDE cuda_fp16.h
@@ -48,7 +49,7 @@ elseif(NOT VERACE_CUDA STREQUAL "OFF")
   elseif(DEFINED missing)
     message(STATUS "CUDA: off (${missing} not found)")
   else()
-    set(CMAKE_CUDA_ARCHITECTURES 90)
+    set(CMAKE_CUDA_ARCHITECTURES ${VERACE_CUDA_ARCHITECTURE})
     if(CCACHE_PROGRAM)
       set(CMAKE_CUDA_COMPILER_LAUNCHER ${CCACHE_PROGRAM})
     endif()

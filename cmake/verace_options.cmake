@@ -33,7 +33,7 @@ target_compile_options(verace_options INTERFACE
   "$<$<COMPILE_LANGUAGE:CUDA>:-Xcompiler=-Wall,-Wextra,-fno-math-errno,-ffp-contract=off>"
   "$<$<COMPILE_LANGUAGE:CUDA>:-fmad=false>"
   "$<$<AND:$<COMPILE_LANGUAGE:CUDA>,$<BOOL:${VERACE_WERROR}>>:-Werror=all-warnings>")
-if(VERACE_DEVICE_ONLY)  # so that scripts/device_code_report.py can read the device code in the objects
+if(VERACE_TESTS)  # so that scripts/device_code_report.py can read the device code in the objects
   target_compile_options(verace_options INTERFACE $<$<COMPILE_LANGUAGE:CUDA>:-no-compress>)
 endif()
 if(VERACE_SANITIZE)
@@ -57,7 +57,8 @@ function(verace_cold target)
 endfunction()
 
 # verace_library(NAME DEPENDS...): the static library of the current folder, from all its .cc files
-# (the emulator, NVIDIA's libraries and *_cuda.cc only where they are wanted) and its .cu files (verace_simt.cmake).
+# (the emulator, NVIDIA's libraries and what calls CUDA's runtime, X_cuda.cc, only where they are wanted) and its .cu
+# files (verace_simt.cmake).
 function(verace_library name)
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cc)
   if(NOT VERACE_EMULATED)

@@ -3,7 +3,7 @@
 
 #include <cuda_runtime_api.h>
 
-#include "engine/cuda_check.h"
+#include "kernels/check_cuda.h"
 #include "kernels/format.h"
 
 namespace verace::engine::cuda {
@@ -37,15 +37,15 @@ std::byte* allocate(int64_t bytes, MemoryKind kind, Contents contents) {
     cudaGetLastError();  // it is no failure of the device
     fail_memory(bytes, kind);
   }
-  check_cuda(error, "allocating memory");
+  kernels::check_cuda(error, "allocating memory", __FILE__, __LINE__);
   if (contents == Contents::kUndefined) return static_cast<std::byte*>(p);
   try {
     if (kind == MemoryKind::kPinned) {
       std::fill_n(static_cast<std::byte*>(p), bytes, std::byte{0});
     } else {
-      check_cuda(cudaMemset(p, 0, size), "cudaMemset");
+      VERACE_CUDA(cudaMemset(p, 0, size));
       // A stream of our own would not wait for it.
-      check_cuda(cudaStreamSynchronize(nullptr), "cudaStreamSynchronize");
+      VERACE_CUDA(cudaStreamSynchronize(nullptr));
     }
   } catch (...) {
     release(static_cast<std::byte*>(p), kind);

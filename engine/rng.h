@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstdint>
+#include <string_view>
 
 namespace verace::engine {
 
@@ -25,5 +26,9 @@ class Philox {
   uint64_t seed_;
   uint64_t stream_;
 };
+
+// The stream of what has a name, a parameter's numbers for example: FNV-1a, 64 bits (Fowler,
+// Noll and Vo, draft-eastlake-fnv). Initial weights depend on it, so it stays as it is.
+uint64_t stream_of(std::string_view name);
 
 }  // namespace verace::engine

@@ -1,6 +1,9 @@
 // Running a planned step.
 #include "engine/step.h"
 
+#include <algorithm>
+
+#include "engine/graph_cuda.h"
 #include "kernels/check.h"
 #include "kernels/format.h"
 
@@ -14,14 +17,40 @@ void Step::prepare() {
 
 void Step::run(Trace* trace, const Observer& observe) const {
   const StepMemory here = memory();
-  if (trace || observe) wait(exec_);
+  if (!trace && !observe) return can_replay() ? replay(here) : run_eagerly(here);
+  wait(exec_);
   for (const Operation& operation : operations_) {
     const double start = trace ? trace->now_us() : 0;
     operation.run(here);
-    if (trace || observe) wait(exec_);
+    wait(exec_);
     if (trace)
       trace->add({operation.name, operation.kind, start, trace->now_us() - start, operation.flops});
     if (observe) observe(operation, here);
+  }
+}
+
+void Step::run_eagerly(const StepMemory& here) const {
+  for (const Operation& operation : operations_) operation.run(here);
+}
+
+bool Step::can_replay() const {
+  return memory_of(exec_) == MemoryKind::kDevice && exec_.graphs && exec_.stream != nullptr &&
+         std::ranges::none_of(operations_, &Operation::host_dependent);
+}
+
+void Step::replay([[maybe_unused]] const StepMemory& here) const {
+  if constexpr (kernels::have_cuda) {
+    if (!replay_->warm) {
+      run_eagerly(here);
+      replay_->warm = true;
+      return;
+    }
+    if (!replay_->graph || replay_->base != here.base()) {
+      replay_->graph =
+          std::make_shared<const cuda::Graph>(exec_.stream, [&] { run_eagerly(here); });
+      replay_->base = here.base();
+    }
+    replay_->graph->launch(exec_.stream);
   }
 }
 

@@ -38,6 +38,7 @@ class StepMemory {
  public:
   StepMemory(std::byte* base, const std::vector<int64_t>& offsets)
       : base_(base), offsets_(offsets) {}
+  std::byte* base() const { return base_; }
   std::byte* bytes(Value v) const { return base_ + offsets_[static_cast<size_t>(v.id)]; }
   float* f32(Value v) const { return as<float>(v); }
   int32_t* i32(Value v) const { return reinterpret_cast<int32_t*>(bytes(v)); }
@@ -59,6 +60,7 @@ class StepMemory {
   const std::vector<int64_t>& offsets_;
 };
 
+// Reads only what the device has when it runs (or what never changes), unless host_dependent.
 struct Operation {
   std::string name;  // "layer1.0.conv2 forward": what it belongs to, a space, what it does
   std::string kind;  // "conv forward"
@@ -67,7 +69,12 @@ struct Operation {
   int64_t flops = 0;
   std::function<void(const StepMemory&)> run;
   std::vector<const Tensor*> gradients = {};  // of parameters; it writes them outside the arena
+  bool host_dependent = false;  // its work depends on memory of the host at the time of each run
 };
+
+namespace cuda {
+class Graph;
+}
 
 // What a value means to someone who looks at it: what the network computes from its pictures, the
 // loss' gradient with respect to such a value, the statistics of a batch norm, or what only one
@@ -110,7 +117,9 @@ class Step {
   // Must be called before the first run and after every change of a parameter that this step takes
   // as frozen.
   void prepare();
-  // Runs all operations in order; on a CUDA device it enqueues them on the stream of its exec.
+  // Runs all operations in order; on a CUDA device it enqueues them on the stream of its exec:
+  // from the second run on as one captured graph (to the same bits), unless exec.graphs is off,
+  // the stream is the default one, or an operation is host_dependent.
   // `trace`, if given, receives one event per operation; `observe`, if given, is called after each
   // operation with it and the memory: every value can be looked at while it lives. With either of
   // them each operation is waited for.
@@ -131,6 +140,8 @@ class Step {
   std::vector<float> read_f32(Value v) const;
 
   const kernels::Exec& exec() const { return exec_; }
+  // True once runs are launched as one captured graph.
+  bool captured() const { return replay_->graph != nullptr; }
   // Where the values are between runs, in memory of the device. Holds until another step enlarges
   // the arena.
   StepMemory memory() const { return {arena_->base(), offsets_}; }
@@ -144,6 +155,15 @@ class Step {
 
  private:
   friend class StepBuilder;
+  // What a captured run was captured with; shared, so that a step can be moved while it has one.
+  struct Replay {
+    bool warm = false;                // ran once, so that everything that loads late is loaded
+    const std::byte* base = nullptr;  // where the arena was
+    std::shared_ptr<const cuda::Graph> graph;
+  };
+  void run_eagerly(const StepMemory& here) const;
+  bool can_replay() const;
+  void replay(const StepMemory& here) const;
   void write_bytes(Value v, const void* from, int64_t bytes) const;
   void read_bytes(Value v, void* to, int64_t bytes) const;
 
@@ -155,6 +175,7 @@ class Step {
   std::vector<int32_t> first_use_, last_use_;  // by storage
   std::vector<std::unique_ptr<Tensor>> constants_;
   PlanSummary summary_;
+  std::shared_ptr<Replay> replay_ = std::make_shared<Replay>();
 };
 
 class StepBuilder {

@@ -3,7 +3,7 @@
 
 #include <cuda_runtime_api.h>
 
-#include "engine/cuda_check.h"
+#include "kernels/check_cuda.h"
 
 namespace verace::engine::cuda {
 namespace {
@@ -15,23 +15,20 @@ cudaMemcpyKind kind(Way way) {
 }  // namespace
 
 void copy(CUstream_st* stream, void* to, const void* from, int64_t bytes, Way way) {
-  check_cuda(cudaMemcpyAsync(to, from, static_cast<size_t>(bytes), kind(way), stream),
-             "cudaMemcpyAsync");
+  VERACE_CUDA(cudaMemcpyAsync(to, from, static_cast<size_t>(bytes), kind(way), stream));
 }
 
 void copy_now(void* to, const void* from, int64_t bytes, Way way) {
   // Streams of our own do not order themselves with the default stream, on which cudaMemcpy works.
-  check_cuda(cudaDeviceSynchronize(), "cudaDeviceSynchronize");
-  check_cuda(cudaMemcpy(to, from, static_cast<size_t>(bytes), kind(way)), "cudaMemcpy");
-  check_cuda(cudaStreamSynchronize(nullptr), "cudaStreamSynchronize");
+  VERACE_CUDA(cudaDeviceSynchronize());
+  VERACE_CUDA(cudaMemcpy(to, from, static_cast<size_t>(bytes), kind(way)));
+  VERACE_CUDA(cudaStreamSynchronize(nullptr));
 }
 
 void fill_zero(CUstream_st* stream, void* p, int64_t bytes) {
-  check_cuda(cudaMemsetAsync(p, 0, static_cast<size_t>(bytes), stream), "cudaMemsetAsync");
+  VERACE_CUDA(cudaMemsetAsync(p, 0, static_cast<size_t>(bytes), stream));
 }
 
-void wait(CUstream_st* stream) {
-  check_cuda(cudaStreamSynchronize(stream), "cudaStreamSynchronize");
-}
+void wait(CUstream_st* stream) { VERACE_CUDA(cudaStreamSynchronize(stream)); }
 
 }  // namespace verace::engine::cuda

@@ -105,7 +105,9 @@ void ConvBn::append_statistics(StepBuilder& b, Forward& f) const {
                       .momentum = *f.momentum,
                       .convention = a.running_variance,
                       .scratch = m.f32(scratch)});
-         }});
+         },
+         {},
+         f.momentum != &attributes_.momentum});
 }
 
 template <typename T>

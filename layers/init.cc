@@ -4,23 +4,14 @@
 #include <algorithm>
 #include <cmath>
 #include <numbers>
-#include <string>
 
 #include "engine/rng.h"
 
 namespace verace::layers {
 namespace {
 
-// FNV-1a: gives every parameter a stream of its own.
-uint64_t stream_of(const std::string& name) {
-  uint64_t hash = 0xcbf29ce484222325u;
-  for (const char letter : name)
-    hash = (hash ^ static_cast<unsigned char>(letter)) * 0x100000001b3u;
-  return hash;
-}
-
 void fill_uniform(engine::Parameter& parameter, double limit, uint64_t seed) {
-  const engine::Philox random(seed, stream_of(parameter.name));
+  const engine::Philox random(seed, engine::stream_of(parameter.name));
   const auto values = parameter.value.f32_span();
   for (size_t i = 0; i < values.size(); ++i) {
     values[i] = static_cast<float>((2.0 * random.uniform(i) - 1.0) * limit);
@@ -29,7 +20,7 @@ void fill_uniform(engine::Parameter& parameter, double limit, uint64_t seed) {
 
 // Box & Muller 1958.
 void fill_normal(engine::Parameter& parameter, double deviation, uint64_t seed) {
-  const engine::Philox random(seed, stream_of(parameter.name));
+  const engine::Philox random(seed, engine::stream_of(parameter.name));
   const auto values = parameter.value.f32_span();
   for (size_t i = 0; i < values.size(); ++i) {
     const auto words = random.block(i);

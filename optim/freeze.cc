@@ -4,9 +4,8 @@
 #include <algorithm>
 #include <charconv>
 #include <functional>
-#include <optional>
-#include <vector>
 
+#include "engine/layer_names.h"
 #include "engine/nearest_names.h"
 #include "kernels/check.h"
 #include "kernels/format.h"
@@ -27,15 +26,6 @@ int64_t parse_number(const std::string& text, const std::string& digits, int64_t
   return value;
 }
 
-std::string nearest_layers(const engine::LayerTable& table, const std::string& name) {
-  std::vector<std::string> names;
-  for (const auto& layer : table.layers()) {
-    names.push_back(layer->name);
-    if (!layer->keras_name.empty()) names.push_back(layer->keras_name);
-  }
-  return engine::nearest_names(names, name);
-}
-
 void freeze_where(engine::LayerTable& table,
                   const std::function<bool(const engine::Layer&)>& frozen) {
   for (const auto& layer : table.layers()) layer->trainable = !frozen(*layer);
@@ -45,7 +35,7 @@ void freeze_through(engine::LayerTable& table, const std::string& text, const st
   const engine::Layer* last = table.find(name);
   if (last == nullptr) {
     fail_input(text::format("--freeze {}: no layer has this name; did you mean {}?", text,
-                            nearest_layers(table, name)));
+                            engine::nearest_names(engine::layer_names(table), name)));
   }
   bool inside = true;
   for (const auto& layer : table.layers()) {

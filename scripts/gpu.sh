@@ -7,8 +7,9 @@ gpu_usage() {
 Usage: ./run gpu --phase check|bench [--results FOLDER]
 
   check    builds the CUDA kernels for sm_90 and their tests; then, within 8 minutes on the GPU: the
-           device, every test of the kernels on it (of convolutions where cuDNN 9 is installed), every
-           kernel against its emulated outputs, compute-sanitizer where it is installed
+           device, every test of the kernels on it (of convolutions where cuDNN 9, of matrix
+           products where cuBLASLt is installed), every kernel against its emulated outputs,
+           compute-sanitizer where it is installed
   bench    the kernel laboratory: the time of every kernel (docs/kernel_laboratory.md)
 
 Results: FOLDER/PHASE.json, PHASE.txt and logs (default: build/gpu).

@@ -8,7 +8,8 @@
 #   --commit TEXT         for the reports
 #   --minutes N           limit for the phase (8)
 #
-# VERACE_REQUIRE_CUDNN=1: fails where cuDNN is missing, instead of skipping the tests of convolutions.
+# VERACE_REQUIRE_CUDNN=1: fails where cuDNN or cuBLASLt is missing, instead of skipping the tests of
+# convolutions and matrix products.
 #
 # check: the device; every test of the kernels on it; every kernel proven at shapes with tails, and
 # its outputs against the emulated ones; compute-sanitizer, where it is installed.

@@ -56,6 +56,7 @@ glibc=$(for each in "$root"/{bin,emulated,lib}/*; do readelf -V --wide "$each"; 
   for name in "${system[@]}"; do echo "system $name"; done
   echo "optional libcuda.so.1 (NVIDIA's driver; without it the programs start and find no GPU)"
   echo "optional libcudnn.so.9 (without it the tests of convolutions are skipped on the GPU)"
+  echo "optional libcublasLt.so (of the compiler's CUDA version; without it those of matrix products)"
 } >"$root/libraries.txt"
 
 tar -czf "$file" -C "${root%/*}" verace-gpu

@@ -249,13 +249,13 @@ emulated_parts() {
 }
 
 # compile_cuda CTEST ARGS...: compiles; has cuDNN plan every convolution (build/cuda/cudnn_plans.md)
-# and reads back what cuBLASLt is told;
+# and reads back what cuBLASLt is told; starts the programs where driver and libraries are hidden;
 # writes build/cuda/device_code.md, the table of kernels; fails on spilled registers and, where the
 # emulated parts have run all tests, on a kernel that has not run in each of them.
 compile_cuda() {
   local ran=(--ran build/{emulated,asan,emulated-check}/kernels.log) log
   build cuda || return
-  run_ctest cuda -L '^(cudnn|cublas)$' --no-tests=ignore "$@" || return
+  run_ctest cuda -L '^(cudnn|cublas|start)$' --no-tests=ignore "$@" || return
   part_passed=$((part_passed + 1))
   if ! command -v python3 >/dev/null; then
     add_skip device_code "python3 is not installed"

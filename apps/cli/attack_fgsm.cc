@@ -69,7 +69,8 @@ int run(const Flags& flags, Options& o) {
   o.attack.workers = o.data.workers;
   o.attack.strict = o.data.strict;
   o.attack.fit = {model.classifier->options().input_size, o.data.fit, 0, o.data.filter};
-  const kernels::Exec exec = make_exec(o.device, o.quiet);
+  const engine::Device device = open_device(o.device, o.quiet);
+  const kernels::Exec exec = device.exec();
   model.classifier->table().move_to(engine::memory_of(exec));
   apps::class_indices(model.classifier->options(), o.model.file.string());
   const apps::SignalGuard guard;

@@ -40,29 +40,38 @@ void check_may_write(const fs::path& folder, const std::string& flag, const fs::
 
 void declare_device(Flags& flags, DeviceFlags& device) {
   flags.group("Machine");
-  flags.value("--device", "NAME", "auto, cpu, reference (plain slow loops) or cuda (default auto)",
-              into(device.device));
+  flags.value(
+      "--device", "NAME",
+      "auto (a GPU if usable, else cpu), cpu, reference (slow loops), cuda or cuda:N (auto)",
+      [&device](const std::string& text, const std::string& flag) {
+        device.named = engine::parse_device(text, flag);
+        if (!device.named) return;
+        engine::check_usable(*device.named, flag);
+      });
   flags.value("--threads", "N", "Threads of computation; 0: one per processor (default 0)",
               into(device.threads, 0, kMostThreads));
 }
 
-kernels::DeviceKind choose_device(const std::string& device, bool quiet) {
-  if (device == "cuda") {
-    fail_input("--device cuda: this version runs networks on the CPU only: use --device cpu");
+engine::DeviceChoice choose_device(const DeviceFlags& device, bool quiet) {
+  if (device.named) return *device.named;
+  const engine::AutomaticDevice automatic = engine::automatic_device();
+  if (!quiet) {
+    text::print(stderr, "device: {} (auto: {})\n", engine::to_string(automatic.choice),
+                automatic.why);
   }
-  if (device == "reference") return kernels::DeviceKind::kReference;
-  if (device != "auto" && device != "cpu") {
-    fail_input(
-        text::format("--device: '{}' is not known: use auto, cpu, reference or cuda", device));
-  }
-  if (device == "auto" && !quiet) {
-    text::print(stderr, "device: cpu (auto: this version runs networks on the CPU only)\n");
-  }
-  return kernels::DeviceKind::kCpu;
+  return automatic.choice;
 }
 
-kernels::Exec make_exec(const DeviceFlags& device, bool quiet) {
-  return kernels::make_exec(choose_device(device.device, quiet), device.threads);
+engine::Device open_device(const DeviceFlags& device, bool quiet) {
+  return engine::Device(choose_device(device, quiet), device.threads);
+}
+
+engine::Device open_host_device(const DeviceFlags& device, const std::string& why) {
+  const engine::DeviceChoice choice = device.named.value_or(engine::DeviceChoice{});
+  if (choice.kind == kernels::DeviceKind::kCuda) {
+    fail_input(text::format("--device {}: {}: use cpu or reference", engine::to_string(choice), why));
+  }
+  return engine::Device(choice, device.threads);
 }
 
 void declare_overrides(Flags& flags, weights::Overrides& overrides) {

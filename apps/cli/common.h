@@ -11,7 +11,7 @@
 #include "apps/lib/model_file.h"
 #include "data/dataset.h"
 #include "data/resample.h"
-#include "kernels/exec.h"
+#include "engine/device.h"
 
 namespace verace::cli {
 
@@ -21,14 +21,18 @@ inline constexpr int64_t kMostWorkers = 256;
 inline constexpr int kMostThreads = 4096;
 
 struct DeviceFlags {
-  std::string device = "auto";
+  std::optional<engine::DeviceChoice> named;  // a usable one; empty: auto
   int threads = 0;
 };
+// --device, --threads. A device that cannot be used is refused with the flags, before any work.
 void declare_device(Flags& flags, DeviceFlags& device);
-// Says on stderr what "auto" took unless `quiet`. Throws Error(kInput) for a device that this build
-// has not got.
-kernels::DeviceKind choose_device(const std::string& device, bool quiet);
-kernels::Exec make_exec(const DeviceFlags& device, bool quiet);
+// The device that a network shall run on. Says on stderr what "auto" took unless `quiet`.
+engine::DeviceChoice choose_device(const DeviceFlags& device, bool quiet);
+// The same, opened. What runs on its exec() needs it alive.
+engine::Device open_device(const DeviceFlags& device, bool quiet);
+// For a command that looks into a step's memory while it runs: auto is the CPU, and a CUDA device
+// is refused with `why`.
+engine::Device open_host_device(const DeviceFlags& device, const std::string& why);
 
 // --variant, --pool, --input-scale, --bn-epsilon, --force.
 void declare_overrides(Flags& flags, weights::Overrides& overrides);

@@ -18,7 +18,7 @@ struct Options {
 
 int run(Options& o) {
   if (o.demo.out.empty()) o.demo.out = apps::free_demo_folder();
-  o.demo.device = choose_device(o.device.device, o.demo.quiet);
+  o.demo.device = choose_device(o.device, o.demo.quiet);
   o.demo.threads = o.device.threads;
   const apps::DemoResult result = apps::run_demo(o.demo, std::cout);
   if (result.signal == 0) apps::report::write_report_or_warn(o.demo.out, std::cout);

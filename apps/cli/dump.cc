@@ -1,5 +1,6 @@
 // verace dump: every tensor of one step, as numbers and as pictures.
 
+#include <charconv>
 #include <memory>
 
 #include "apps/cli/commands.h"
@@ -13,7 +14,6 @@
 #include "kernels/check.h"
 #include "kernels/format.h"
 #include "optim/freeze.h"
-#include "weights/metadata_reading.h"
 
 namespace verace::cli {
 namespace {
@@ -71,6 +71,29 @@ void declare(Flags& flags, Options& o) {
   declare_overrides(flags, o.model.overrides);
 }
 
+// Flags that would do nothing beside the others.
+void check_unused(const Flags& flags) {
+  const bool model = flags.given("--model"), pictures = flags.given("PICTURE");
+  const auto refuse = [&](const std::vector<const char*>& names, const char* why) {
+    for (const char* flag : names) {
+      if (flags.given(flag)) fail_input(text::format("{}: {}", flag, why));
+    }
+  };
+  if (!pictures) {
+    refuse({"--label"}, "drawn faces know their classes: leave it out, or name pictures");
+    refuse({"--fit", "--resize"},
+           "faces are drawn in the network's size: leave it out, or name pictures");
+  }
+  if (!model) {
+    refuse({"--variant", "--pool", "--input-scale", "--bn-epsilon", "--force"},
+           "is for weight files, the random network is what it is: leave it out, or name a "
+           "--model");
+  }
+  if (model && pictures) {
+    refuse({"--seed"}, "nothing is random with a --model and pictures: leave it out");
+  }
+}
+
 void check(const Flags& flags, const Options& o) {
   flags.require("--out", "name the folder to write to");
   std::error_code error;
@@ -90,9 +113,7 @@ void check(const Flags& flags, const Options& o) {
       }
     }
   }
-  if (!flags.given("PICTURE") && flags.given("--label")) {
-    fail_input("--label: drawn faces know their classes: leave it out, or name pictures");
-  }
+  check_unused(flags);
 }
 
 // The class of a picture: --label, or the name of its folder, or 0.
@@ -111,15 +132,16 @@ int32_t label_of(const Options& o, const fs::path& picture,
     }
     return 0;
   }
-  const std::optional<double> number = weights::number_in_text(o.label);
-  const bool whole = number && *number == static_cast<double>(static_cast<int32_t>(*number));
-  if (!whole || *number < 0 || *number >= static_cast<double>(network.classes)) {
+  int32_t number = -1;
+  const char* end = o.label.data() + o.label.size();
+  const auto [rest, error] = std::from_chars(o.label.data(), end, number);
+  if (error != std::errc() || rest != end || number < 0 || number >= network.classes) {
     fail_input(
         text::format("--label: '{}' is no class of this network: use {} or a number from 0 "
                      "to {}",
                      o.label, text::join(names, ", "), network.classes - 1));
   }
-  return static_cast<int32_t>(*number);
+  return number;
 }
 
 apps::LabelledPictures read_pictures(const Options& o, const layers::ClassifierOptions& network) {
@@ -165,16 +187,25 @@ void write_text(const fs::path& path, const std::string& content) {
   data::write_file(path, std::as_bytes(std::span(content)), data::Durability::kSync);
 }
 
+// Which statistics the batch norms use in training.
+std::string statistics_of(const Options& o) {
+  if (o.dump.frozen_batch_norm == layers::FrozenBatchNorm::kBatch) {
+    return "all batch norms, frozen ones too, use the batch's statistics (--frozen-bn batch)";
+  }
+  return "batch norms use the batch's statistics, frozen ones the running ones (--frozen-bn "
+         "inference)";
+}
+
 std::vector<apps::Fact> facts_of(const Options& o, const apps::LabelledPictures& pictures,
                                  double loss) {
   const bool training = o.dump.mode == apps::DumpMode::kTraining;
   std::vector<apps::Fact> facts = {
       {"network", o.model.file.empty() ? text::format("small, random weights of seed {}", o.seed)
                                        : o.model.file.string()},
-      {"mode", training ? "training: batch norms use the batch's statistics unless frozen; the "
-                          "loss is the mean over the pictures"
-                        : "inference: batch norms are folded into the convolutions; the loss is "
-                          "the sum over the pictures"}};
+      {"mode", training
+                   ? "training: " + statistics_of(o) + "; the loss is the mean over the pictures"
+                   : "inference: batch norms are folded into the convolutions; the loss is "
+                     "the sum over the pictures"}};
   if (training) facts.push_back({"frozen", o.freeze});
   facts.push_back({"loss", text::format("{:.6g} (mean over the pictures)", loss)});
   for (size_t i = 0; i < pictures.names.size(); ++i) {
@@ -185,7 +216,8 @@ std::vector<apps::Fact> facts_of(const Options& o, const apps::LabelledPictures&
 
 int run(const Flags& flags, Options& o) {
   check(flags, o);
-  const kernels::Exec exec = make_exec(o.device, o.quiet);
+  const engine::Device device = open_device(o.device, o.quiet);
+  const kernels::Exec exec = device.exec();
   std::unique_ptr<layers::Classifier> network = o.model.file.empty()
                                                     ? apps::make_teaching_network(o.seed, exec)
                                                     : load(o.model, o.quiet).classifier;

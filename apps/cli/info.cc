@@ -1,7 +1,5 @@
 // verace info: version, build, machine and devices.
 
-#include <memory>
-
 #include "apps/cli/commands.h"
 #include "apps/cli/common.h"
 #include "apps/lib/system_info.h"
@@ -16,9 +14,12 @@ struct Options {
 };
 
 int run(const Options& o) {
-  apps::SystemInfo info = apps::system_info(VERACE_VERSION, VERACE_BUILD);
-  const kernels::Exec exec = make_exec(o.device, true);
-  if (o.bench) info.sgemm_gflops = apps::measure_sgemm(exec, 1.0);
+  apps::SystemInfo info = apps::system_info();
+  apps::find_devices(info);
+  if (o.bench) {
+    const engine::Device device = open_device(o.device, true);
+    info.sgemm_gflops = apps::measure_sgemm(device.exec(), 1.0);
+  }
   text::print(stdout, "{}", o.json ? apps::system_json(info) : apps::system_text(info));
   return 0;
 }

@@ -35,7 +35,8 @@ apps::Evaluation judge(const JudgeFlags& judging, const apps::LoadedModel& model
   loading.workers = judging.data.workers;
   loading.strict = judging.data.strict;
   data::Loader loader(std::move(samples), loading);
-  const kernels::Exec exec = make_exec(judging.device, judging.quiet);
+  const engine::Device device = open_device(judging.device, judging.quiet);
+  const kernels::Exec exec = device.exec();
   model.classifier->table().move_to(engine::memory_of(exec));
   apps::InferenceSession session(classifier, exec, std::make_shared<engine::Arena>(),
                                  judging.batch);

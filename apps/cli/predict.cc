@@ -82,7 +82,8 @@ int run(const Flags& flags, Options& o) {
   if (!o.labels.empty()) names = apps::read_labels(o.labels, network.classes);
   const data::FitOptions fit = choose_fit(o, network);
   const apps::Decision decision = choose_threshold(o, model, fit);
-  const kernels::Exec exec = make_exec(o.device, o.quiet);
+  const engine::Device device = open_device(o.device, o.quiet);
+  const kernels::Exec exec = device.exec();
   const int64_t batch = std::min(o.batch, static_cast<int64_t>(paths.size()));
   model.classifier->table().move_to(engine::memory_of(exec));
   apps::InferenceSession session(*model.classifier, exec, std::make_shared<engine::Arena>(), batch);

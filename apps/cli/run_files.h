@@ -11,9 +11,11 @@ namespace verace::cli {
 // tensorboard.replaced: also its report's and attack/attack.json, which are of the old network;
 // attacked pictures stay. forget() removes them; if that was never called they get their names
 // back, unless the new run has stored a model already: then they stay as they are, and a note on
-// stderr says so.
+// stderr says in which folders.
 class RunFilesAside {
  public:
+  // Throws Error(kInput) naming the file if one cannot be renamed; the others have their names
+  // back.
   RunFilesAside(const std::filesystem::path& folder, bool overwrite);
   ~RunFilesAside();
   RunFilesAside(const RunFilesAside&) = delete;
@@ -22,6 +24,8 @@ class RunFilesAside {
   void forget();
 
  private:
+  void move_all();
+  void move_back();
   void move(const std::filesystem::path& from, const std::filesystem::path& to);
 
   std::filesystem::path folder_;

@@ -163,7 +163,6 @@ void check_resume(const Flags& flags, Options& o) {
                            "--resize",
                            "--allow-leak",
                            "--strict",
-                           "--device",
                            "--variant",
                            "--pool",
                            "--input-scale",
@@ -215,7 +214,11 @@ int run(const Flags& flags, Options& o) {
     check_new(flags, o);
   }
   check_output_file({"--trace", o.train.trace, engine::Trace::kChromeStart, {}});
-  o.train.device = choose_device(o.device.device, o.train.quiet || resume);
+  if (!resume) {
+    o.train.device = choose_device(o.device, o.train.quiet);
+  } else if (flags.given("--device")) {
+    o.train.resume_device = choose_device(o.device, o.train.quiet);
+  }
   o.train.threads = o.device.threads;
   RunFilesAside aside(o.train.out, o.overwrite);
   const apps::TrainResult result = apps::train(o.train, std::cout);

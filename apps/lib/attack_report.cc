@@ -64,16 +64,11 @@ std::string attack_table(const AttackResult& result) {
 
 std::string attack_json(const AttackResult& result, const std::string& model_name,
                         const std::filesystem::path& folder) {
-  Json json{{"version", 1},
-            {"attack", "fgsm"},
-            {"model", model_name},
-            {"weights", result.weights},
-            {"split", result.split},
-            {"count", result.count},
-            {"stopped", result.stopped},
-            {"accuracy_before", result.accuracy_before},
-            {"epsilons", Json::array()},
-            {"pictures", Json::array()},
+  Json json{{"version", kAttackVersion}, {"attack", "fgsm"},
+            {"model", model_name},       {"weights", result.weights},
+            {"split", result.split},     {"count", result.count},
+            {"stopped", result.stopped}, {"accuracy_before", result.accuracy_before},
+            {"epsilons", Json::array()}, {"pictures", Json::array()},
             {"broken", Json::array()}};
   for (const AttackFigures& figures : result.figures) {
     json["epsilons"].push_back({{"epsilon", figures.epsilon},

@@ -3,7 +3,6 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <memory>
 #include <string>
 #include <vector>
 
@@ -75,10 +74,13 @@ AttackResult run_fgsm(const layers::Classifier& classifier, const kernels::Exec&
 
 // A line per epsilon, for people.
 std::string attack_table(const AttackResult& result);
-// Everything: JSON object with version 1, model, weights, split, count, accuracy_before, epsilons
-// [...], pictures [...], gallery [{picture: its index, before, after: [one file per epsilon]}],
-// broken
-// [...]. The files of the gallery are relative to `folder`, where this is stored as attack.json.
+// Of attack.json.
+inline constexpr int64_t kAttackVersion = 1;
+
+// Everything: JSON object with version (kAttackVersion), model, weights, split, count, stopped,
+// accuracy_before, epsilons [...], pictures [...], gallery [{picture: its index, before, after:
+// [one file per epsilon]}], broken [...]. The files of the gallery are relative to `folder`, where
+// this is stored as attack.json.
 std::string attack_json(const AttackResult& result, const std::string& model_name,
                         const std::filesystem::path& folder);
 

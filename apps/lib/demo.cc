@@ -2,7 +2,6 @@
 #include "apps/lib/demo.h"
 
 #include <algorithm>
-#include <array>
 #include <chrono>
 
 #include "apps/lib/demo_schedule.h"
@@ -41,7 +40,8 @@ class Demo {
       : options_(options),
         schedule_(demo_schedule(options.quick, options.seed)),
         out_(out),
-        exec_(kernels::make_exec(options.device, options.threads)),
+        device_(options.device, options.threads),
+        exec_(device_.exec()),
         drawn_(options.out / "faces"),
         faces_(options.data.empty() ? drawn_ / "faces.csv" : options.data) {}
 
@@ -92,9 +92,11 @@ class Demo {
   const DemoOptions& options_;
   DemoSchedule schedule_;
   std::ostream& out_;
+  engine::Device device_;
   kernels::Exec exec_;
   fs::path drawn_, faces_;
   bool has_val_ = true;
+  std::string weights_;  // of the network that is judged and attacked (weights_digest.h)
   RunRecord record_;
   Clock::time_point begin_ = Clock::now(), stage_begin_ = begin_;
   DemoResult result_;
@@ -111,6 +113,10 @@ void Demo::check_input() {
         dataset.samples, [](const data::Sample& s) { return s.split == data::Split::kVal; });
   }
   if (!options_.weights.empty()) load_backbone(options_.weights.string(), {}, {});
+  TrainOptions train = demo_finetuning(options_, schedule_);
+  train.data = faces_;
+  train.out = options_.out / "finetuned";
+  check_options(train);
 }
 
 void Demo::draw() {
@@ -212,7 +218,7 @@ void Demo::attack(const layers::Classifier& classifier) {
   attack.input_root = fs::is_directory(data, ignored) ? data : data.parent_path();
   result_.attack = run_fgsm(classifier, exec_, test_samples(faces_), attack, result_.model.string(),
                             default_progress(options_.quiet));
-  result_.attack.weights = weights_digest(result_.model.string());
+  result_.attack.weights = weights_;
   result_.attack.split = "test";
   weights::write_file_atomically((attack.out / "attack.json").string(),
                                  attack_json(result_.attack, result_.model.string(), attack.out));
@@ -266,7 +272,7 @@ void Demo::record() try {
   record_.seconds = result_.seconds;
   record_.finished = true;
   record_.seed = options_.seed;
-  record_.device = kernels::to_string(exec_.device);
+  record_.device = device_.name();
   record_.threads = exec_.threads;
   record_.synthetic = options_.data.empty();
   record_.quick = options_.quick;
@@ -276,7 +282,8 @@ void Demo::record() try {
   };
   write("run.json", run_record_json(record_));
   write("evaluation.json",
-        evaluation_record_json(result_.finetuned, result_.model.filename().string(), "test"));
+        evaluation_record_json(result_.finetuned, result_.model.filename().string(), "test",
+                               weights_));
 } catch (const std::exception& error) {
   text::print(out_, "WARNING: the report will not be whole: {}\n", one_line(error.what()));
 }
@@ -290,6 +297,7 @@ DemoResult Demo::run() {
   result_.model = options_.out / "finetuned" / "best.safetensors";
   const LoadedModel model = load_model(result_.model.string());
   model.classifier->table().move_to(engine::memory_of(exec_));
+  weights_ = weights_digest(result_.model.string());
   title(text::format("evaluation on the {} (verace eval)", test_faces()), "evaluation");
   result_.finetuned = evaluate_on(faces_, *model.classifier);
   if (stopped(result_.finetuned.stopped)) return std::move(result_);

@@ -10,7 +10,7 @@
 #include "apps/lib/attack_runner.h"
 #include "apps/lib/evaluator.h"
 #include "apps/lib/predictor.h"
-#include "kernels/exec.h"
+#include "engine/device.h"
 
 namespace verace::apps {
 
@@ -20,7 +20,7 @@ struct DemoOptions {
   std::filesystem::path weights;  // of a ResNet-50 to start from; empty: a narrow one is trained
   bool quick = false;             // fewer pictures and epochs
   uint64_t seed = 1;
-  kernels::DeviceKind device = kernels::DeviceKind::kCpu;
+  engine::DeviceChoice device;
   int threads = 0;  // 0: all processors
   bool quiet = false;
 };

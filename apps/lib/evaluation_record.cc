@@ -10,8 +10,11 @@ namespace verace::apps {
 namespace {
 
 constexpr int64_t kVersion = 1;
+// What no run reaches, and what sums and plots can still take.
+constexpr int64_t kMostSamples = 1'000'000'000'000;
+constexpr double kMostLoss = 1e300;
 
-// The positions of the points that are kept of `count`.
+// At most kMostCurvePoints of the points, both ends among them.
 template <typename Point, typename ToJson>
 Json thinned(const std::vector<Point>& points, ToJson to_json) {
   Json array = Json::array();
@@ -55,7 +58,7 @@ const Json& row_in(const Json& json, size_t size) {
   return json;
 }
 
-MetricCurves curves_in(const JsonReader& json) {
+MetricCurves curves_in(const JsonReader& json, int64_t most) {
   MetricCurves curves;
   for (const Json& row : json.array("roc")) {
     const std::optional<double> threshold = share_or_null(row_in(row, 3)[0]);
@@ -66,41 +69,59 @@ MetricCurves curves_in(const JsonReader& json) {
         {share_or_null(row_in(row, 3)[0]), share_in(row[1]), share_in(row[2])});
   }
   for (const Json& row : json.array("reliability")) {
-    if (!row_in(row, 5)[2].is_number_unsigned()) throw BadJson("reliability has no count");
-    curves.reliability.push_back({share_in(row[0]), share_in(row[1]), row[2].get<int64_t>(),
+    const Json& count = row_in(row, 5)[2];
+    if (!count.is_number_unsigned() || count.get<uint64_t>() > static_cast<uint64_t>(most)) {
+      throw BadJson("reliability has no count that can be");
+    }
+    curves.reliability.push_back({share_in(row[0]), share_in(row[1]), count.get<int64_t>(),
                                   share_or_null(row[3]), share_or_null(row[4])});
   }
   return curves;
 }
 
+// What a figure may be at most: all but the loss are shares.
+double most_of(const Figure& figure) { return figure.member == &Metrics::loss ? kMostLoss : 1; }
+
+Interval interval_in(const Json& json, const Figure& figure) {
+  const bool two = json.size() == 2 && json[0].is_number() && json[1].is_number();
+  const Interval interval =
+      two ? Interval{json[0].get<double>(), json[1].get<double>()} : Interval{1, 0};
+  if (!(0 <= interval.low && interval.low <= interval.high && interval.high <= most_of(figure))) {
+    throw BadJson(text::format("the interval of {} is not what it should be", figure.key));
+  }
+  return interval;
+}
+
 RecordedLevel level_in(const JsonReader& level, const JsonReader& curves) {
   RecordedLevel recorded;
   Metrics& metrics = recorded.metrics;
-  metrics.count = level.count("count");
+  metrics.count = level.count("count", kMostSamples);
   for (size_t i = 0; i < kFigures.size(); ++i) {
     const Figure& figure = kFigures[i];
-    if (!level.is_null(figure.key)) metrics.*figure.member = level.number(figure.key, 0, 1e300);
-    if (!level.has("intervals") || level.object("intervals").is_null(figure.key)) continue;
-    const Json& pair = level.object("intervals").array(figure.key);
-    if (pair.size() != 2 || !pair[0].is_number() || !pair[1].is_number()) {
-      throw BadJson(text::format("the interval of {} is not two numbers", figure.key));
+    if (!level.is_null(figure.key)) {
+      metrics.*figure.member = level.number(figure.key, 0, most_of(figure));
     }
-    recorded.intervals[i] = Interval{pair[0].get<double>(), pair[1].get<double>()};
+    if (!level.has("intervals") || level.object("intervals").is_null(figure.key)) continue;
+    recorded.intervals[i] = interval_in(level.object("intervals").array(figure.key), figure);
   }
+  int64_t left = metrics.count;
   constexpr const char* kNames[] = {"real", "fake"};
   for (size_t truth = 0; truth < 2; ++truth) {
     const JsonReader row = level.object("confusion").object(kNames[truth]);
     for (size_t said = 0; said < 2; ++said) {
-      metrics.confusion[truth][said] = row.count(kNames[said], metrics.count);
+      metrics.confusion[truth][said] = row.count(kNames[said], left);
+      left -= metrics.confusion[truth][said];
     }
   }
-  recorded.curves = curves_in(curves);
+  if (left != 0) throw BadJson("confusion does not add up to count");
+  recorded.curves = curves_in(curves, metrics.count);
   return recorded;
 }
 
 RecordedEvaluation evaluation_in(const JsonReader& json) {
   RecordedEvaluation e;
   e.split = json.text("split");
+  if (json.has("weights")) e.weights = json.text("weights");  // older programs did not write it
   const JsonReader threshold = json.object("threshold");
   e.faces_threshold = threshold.number("faces", 0, 1);
   e.videos_threshold = threshold.number("videos", 0, 1);
@@ -112,7 +133,7 @@ RecordedEvaluation evaluation_in(const JsonReader& json) {
   }
   if (!json.is_null("bootstrap")) {
     const JsonReader bootstrap = json.object("bootstrap");
-    e.bootstrap = {bootstrap.count("resamples"), static_cast<uint64_t>(bootstrap.count("seed")),
+    e.bootstrap = {bootstrap.count("resamples"), bootstrap.whole("seed"),
                    bootstrap.number("confidence", 0, 1)};
   }
   const JsonReader curves = json.object("curves");
@@ -125,12 +146,13 @@ RecordedEvaluation evaluation_in(const JsonReader& json) {
 }  // namespace
 
 std::string evaluation_record_json(const Evaluation& evaluation, const std::string& model,
-                                   const std::string& split) {
-  Json json{{"version", kVersion}};
+                                   const std::string& split, const std::string& weights) {
+  Json json{{"version", kVersion}, {"weights", weights}};
   json.update(Json::parse(evaluation_json(evaluation, model, split)));
   json["curves"] = {{"faces", to_json(face_curves(evaluation))},
                     {"videos", to_json(video_curves(evaluation))}};
-  return json.dump() + "\n";  // thousands of points: not a line each
+  // Thousands of points: not a line each.
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
 RecordedEvaluation read_evaluation_record(const std::string& json, const std::string& where) {

@@ -11,20 +11,17 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-std::string number(double value, bool percent) {
-  return percent ? text::format("{:.2f} %", 100 * value) : text::format("{:.4f}", value);
-}
-
-std::string figure_text(const Figure& figure, const Metrics& metrics,
+std::string figure_line(const Figure& figure, const Metrics& metrics,
                         const std::optional<Interval>& interval) {
   const std::optional<double>& value = metrics.*figure.member;
   if (!value) {
     return text::format("  {:<19}undefined ({})\n", figure.title, undefined_reason(metrics));
   }
-  std::string line = text::format("  {:<19}{:<9}", figure.title, number(*value, figure.percent));
+  std::string line =
+      text::format("  {:<19}{:<9}", figure.title, figure_text(*value, figure.percent));
   if (interval) {
-    line += text::format("  [{}, {}]", number(interval->low, figure.percent),
-                         number(interval->high, figure.percent));
+    line += text::format("  [{}, {}]", figure_text(interval->low, figure.percent),
+                         figure_text(interval->high, figure.percent));
   }
   return line.substr(0, line.find_last_not_of(' ') + 1) + "\n";
 }
@@ -34,7 +31,7 @@ std::string level_text(const std::string& name, const Metrics& metrics,
   const Confusion& c = metrics.confusion;
   std::string text = text::format("{} ({})\n", name, metrics.count);
   for (size_t i = 0; i < kFigures.size(); ++i) {
-    text += figure_text(kFigures[i], metrics, intervals[i]);
+    text += figure_line(kFigures[i], metrics, intervals[i]);
   }
   text += text::format("  confusion          {:>10} {:>10}\n", "said real", "said fake");
   text += text::format("    real             {:>10} {:>10}\n", c[0][0], c[0][1]);
@@ -80,6 +77,10 @@ Json bootstrap_json(const std::optional<EvaluationIntervals>& intervals) {
 }
 
 }  // namespace
+
+std::string figure_text(double value, bool percent) {
+  return percent ? text::format("{:.2f} %", 100 * value) : text::format("{:.4f}", value);
+}
 
 std::string evaluation_text(const Evaluation& evaluation) {
   const auto& intervals = evaluation.intervals;

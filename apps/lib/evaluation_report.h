@@ -7,6 +7,9 @@
 
 namespace verace::apps {
 
+// A figure of merit for people: "92.50 %" of a share, else "0.9250".
+std::string figure_text(double value, bool percent);
+
 // All figures of faces and of videos with their intervals, confusion and thresholds, for people;
 // says why a figure is undefined.
 std::string evaluation_text(const Evaluation& evaluation);

@@ -100,14 +100,24 @@ RunFolder::RunFolder(const std::filesystem::path& folder, bool may_continue) : f
                             folder_.string(),
                             error ? error.message() : "a file of this name is in the way"));
   }
-  if (may_continue) return;
+  require_no_obstacle();
   for (const std::filesystem::path& file : {metrics(), best(), last()}) {
-    if (std::filesystem::exists(file, error)) {
+    if (!may_continue && std::filesystem::exists(file, error)) {
       fail_input(
           text::format("--out {}: already holds a run ({}): choose another folder, or go on "
                        "with --resume {}",
                        folder_.string(), file.filename().string(), last().string()));
     }
+  }
+  tensorboard::make_event_folder(events());
+}
+
+void RunFolder::require_no_obstacle() const {
+  std::error_code error;
+  for (const std::filesystem::path& file : {config(), metrics(), curve(), best(), last()}) {
+    const auto status = std::filesystem::status(file, error);
+    if (!std::filesystem::exists(status) || std::filesystem::is_regular_file(status)) continue;
+    fail_input(text::format("{}: is no regular file: move away what is in the way", file.string()));
   }
 }
 

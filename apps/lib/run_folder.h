@@ -67,8 +67,10 @@ EpochMetrics epoch_from_json(const std::string& line, const std::string& where);
 
 class RunFolder {
  public:
-  // Makes the folder (and its parents) if needed. Throws Error(kInput) when it cannot be made, when
-  // it is a file, or when it already holds a run's metrics or weights and `may_continue` is false.
+  // Makes the folder (and its parents) and tensorboard/ in it if needed. Throws Error(kInput) when
+  // they cannot be made, when a file is in the way of a folder or the other way round, so that no
+  // epoch is trained in vain, or when the folder already holds a run's metrics or weights and
+  // `may_continue` is false.
   RunFolder(const std::filesystem::path& folder, bool may_continue);
 
   std::filesystem::path config() const { return folder_ / "config.toml"; }
@@ -86,6 +88,8 @@ class RunFolder {
   void write_metrics(const std::vector<EpochMetrics>& epochs) const;
 
  private:
+  void require_no_obstacle() const;
+
   std::filesystem::path folder_;
 };
 

@@ -47,7 +47,7 @@ RunRecord record_in(const JsonReader& json) {
   record.seconds = json.number("seconds", 0, kMostSeconds);
   record.finished = json.flag("finished");
   record.resumed = json.flag("resumed");
-  record.seed = static_cast<uint64_t>(json.count("seed"));
+  record.seed = json.whole("seed");
   record.device = json.text("device");
   for (const Json& stage : json.array("stages")) {
     const Json& seconds = pair_in(stage)[1];

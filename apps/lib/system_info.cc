@@ -1,16 +1,16 @@
-// Asking the compiler's macros, the kernel's /proc files and the dynamic linker.
+// Asking the compiler's macros, the kernel's /proc files and CUDA.
 #include "apps/lib/system_info.h"
 
-#include <dlfcn.h>
 #include <omp.h>
 #include <sys/resource.h>
 
 #include <algorithm>
 #include <chrono>
 #include <fstream>
-#include <memory>
 #include <nlohmann/json.hpp>
 
+#include "engine/cuda_facts.h"
+#include "engine/device.h"
 #include "kernels/build_info.h"
 #include "kernels/format.h"
 #include "kernels/gemm.h"
@@ -52,25 +52,50 @@ std::string compiler_name() {
 #endif
 }
 
-DeviceInfo cuda_device() {
-  const std::unique_ptr<void, int (*)(void*)> driver(dlopen("libcuda.so.1", RTLD_LAZY | RTLD_LOCAL),
-                                                     dlclose);
-  const char* found = driver ? "the driver library libcuda is installed"
-                             : "the driver library libcuda is not installed";
-  // The operations alone: a network's step does not run on CUDA yet.
-  return {"cuda", false,
-          text::format("{}; {}",
-                       kernels::have_cuda ? "the kernels are compiled in, networks do not use them"
-                                          : "this build has no CUDA operations",
-                       found)};
+engine::CudaFacts cuda_facts() {
+  if constexpr (kernels::have_cuda) return engine::cuda_facts(true);
+  return {};
+}
+
+std::string gib(int64_t bytes) {
+  return text::format("{:.1f} GiB", static_cast<double>(bytes) / (1024.0 * 1024 * 1024));
+}
+
+DeviceInfo cuda_device(const engine::CudaFacts& facts, size_t index) {
+  const engine::CudaDeviceFacts& device = facts.devices[index];
+  const std::string problem = engine::why_unusable(facts, static_cast<int>(index));
+  const std::string kind =
+      text::format("{}, compute capability {}.{}, {}, {} free", device.name, device.major,
+                   device.minor, gib(device.memory_total), gib(device.memory_free));
+  const std::string name = text::format("cuda:{}", index);
+  if (!problem.empty()) return {name, false, text::format("{}; {}", kind, problem)};
+  return {name, true, kind};
+}
+
+std::string library_text(const engine::CudaLibraryFacts& library) {
+  return library.problem.empty()
+             ? text::format("{} {} ({})", library.name, library.version, library.path)
+             : library.problem;
+}
+
+std::vector<std::string> cuda_text(const engine::CudaFacts& facts) {
+  const std::string runtime = engine::cuda_version_text(facts.runtime_version);
+  if (!facts.compiled) return {};
+  if (facts.emulated) return {text::format("runtime {}, emulated on the CPU", runtime)};
+  const std::string driver =
+      facts.driver_version == 0
+          ? "no driver"
+          : text::format("driver {}for CUDA {}", facts.driver.empty() ? "" : facts.driver + " ",
+                         engine::cuda_version_text(facts.driver_version));
+  return {"runtime " + runtime, driver, library_text(facts.cudnn), library_text(facts.cublaslt)};
 }
 
 }  // namespace
 
-SystemInfo system_info(const std::string& version, const std::string& build) {
+SystemInfo system_info() {
   SystemInfo info;
-  info.version = version;
-  info.build = build;
+  info.version = VERACE_VERSION;
+  info.build = VERACE_BUILD;
   info.compiler = compiler_name();
   info.instructions = kernels::compiled_instructions();
 #if defined(_OPENMP)
@@ -87,13 +112,19 @@ SystemInfo system_info(const std::string& version, const std::string& build) {
   info.threads = omp_get_num_procs();
   info.memory_total = memory_bytes("MemTotal");
   info.memory_available = memory_bytes("MemAvailable");
-  info.devices = {{"cpu", true, "oneDNN and OpenMP"},
-                  {"reference", true, "plain loops, slow on purpose"},
-                  cuda_device()};
   return info;
 }
 
-SystemInfo system_info() { return system_info(VERACE_VERSION, VERACE_BUILD); }
+void find_devices(SystemInfo& info) {
+  info.devices = {{"cpu", true, "oneDNN and OpenMP"},
+                  {"reference", true, "plain loops, slow on purpose"}};
+  const engine::CudaFacts facts = cuda_facts();
+  info.cuda = cuda_text(facts);
+  for (size_t i = 0; i < facts.devices.size(); ++i) info.devices.push_back(cuda_device(facts, i));
+  if (facts.devices.empty()) {
+    info.devices.push_back({"cuda", false, engine::why_unusable(facts, 0)});
+  }
+}
 
 std::vector<std::string> process_command() {
   std::ifstream file("/proc/self/cmdline", std::ios::binary);
@@ -132,16 +163,15 @@ double measure_sgemm(const kernels::Exec& exec, double seconds) {
 std::string system_text(const SystemInfo& info) {
   std::string sets;
   for (const std::string& set : info.instructions) sets += (sets.empty() ? "" : " ") + set;
-  constexpr double kGib = 1024.0 * 1024 * 1024;
   std::string text = text::format("verace {}\n", info.version);
   text += text::format("build       {}{}\n", info.build, info.checked ? ", with assertions" : "");
   text += text::format("compiler    {}; instructions {}\n", info.compiler,
                        sets.empty() ? "baseline" : sets);
   text += text::format("libraries   {}\n", text::join(info.libraries, ", "));
   text += text::format("processor   {}, {} threads\n", info.processor, info.threads);
-  text += text::format("memory      {:.1f} GiB, {:.1f} GiB available\n",
-                       static_cast<double>(info.memory_total) / kGib,
-                       static_cast<double>(info.memory_available) / kGib);
+  text += text::format("memory      {}, {} available\n", gib(info.memory_total),
+                       gib(info.memory_available));
+  for (const std::string& line : info.cuda) text += text::format("cuda        {}\n", line);
   for (const DeviceInfo& device : info.devices) {
     text += text::format("device      {:<10} {}: {}\n", device.name,
                          device.usable ? "usable" : "not usable", device.detail);
@@ -160,6 +190,7 @@ std::string system_json(const SystemInfo& info) {
                               {"instructions", info.instructions},
                               {"openmp", info.openmp},
                               {"libraries", info.libraries},
+                              {"cuda", info.cuda},
                               {"assertions", info.checked},
                               {"processor", info.processor},
                               {"threads", info.threads},

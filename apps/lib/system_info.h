@@ -11,30 +11,31 @@ namespace verace::apps {
 
 // One device that --device may name.
 struct DeviceInfo {
-  std::string name;  // "cpu", "reference", "cuda"
+  std::string name;  // "cpu", "reference", "cuda:0"; "cuda" where there is none
   bool usable = false;
   std::string detail;  // one phrase
 };
 
 struct SystemInfo {
-  std::string version, build;                      // as given to system_info()
-  std::string compiler;                            // "GNU 12.2.0"
-  std::vector<std::string> instructions;           // sets that our own loops were compiled for
-  std::string openmp;                              // version date, or "off"
-  std::vector<std::string> libraries;              // "oneDNN 2.6.3", as loaded
-  bool checked = false;                            // compiled with assertions
-  std::string processor;                           // model name as the system tells it
-  int threads = 0;                                 // processors that this process may use
+  std::string version, build;             // build: type and architecture flags
+  std::string compiler;                   // "GNU 12.2.0"
+  std::vector<std::string> instructions;  // sets that our own loops were compiled for
+  std::string openmp;                     // version date, or "off"
+  std::vector<std::string> libraries;     // "oneDNN 2.6.3", as loaded
+  std::vector<std::string> cuda;  // driver, runtime, cuDNN, cuBLASLt: version and path, or why not
+  bool checked = false;           // compiled with assertions
+  std::string processor;          // model name as the system tells it
+  int threads = 0;                // processors that this process may use
   int64_t memory_total = 0, memory_available = 0;  // bytes; 0: unknown
   std::vector<DeviceInfo> devices;
   double sgemm_gflops = 0;  // measured; 0: not asked for
 };
 
-// `version` and `build` (type and architecture flags) are the build's own names.
-SystemInfo system_info(const std::string& version, const std::string& build);
-
-// The same with the version and build that this library was compiled as.
+// Without `devices` and `cuda`.
 SystemInfo system_info();
+// Adds `devices` and `cuda`. Where there are GPUs this takes a second: each is asked for its free
+// memory, and the libraries are loaded.
+void find_devices(SystemInfo& info);
 // The words that this process was started with; empty where the system does not tell.
 std::vector<std::string> process_command();
 // The most memory that this process has held, in bytes.

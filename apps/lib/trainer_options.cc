@@ -31,8 +31,6 @@ constexpr Spellings<data::ResizeFilter> kFilters = {
      {data::ResizeFilter::kNearest, data::kResizeFilterNames[1]}}};
 constexpr Spellings<data::Fit> kFits = {
     {{data::Fit::kStretch, data::kFitNames[0]}, {data::Fit::kCrop, data::kFitNames[1]}}};
-constexpr Spellings<kernels::DeviceKind> kDevices = {
-    {{kernels::DeviceKind::kCpu, "cpu"}, {kernels::DeviceKind::kReference, "reference"}}};
 
 template <typename Enum>
 std::string spell(const Spellings<Enum>& table, Enum value) {
@@ -71,7 +69,6 @@ std::string to_text(layers::FrozenBatchNorm value) { return spell(kFrozen, value
 std::string to_text(kernels::CrossEntropyForm value) { return spell(kLosses, value); }
 std::string to_text(data::ResizeFilter value) { return spell(kFilters, value); }
 std::string to_text(data::Fit value) { return spell(kFits, value); }
-std::string to_text(kernels::DeviceKind value) { return spell(kDevices, value); }
 
 void parse_text(const std::string& text, const std::string& where, kernels::AdamEpsilon& out) {
   parse(kAdam, text, where, out);
@@ -91,8 +88,9 @@ void parse_text(const std::string& text, const std::string& where, data::ResizeF
 void parse_text(const std::string& text, const std::string& where, data::Fit& out) {
   parse(kFits, text, where, out);
 }
-void parse_text(const std::string& text, const std::string& where, kernels::DeviceKind& out) {
-  parse(kDevices, text == "auto" ? "cpu" : text, where, out);
+void parse_text(const std::string& text, const std::string& where, engine::DeviceChoice& out) {
+  const std::optional<engine::DeviceChoice> named = engine::parse_device(text, where);
+  out = named ? *named : engine::automatic_device().choice;
 }
 
 std::string activation_text(double slope) {
@@ -120,6 +118,8 @@ TrainOptions resumed_options(const TrainOptions& recorded, const TrainOptions& g
   if (given.threads != 0) options.threads = given.threads;
   if (given.resume_epochs) options.epochs = *given.resume_epochs;
   options.resume_epochs.reset();
+  if (given.resume_device) options.device = *given.resume_device;
+  options.resume_device.reset();
   options.workers = given.workers;
   options.cache_mb = given.cache_mb;
   options.trace = given.trace;

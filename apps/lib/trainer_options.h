@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "data/resample.h"
-#include "kernels/exec.h"
+#include "engine/device.h"
 #include "kernels/scalar_math.h"
 #include "kernels/softmax_cross_entropy.h"
 #include "layers/build_options.h"
@@ -61,7 +61,7 @@ struct TrainOptions {
   std::optional<double> fpr;
 
   // Machine and output.
-  kernels::DeviceKind device = kernels::DeviceKind::kCpu;
+  engine::DeviceChoice device;
   int threads = 0;               // 0: all processors
   std::filesystem::path out;     // the run folder; empty with resume: that of the resumed run
   std::filesystem::path resume;  // a last.safetensors to go on with; empty: a new run
@@ -72,23 +72,24 @@ struct TrainOptions {
   int64_t max_steps = 0;  // stop (resumable) after so many steps of this process; 0: no limit
   // With resume: end after so many epochs instead of the recorded number.
   std::optional<int64_t> resume_epochs;
+  // With resume: go on there instead of on the recorded device.
+  std::optional<engine::DeviceChoice> resume_device;
 };
 
 // What a resumed run goes by: `recorded` for everything that enters the numbers; from `given` out
 // (if empty: the folder of given.resume), data and threads (if not empty or 0), workers, cache,
-// trace, print_plan, quiet, max_steps, resume_epochs.
+// trace, print_plan, quiet, max_steps, resume_epochs, resume_device.
 TrainOptions resumed_options(const TrainOptions& recorded, const TrainOptions& given);
 
 // Spellings for flags and files: "keras" | "pytorch" (Adam and initialisation), "inference" |
-// "batch", "logits" | "probabilities", "bilinear" | "nearest", "stretch" | "crop", "cpu" |
-// "reference" ("auto" is read as the best device of this machine: cpu).
+// "batch", "logits" | "probabilities", "bilinear" | "nearest", "stretch" | "crop"; of a device as
+// engine::to_string ("auto" is read as engine::automatic_device()).
 std::string to_text(kernels::AdamEpsilon value);
 std::string to_text(layers::Initialisation value);
 std::string to_text(layers::FrozenBatchNorm value);
 std::string to_text(kernels::CrossEntropyForm value);
 std::string to_text(data::ResizeFilter value);
 std::string to_text(data::Fit value);
-std::string to_text(kernels::DeviceKind value);
 // Throw Error(kInput) "WHERE: 'TEXT' is not known: use A or B".
 void parse_text(const std::string& text, const std::string& where, kernels::AdamEpsilon& out);
 void parse_text(const std::string& text, const std::string& where, layers::Initialisation& out);
@@ -96,7 +97,7 @@ void parse_text(const std::string& text, const std::string& where, layers::Froze
 void parse_text(const std::string& text, const std::string& where, kernels::CrossEntropyForm& out);
 void parse_text(const std::string& text, const std::string& where, data::ResizeFilter& out);
 void parse_text(const std::string& text, const std::string& where, data::Fit& out);
-void parse_text(const std::string& text, const std::string& where, kernels::DeviceKind& out);
+void parse_text(const std::string& text, const std::string& where, engine::DeviceChoice& out);
 
 // The head's activation: "relu" (slope 0) or "leaky:SLOPE" with a slope in [0, 1].
 std::string activation_text(double slope);

@@ -6,6 +6,7 @@
 #include "apps/lib/evaluation_record.h"
 #include "apps/lib/run_record.h"
 #include "apps/lib/trainer_memory.h"
+#include "apps/lib/weights_digest.h"
 #include "data/text.h"
 #include "kernels/check.h"
 #include "kernels/format.h"
@@ -16,15 +17,6 @@ namespace {
 
 // Steps of this process that are traced: the first ones warm caches and are left out.
 constexpr int64_t kTraceFrom = 2, kTraceTo = 5;
-// Pictures of the inference that is measured, where evaluation asks for so few at a time.
-constexpr int64_t kInferencePictures = 16;
-
-// Only what evaluation has planned: memory was counted for that.
-int64_t measured_batch(const TrainingSetup& setup) {
-  const std::set<int64_t> sizes = evaluation_batches(setup, setup.options.batch);
-  const auto above = sizes.upper_bound(kInferencePictures);
-  return above == sizes.begin() ? *above : *std::prev(above);
-}
 
 // What the file of an earlier process says about the faces; nothing where there is none.
 bool were_synthetic(const std::filesystem::path& file) {
@@ -44,6 +36,12 @@ int64_t values_of(const std::vector<engine::Parameter*>& parameters) {
 }
 
 }  // namespace
+
+int64_t measured_batch(const std::set<int64_t>& sizes) {
+  VERACE_CHECK(!sizes.empty());
+  const auto above = sizes.upper_bound(kInferencePictures);
+  return above == sizes.begin() ? *above : *std::prev(above);
+}
 
 TrainingRecorder::TrainingRecorder(TrainingSetup& setup, const RunFolder& folder, std::ostream& out)
     : setup_(setup), folder_(folder), out_(out), started_(utc_now()) {}
@@ -95,9 +93,10 @@ void TrainingRecorder::best_epoch(const std::optional<ChosenThresholds>& thresho
     judged_.reset();
     set_decision(evaluation, decide(std::nullopt, thresholds));
     add_intervals(evaluation, {});
-    weights::write_file_atomically(
-        (folder_.folder() / "evaluation.json").string(),
-        evaluation_record_json(evaluation, folder_.best().filename().string(), split_));
+    const std::filesystem::path best = folder_.best();
+    weights::write_file_atomically((folder_.folder() / "evaluation.json").string(),
+                                   evaluation_record_json(evaluation, best.filename().string(),
+                                                          split_, weights_digest(best.string())));
   });
 }
 
@@ -106,7 +105,8 @@ void TrainingRecorder::finish(bool finished) {
   const TrainOptions& o = setup_.options;
   if (finished) {
     warn_if_it_fails("the time of inference", [&] {
-      profile_.inference = profile_inference(*setup_.inference, measured_batch(setup_));
+      profile_.inference = profile_inference(
+          *setup_.inference, measured_batch(evaluation_batches(setup_, setup_.options.batch)));
     });
   }
   const TrainingState& state = setup_.checkpoint.state;
@@ -120,7 +120,7 @@ void TrainingRecorder::finish(bool finished) {
   record.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin_).count();
   record.finished = finished;
   record.seed = o.seed;
-  record.device = kernels::to_string(setup_.exec.device);
+  record.device = setup_.device.name();
   record.threads = setup_.exec.threads;
   record.epochs = state.epoch;
   record.best_epoch = state.best_epoch;

@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <ostream>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -17,6 +18,12 @@
 #include "engine/trace.h"
 
 namespace verace::apps {
+
+// Pictures of the inference that is measured, where evaluation asks for so few at a time.
+inline constexpr int64_t kInferencePictures = 16;
+// Which of the sizes of batch that evaluation has planned, for memory was counted for these alone:
+// the largest of at most kInferencePictures, else the smallest. Throws Error(kInternal) for none.
+int64_t measured_batch(const std::set<int64_t>& sizes);
 
 // None of its failures ends a run: what cannot be written is a WARNING on `out`.
 class TrainingRecorder {
@@ -30,7 +37,8 @@ class TrainingRecorder {
   // The evaluation of a split; of several of one epoch the last counts.
   void judged(Evaluation evaluation, const std::string& split);
   // The epoch is the best one so far: what was judged becomes evaluation.json, by the thresholds
-  // that are stored with the model.
+  // that are stored with the model, and with the digest of best.safetensors, which must be that
+  // epoch's already.
   void best_epoch(const std::optional<ChosenThresholds>& thresholds);
   // At the end of the run, stopped or not.
   void finish(bool finished);

@@ -158,6 +158,16 @@ void make_sessions(TrainingSetup& setup, const data::ClassCounts& counts) {
       std::make_unique<InferenceSession>(*setup.model.classifier, setup.exec, setup.arena, o.batch);
 }
 
+void open_device(TrainingSetup& setup) {
+  const TrainOptions& o = setup.options;
+  const std::string where =
+      o.resume.empty() ? "--device"
+                       : text::format("{}: its device (--device names another)", o.resume.string());
+  engine::check_usable(o.device, where);
+  setup.device = engine::Device(o.device, o.threads, where);
+  setup.exec = setup.device.exec();
+}
+
 void resume_options(TrainingSetup& setup, std::ostream& out) {
   const TrainOptions given = setup.options;
   const std::string path = given.resume.string();
@@ -172,6 +182,10 @@ void resume_options(TrainingSetup& setup, std::ostream& out) {
   if (setup.options.threads != recipe.threads) {
     text::print(out, "resume: {} threads instead of {}: the numbers will differ by rounding\n",
                 setup.options.threads, recipe.threads);
+  }
+  if (setup.options.device != recorded.device) {
+    text::print(out, "resume: {} instead of {}: the numbers will differ by rounding\n",
+                engine::to_string(setup.options.device), engine::to_string(recorded.device));
   }
   std::error_code error;
   if (!std::filesystem::exists(setup.options.data, error)) {
@@ -197,9 +211,8 @@ TrainingSetup prepare_training(const TrainOptions& options, std::ostream& out) {
   if (!options.resume.empty()) resume_options(setup, out);
   const TrainOptions& o = setup.options;
   check_options(o);
-  setup.exec = kernels::make_exec(o.device, o.threads);
-  text::print(out, "device: {}, {} threads, fp32\n", kernels::to_string(setup.exec.device),
-              setup.exec.threads);
+  open_device(setup);
+  text::print(out, "device: {}, {} threads, fp32\n", setup.device.name(), setup.exec.threads);
   const data::Dataset dataset = data::load_dataset(o.data, {o.allow_leak});
   report_dataset(o, dataset, out);
   setup.model = build_model(o);

@@ -10,14 +10,15 @@
 #include "apps/lib/trainer_options.h"
 #include "data/dataset.h"
 #include "data/loader.h"
-#include "kernels/exec.h"
+#include "engine/device.h"
 #include "optim/adam.h"
 
 namespace verace::apps {
 
 struct TrainingSetup {
   TrainOptions options;  // as they are used: with resume, the recorded ones
-  kernels::Exec exec;
+  engine::Device device;
+  kernels::Exec exec;  // of `device`
   LoadedModel model;
   ClassIndices classes;
   bool batch_statistics = false;  // some batch norm normalises with the batch's statistics

@@ -45,10 +45,13 @@ class JsonReader {
     return wanted(key, at(key).is_string()).get<std::string>();
   }
   bool flag(const char* key) const { return wanted(key, at(key).is_boolean()).get<bool>(); }
+  // A whole number from 0 on, as large as its type holds: a seed.
+  uint64_t whole(const char* key) const {
+    return wanted(key, at(key).is_number_unsigned()).get<uint64_t>();
+  }
   // A whole number from 0 to `most`.
   int64_t count(const char* key, int64_t most = std::numeric_limits<int64_t>::max()) const {
-    const Json& value = wanted(key, at(key).is_number_unsigned());
-    const auto number = value.get<uint64_t>();
+    const uint64_t number = whole(key);
     wanted(key, number <= static_cast<uint64_t>(most));
     return static_cast<int64_t>(number);
   }

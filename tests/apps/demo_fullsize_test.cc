@@ -10,6 +10,7 @@
 #include "apps/lib/report/report.h"
 #include "apps/lib/run_record.h"
 #include "apps/lib/system_info.h"
+#include "apps/lib/weights_digest.h"
 #include "kernels/format.h"
 #include "tests/apps/temporary_pictures.h"
 #include "tests/support/xml.h"
@@ -67,6 +68,7 @@ TEST_CASE("the demonstration finds fakes of persons it has not seen, and is fool
     }
     const RecordedEvaluation kept =
         read_evaluation_record(test::read_text(options.out / "evaluation.json"), "evaluation.json");
+    CHECK(kept.weights == weights_digest(result.model.string()));
     CHECK(kept.faces.metrics.accuracy == faces.accuracy);
     CHECK(kept.videos.metrics.confusion == result.finetuned.videos.confusion);
     const RunRecord record = read_run_record(test::read_text(options.out / "run.json"), "run.json");
@@ -129,15 +131,30 @@ TEST_CASE("the demonstration on given faces and a given network draws nothing") 
   CHECK_FALSE(std::filesystem::exists(options.out / "finetuned"));
 }
 
+TEST_CASE("a seed that training refuses is refused before anything is drawn") {
+  const test::TempFolder folder;
+  DemoOptions options;
+  options.out = folder / "demo";
+  options.seed = UINT64_MAX;
+  options.quiet = true;
+  std::ostringstream out;
+  CHECK(test::contains(test::input_error([&] { run_demo(options, out); }), "--seed"));
+  CHECK_FALSE(std::filesystem::exists(options.out / "faces"));
+}
+
 TEST_CASE("system information names every device and measures when asked") {
-  SystemInfo info = system_info("1.2.3", "Release");
+  SystemInfo info = system_info();
   CHECK(info.threads >= 1);
   CHECK(info.memory_total > 0);
-  REQUIRE(info.devices.size() == 3);
+  CHECK(info.devices.empty());
+  find_devices(info);
+  REQUIRE(info.devices.size() >= 3);
   CHECK(info.devices[0].usable);
   info.sgemm_gflops = measure_sgemm(kernels::make_exec(kernels::DeviceKind::kCpu, 1), 0.0);
   CHECK(info.sgemm_gflops > 0.01);
-  CHECK(system_text(info).find("1.2.3") != std::string::npos);
+  CHECK(system_text(info).starts_with("verace " + info.version + "\n"));
+  CHECK(info.version.find('.') != std::string::npos);
+  CHECK(info.build.find("-march=") != std::string::npos);
   CHECK(system_json(info).find("sgemm_gflops") != std::string::npos);
 }
 

@@ -156,16 +156,28 @@ TEST_CASE("axes have round ends and few ticks") {
 
 TEST_CASE("bars are as long as their values, the longest first in width") {
   const XmlDocument svg =
-      parsed(draw(BarPlot{"t", {{"a", 4, "4 <s>"}, {"b", 1, "1"}, {"c", 0, "0"}}, 0}));
+      parsed(draw(BarPlot{"t", {{"a", 4, "4 <s>"}, {"b", 1, "1"}, {"c", 0, "0"}}}));
   const auto bars = svg.all("rect", "f0");
   REQUIRE(bars.size() == 3);
   CHECK(number(bars[0], "width") == doctest::Approx(4 * number(bars[1], "width")).epsilon(1e-3));
   CHECK(number(bars[2], "width") == 0);
   CHECK(number(bars[0], "y") < number(bars[1], "y"));
-  const XmlDocument huge = parsed(draw(BarPlot{"t", {{"a", 1e308, ""}, {"b", 5e307, ""}}, 0}));
+  const XmlDocument huge = parsed(draw(BarPlot{"t", {{"a", 1e308, ""}, {"b", 5e307, ""}}}));
   CHECK(number(huge.all("rect", "f0")[1], "width") == doctest::Approx(73).epsilon(1e-3));
-  CHECK_THROWS_AS(draw(BarPlot{"t", {{"a", -1, ""}}, 0}), Error);
-  CHECK_THROWS_AS(draw(BarPlot{"t", {{"a", NAN, ""}}, 0}), Error);
+  CHECK_THROWS_AS(draw(BarPlot{"t", {{"a", -1, ""}}}), Error);
+  CHECK_THROWS_AS(draw(BarPlot{"t", {{"a", NAN, ""}}}), Error);
+}
+
+TEST_CASE("cells of a matrix are shaded by the share of their row, however large the counts") {
+  constexpr int64_t kMost = INT64_MAX;
+  const Matrix matrix{"m", "r", "c", {"a", "b", "e"}, {"x", "y"}, {{3, 1}, {kMost, kMost}, {0, 0}}};
+  const XmlDocument svg = parsed(draw(matrix));
+  const auto cells = svg.all("rect", "cell");
+  REQUIRE(cells.size() == 6);
+  const double shares[] = {0.75, 0.25, 0.5, 0.5, 0, 0};
+  for (size_t i = 0; i < 6; ++i) {
+    CHECK(number(cells[i], "fill-opacity") == doctest::Approx(0.08 + 0.32 * shares[i]));
+  }
 }
 
 TEST_CASE("hostile labels in every kind of plot") {
@@ -177,7 +189,7 @@ TEST_CASE("hostile labels in every kind of plot") {
             {{bad, 0, {{0, 0}}}},
             {{bad, {0, 0}, 0}}};
   const Matrix matrix{bad, bad, bad, {bad, bad}, {bad, bad}, {{1, 0}, {0, 0}}};
-  const std::array drawings = {draw(plot), draw(BarPlot{bad, {{bad, 1, bad}}, 0}), draw(matrix)};
+  const std::array drawings = {draw(plot), draw(BarPlot{bad, {{bad, 1, bad}}}), draw(matrix)};
   for (const Drawing& drawing : drawings) CHECK(parsed(drawing).all("script").empty());
   CHECK(parsed(beside(drawings, bad)).all("script").empty());
   CHECK(parse_xml(svg_file(drawings[0], bad)).error == "");

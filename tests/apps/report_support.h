@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "apps/lib/attack_runner.h"
@@ -39,6 +40,14 @@ inline std::vector<EpochMetrics> known_epochs() {
     epochs.push_back(m);
   }
   return epochs;
+}
+
+// A line of metrics.jsonl with all keys.
+inline nlohmann::json known_line() {
+  EpochMetrics m = known_epochs()[0];
+  m.test = m.val =
+      SplitMetrics{0.4, 0.8, 0.8, 0.8, 0.75, 0.9, 0.6, 0.1, 0.02, 0.3, 0.7, 0.65, 0.15, 0.04};
+  return nlohmann::json::parse(to_json(m));
 }
 
 // Four videos of two faces. By 0.7: real 3 right, 1 wrong; fake 2 right, 2 wrong.
@@ -135,9 +144,23 @@ inline void write_known_run(const fs::path& folder) {
   write_text(folder / "config.toml", "data = '/somewhere/private/faces.csv'\nepochs = 3\n");
   write_text(folder / "run.json", run_record_json(known_record()));
   write_text(folder / "evaluation.json",
-             evaluation_record_json(known_evaluation(), "best.safetensors", "test"));
+             evaluation_record_json(known_evaluation(), "best.safetensors", "test", ""));
   write_text(folder / "profile.json", profile_json(known_profile()));
   write_known_attack(folder / "attack");
+}
+
+// Whether a number that is not finite stands in a text or in the coordinates of a drawing.
+inline bool has_not_finite(std::string_view page) {
+  for (const std::string_view word : {"nan", "inf"}) {
+    for (size_t at = page.find(word, 1); at != std::string_view::npos;
+         at = page.find(word, at + 1)) {
+      const size_t end = at + word.size();
+      const bool begins = std::string_view(">', -(").find(page[at - 1]) != std::string_view::npos;
+      if (begins && end < page.size() && std::string_view("<', %)").find(page[end]) < 6)
+        return true;
+    }
+  }
+  return false;
 }
 
 // The page of a run, without writing anything.

@@ -100,6 +100,31 @@ TEST_CASE("a folder that holds a run is not used for another") {
   CHECK(contains(input_error([&] { RunFolder(temp / "file", false); }), "--out"));
 }
 
+TEST_CASE("what is in the way of a run's files is found when the folder is taken") {
+  // A folder where a file must be; and the folder of the events, which is one already.
+  for (const char* name : {"config.toml", "metrics.jsonl", "curve.svg", "best.safetensors",
+                           "last.safetensors", "tensorboard/events.out.tfevents.verace"}) {
+    for (const bool may_continue : {false, true}) {
+      const TempFolder temp;
+      std::filesystem::create_directories(temp / name);
+      const std::string message = input_error([&] { RunFolder(temp.path(), may_continue); });
+      CHECK(contains(message, (temp / name).string() + ": "));
+      CHECK(contains(message, "move away"));
+    }
+  }
+  const TempFolder temp;
+  std::ofstream(temp / "tensorboard") << "x";
+  const std::string message = input_error([&] { RunFolder(temp.path(), false); });
+  CHECK(contains(message, (temp / "tensorboard").string() + ": cannot be made as a folder"));
+  const RunFolder good(temp / "good", false);
+  CHECK(std::filesystem::is_directory(temp / "good/tensorboard"));
+  // Nothing is made in another run's folder.
+  std::filesystem::create_directories(temp / "old");
+  std::ofstream(temp / "old/metrics.jsonl") << "x";
+  CHECK(contains(input_error([&] { RunFolder(temp / "old", false); }), "already holds a run"));
+  CHECK_FALSE(std::filesystem::exists(temp / "old/tensorboard"));
+}
+
 TEST_CASE("the curve has a line per split and escapes its title") {
   std::vector<EpochMetrics> epochs;
   for (int64_t i = 1; i <= 5; ++i) epochs.push_back(sample_epoch(i, true));

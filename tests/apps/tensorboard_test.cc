@@ -233,13 +233,18 @@ TEST_CASE("the file grows at its end, and is made anew where it differs") {
   CHECK(std::distance(std::filesystem::directory_iterator(folder), {}) == 1);
 }
 
-TEST_CASE("a file in the way is named") {
+TEST_CASE("what is in the way is named") {
   const TempFolder temp;
   test::write_text(temp / "tensorboard", "x");
-  const std::string message =
-      input_error([&] { tensorboard::write_events(temp / "tensorboard/events", history(1)); });
-  CHECK(contains(message, "tensorboard"));
-  CHECK(contains(message, "move away"));
+  std::filesystem::create_directories(temp / "other/events");
+  const std::vector<std::pair<const char*, const char*>> cases = {
+      {"tensorboard/events", "tensorboard"}, {"other/events", "other/events"}};
+  for (const auto& [path, named] : cases) {
+    const std::string message =
+        input_error([&] { tensorboard::write_events(temp / path, history(1)); });
+    CHECK(message.starts_with((temp / named).string() + ": "));
+    CHECK(contains(message, "move away"));
+  }
 }
 
 TEST_CASE("a run that is stopped and resumed has each step once") {

@@ -44,7 +44,7 @@ TrainOptions unusual_options() {
   o.recalibrate = 0;
   o.seed = 1234567890123;
   o.fpr = 0.0125;
-  o.device = kernels::DeviceKind::kReference;
+  o.device = {kernels::DeviceKind::kCuda, 3};
   o.threads = 3;
   o.out = "RUN";
   o.resume = "r";
@@ -61,6 +61,7 @@ TEST_CASE("the configuration file gives back all options") {
   CHECK(back.data == unusual_options().data);
   CHECK(back.learning_rate == unusual_options().learning_rate);
   CHECK(back.head_slope == 0.05);
+  CHECK(back.device == unusual_options().device);
   CHECK(back.overrides.pool == engine::PoolMode::kCeil);
   // Every key differs from the default's line, so that none is forgotten by the comparison above.
   TrainOptions plain;
@@ -133,9 +134,11 @@ TEST_CASE("spellings go both ways") {
   CHECK(parse_activation("relu", "x") == 0);
   CHECK(parse_activation("leaky:0.05", "x") == 0.05);
   CHECK(activation_text(0.05) == "leaky:0.05");
-  kernels::DeviceKind device = kernels::DeviceKind::kReference;
+  engine::DeviceChoice device{kernels::DeviceKind::kReference};
   parse_text("auto", "--device", device);
-  CHECK(device == kernels::DeviceKind::kCpu);
+  CHECK(device == engine::automatic_device().choice);
+  parse_text("cuda:2", "--device", device);
+  CHECK(device == engine::DeviceChoice{kernels::DeviceKind::kCuda, 2});
   CHECK(contains(input_error([&] { parse_text("gpu", "--device", device); }), "--device: 'gpu'"));
 }
 

@@ -72,6 +72,43 @@ TEST_CASE("a stopped and resumed run ends in the same bits") {
   CHECK(contains(report, "stopped in epoch 3 after step 1"));
 }
 
+// Rewrites a checkpoint as if its run had been trained on `device`.
+void record_device(const std::string& path, const engine::DeviceChoice& device) {
+  Checkpoint checkpoint = read_checkpoint(path);
+  TrainOptions options;
+  read_config(checkpoint.recipe.config, path, options);
+  options.device = device;
+  checkpoint.recipe.config = config_text(options);
+  const LoadedModel model = load_model(path);
+  optim::Adam adam(model.classifier->table(), {});
+  load_moments(path, adam);
+  save_checkpoint(path, *model.classifier, adam, checkpoint);
+}
+
+TEST_CASE("a run goes on where it was, or on the device that is named") {
+  const TempFolder folder;
+  TrainOptions part = tiny_run(folder / "part");
+  part.max_steps = 1;
+  trained(part);
+  TrainOptions resume;
+  resume.resume = folder / "part/last.safetensors";
+  resume.quiet = true;
+  resume.max_steps = 1;
+  CHECK(contains(trained(resume), "device: cpu, 1 threads"));
+  record_device(resume.resume.string(), {kernels::DeviceKind::kCuda, 77});
+  const std::string before = read_text(resume.resume.string());
+  const std::string error = input_error([&] { trained(resume); });
+  CHECK(contains(error, "last.safetensors: its device (--device names another) cuda:77: "));
+  CHECK(read_text(resume.resume.string()) == before);
+  resume.resume_device = engine::DeviceChoice{kernels::DeviceKind::kReference, 0};
+  const std::string report = trained(resume);
+  CHECK(contains(report, "resume: reference instead of cuda:77: the numbers will differ"));
+  CHECK(contains(report, "device: reference, 1 threads"));
+  // It is that run's device from now on.
+  resume.resume_device.reset();
+  CHECK(contains(trained(resume), "device: reference, 1 threads"));
+}
+
 TEST_CASE("resuming needs all of the checkpoint") {
   const TempFolder folder;
   trained(tiny_run(folder / "whole"));

@@ -4,15 +4,17 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
-#include <cmath>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
 #include "apps/lib/memory_limit.h"
+#include "apps/lib/report/report.h"
 #include "apps/lib/trainer_batches.h"
 #include "apps/lib/trainer_memory.h"
 #include "apps/lib/trainer_recalibrate.h"
+#include "apps/lib/trainer_record.h"
 #include "apps/lib/trainer_setup.h"
+#include "apps/lib/weights_digest.h"
 #include "kernels/format.h"
 #include "tests/apps/training_support.h"
 #include "tests/support/faults.h"
@@ -59,17 +61,74 @@ TEST_CASE("what cannot be recorded for the report costs a warning, not the run")
   const TempFolder folder;
   TrainOptions options = tiny_run(folder / "run");
   options.trace = folder / "no/such/folder/trace.json";
-  for (const char* name : {"run.json", "evaluation.json"}) {
+  for (const char* name : {"run.json", "evaluation.json", "profile.json"}) {
     std::filesystem::create_directories(std::filesystem::path(options.out) / name / "in the way");
   }
   std::ostringstream out;
   const TrainResult result = train(options, out);
   CHECK(result.finished);
-  for (const char* what : {"the trace", "run.json", "evaluation.json"}) {
+  for (const char* what : {"the trace", "run.json", "evaluation.json", "profile.json"}) {
     CHECK(contains(out.str(), text::format("WARNING: {} is not written: ", what)));
   }
-  CHECK_FALSE(contains(out.str(), "profile.json is not written"));
   CHECK(std::filesystem::exists(folder / "run/best.safetensors"));
+}
+
+TEST_CASE("what cannot be measured for the report costs a warning, not the run") {
+  const TempFolder folder;
+  std::ostringstream out;
+  TrainingSetup setup = prepare_training(tiny_run(folder / "run"), out);
+  const RunFolder run(folder / "run", false);
+  TrainingRecorder recorder(setup, run, out);
+  recorder.before_step(2, 5);
+  CHECK_NOTHROW(recorder.before_step(5, 5));  // no step was run: the trace is empty
+  CHECK(contains(out.str(), "WARNING: profile.json is not written: "));
+  setup.test.reset();  // evaluation has no batch of any size
+  CHECK_NOTHROW(recorder.finish(true));
+  CHECK(contains(out.str(), "WARNING: the time of inference is not written: "));
+  CHECK(std::filesystem::exists(folder / "run/run.json"));
+  CHECK_FALSE(std::filesystem::exists(folder / "run/profile.json"));
+}
+
+TEST_CASE("inference is measured with a size that evaluation has planned") {
+  CHECK(measured_batch({8}) == 8);
+  CHECK(measured_batch({16}) == 16);
+  CHECK(measured_batch({17}) == 17);
+  CHECK(measured_batch({20, 40, 64}) == 20);
+  CHECK(measured_batch({3, 16, 17}) == 16);
+  CHECK(measured_batch({3, 7, 64}) == 7);
+  CHECK_THROWS_AS(measured_batch({}), Error);
+}
+
+TEST_CASE("an evaluation is shown only with the weights that it is of") {
+  const TempFolder folder;
+  const std::filesystem::path run = folder / "run", best = run / "best.safetensors";
+  trained(tiny_run(run.string()));
+  const report::RunData before = report::read_run(run);
+  REQUIRE(before.evaluation.value);
+  CHECK(before.evaluation.value->weights == weights_digest(best.string()));
+  // As a run leaves it that goes on and dies between the new best weights and their evaluation.
+  const LoadedModel model = load_model(best.string());
+  *model.classifier->table().find("layer2.0.conv1")->parameter("weight").value.f32() += 1;
+  save_model(best.string(), *model.classifier);
+  const auto page = [](const report::RunData& data) {
+    return report::page(data, report::sections_of(data));
+  };
+  const char* card = "area under the ROC curve, faces";
+  CHECK(contains(page(before), card));
+  const report::RunData after = report::read_run(run);
+  CHECK_FALSE(after.evaluation.value);
+  CHECK(contains(after.evaluation.missing, "evaluation.json: was made with other weights"));
+  CHECK(contains(page(after), "Missing: the figures of merit"));
+  CHECK_FALSE(contains(page(after), card));
+  // Nobody can tell without a digest, or without the weights.
+  auto json = nlohmann::json::parse(read_text(run / "evaluation.json"));
+  json.erase("weights");
+  const std::string whole = read_text(run / "evaluation.json");
+  test::write_text(run / "evaluation.json", json.dump());
+  CHECK(report::read_run(run).evaluation.value);
+  test::write_text(run / "evaluation.json", whole);
+  std::filesystem::remove(best);
+  CHECK(report::read_run(run).evaluation.value);
 }
 
 TEST_CASE("inference is measured with a batch that evaluation has planned; a resumed run says so") {

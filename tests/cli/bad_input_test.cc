@@ -76,6 +76,35 @@ TEST_CASE("values out of range, missing, or given twice") {
   for (const Case& c : cases) expect_refusal(c.words, c.expected);
 }
 
+TEST_CASE("a device that cannot be used is refused by every command, by name") {
+  const World& world = World::get();
+  const std::vector<Words> commands = {
+      world.train("new"),
+      eval(),
+      {"threshold", "--model", world / "run/best.safetensors", "--data", world / "data", "--fpr",
+       "0.1", "--quiet"},
+      {"predict", "--model", world / "run", "--quiet", world / "data/test"},
+      attack({"--epsilon", "0.01", "--out", world / "new"}),
+      {"demo", "--out", world / "new", "--quiet"},
+      {"gradcheck", "--layer", "dense", "--quiet"},
+      {"dump", "--out", world / "new", "--quiet"},
+      {"info"}};
+  const auto on = [](Words words, const std::string& device) {
+    words.insert(words.end(), {"--device", device});
+    return words;
+  };
+  for (const Words& words : commands) {
+    expect_refusal(on(words, "tpu"), "--device: 'tpu' is not known: use auto, cpu, reference");
+    expect_refusal(on(words, "cuda:"), "--device: 'cuda:' names no device");
+    expect_refusal(on(words, "cuda:99"), "--device cuda:99: ");
+    if (!kernels::have_cuda) {
+      expect_refusal(on(words, "cuda"), "--device cuda:0: this build has no CUDA");
+    }
+  }
+  expect_refusal(on({"train", "--resume", world / "run", "--epochs", "2"}, "cuda:99"),
+                 "--device cuda:99: ");
+}
+
 TEST_CASE("flags that contradict each other are named") {
   const World& world = World::get();
   const auto both = [&](const Words& words, const std::string& a, const std::string& b) {
@@ -234,20 +263,47 @@ TEST_CASE("a loss that is not finite names step and layer; the last checkpoint s
                  {"epoch 1, after step 1: ", "not finite", "--lr"}, {"judged/config.toml"});
 }
 
+TEST_CASE("a run that cannot be moved aside as a whole keeps all its names") {
+  const World& world = World::get();
+  REQUIRE(world.run(world.train("stuck")).code == 0);
+  // After some files have been renamed; after both models have; at the very last.
+  for (const char* name : {"stuck/curve.svg", "stuck/tensorboard", "stuck/figures/loss.svg"}) {
+    const std::string in_the_way = (world / name) + ".replaced";
+    fs::create_directories(in_the_way);
+    expect_refusal(world.train("stuck", {"--overwrite"}), {"--overwrite", in_the_way});
+    fs::remove(in_the_way);
+  }
+}
+
 TEST_CASE("a replaced run is kept aside once the new one has stored something") {
   const World& world = World::get();
   REQUIRE(world.run(world.train("twice")).code == 0);
+  write_text(world / "twice/attack/attack.json", "{}");
   const std::string model = read_text(world / "twice/best.safetensors");
   // Enough for the model, not for the checkpoint with the optimiser's moments.
   const auto blocks = fs::file_size(world / "twice/last.safetensors") / 512 - 1;
   const test::Finished finished = world.run_in_shell(
       "ulimit -f " + std::to_string(blocks), world.train("twice", {"--overwrite", "--seed", "2"}));
   expect_error(finished, {"twice/last.safetensors: cannot write"});
-  CHECK(finished.err.find("note: the files of the earlier run are still there") == 0);
+  // Its report had figures, and it was attacked: their files are aside, too.
+  for (const char* place :
+       {"twice/*.replaced", "twice/figures/*.replaced", "twice/attack/*.replaced"}) {
+    CHECK(finished.err.substr(0, finished.err.find('\n')).find(world / place) != std::string::npos);
+  }
+  CHECK(finished.err.find("note: the files of the earlier run are still there, as ") == 0);
   CHECK(read_text(world / "twice/best.safetensors.replaced") == model);
   // Not where TensorBoard would show them as the new run's.
   CHECK(fs::exists(world / "twice/tensorboard.replaced"));
   CHECK(read_text(world / "twice/best.safetensors") != model);
+}
+
+TEST_CASE("a file in the way of RUN/tensorboard ends a run before it trains") {
+  const World& world = World::get();
+  REQUIRE(world.run(world.train("blocked", {"--max-steps", "2"})).code == 0);
+  fs::remove_all(world / "blocked/tensorboard");
+  write_text(world / "blocked/tensorboard", "mine");
+  expect_refusal({"train", "--resume", world / "blocked", "--quiet"},
+                 {"blocked/tensorboard: ", "move away what is in the way"});
 }
 
 TEST_CASE("batch norm over one value is refused") {

@@ -167,9 +167,18 @@ TEST_CASE("weights inspect and info") {
       world.run({"weights", "inspect", world / "run/best.safetensors", "--json"});
   CHECK(Json::parse(json.out)["tensors"].size() > 250);
   const test::Finished info = world.run({"info", "--json"});
-  CHECK(Json::parse(info.out)["devices"].size() == 3);
-  const char* cuda = kernels::have_cuda ? "networks do not use them" : "no CUDA operations";
-  CHECK(world.run({"info"}).out.find(cuda) != std::string::npos);
+  CHECK(Json::parse(info.out)["devices"].size() >= 3);
+  const std::string text = world.run({"info"}).out;
+  if (!kernels::have_cuda) {
+    CHECK(text.find("cuda       not usable: this build has no CUDA: install") != std::string::npos);
+    CHECK(Json::parse(info.out)["cuda"].empty());
+  } else {
+    CHECK(text.find("cuda        runtime ") != std::string::npos);
+  }
+  if (kernels::cuda_is_emulated) {
+    CHECK(text.find("CPU emulation") != std::string::npos);
+    CHECK(text.find("compute capability 9.0") != std::string::npos);
+  }
   // What the loops were compiled for, not what the program around them was.
   const Json build = Json::parse(info.out);
   CHECK(build["libraries"].dump().find("oneDNN ") != std::string::npos);
@@ -192,6 +201,14 @@ TEST_CASE("a stopped run goes on with --resume and gives the same bits") {
   CHECK(resumed.code == 0);
   CHECK(test::read_text(world / "part/best.safetensors") ==
         test::read_text(world / "run/best.safetensors"));
+  // Elsewhere, if that is said.
+  REQUIRE(world.run(world.train("elsewhere", {"--max-steps", "1"})).code == 0);
+  const test::Finished moved = world.run({"train", "--resume", world / "elsewhere", "--max-steps",
+                                          "1", "--device", "reference", "--quiet"});
+  INFO(moved.err);
+  CHECK(moved.code == 0);
+  CHECK(moved.out.find("resume: reference instead of cpu") != std::string::npos);
+  CHECK(moved.out.find("device: reference, 1 threads") != std::string::npos);
 }
 
 TEST_CASE("an earlier run is only replaced with --overwrite, other files never") {

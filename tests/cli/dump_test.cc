@@ -103,9 +103,14 @@ TEST_CASE("dump: given pictures, their classes, freezing, a single layer") {
   CHECK(find(rows, "conv1.weight gradient") == nullptr);
   CHECK(find(rows, "conv1 z") == nullptr);
   REQUIRE(find(rows, "layer1.0.bn3.weight gradient") != nullptr);
+  const std::string page = test::read_text(world / "frozen/index.html");
+  CHECK(page.find("frozen ones the running ones") != std::string::npos);
   // Another convention of frozen batch norms: other statistics.
   CHECK(find(dump("batch", with({fakes, "--freeze", "keras:15", "--frozen-bn", "batch"})),
              "bn1 mean") != nullptr);
+  const std::string other = test::read_text(world / "batch/index.html");
+  CHECK(other.find("frozen ones too, use the batch") != std::string::npos);
+  CHECK(other.find("running") == std::string::npos);
   // The folder's name is the class; --label says another one.
   const auto loss = [&](const std::string& out, const Words& more) {
     dump(out, with(more));
@@ -156,9 +161,42 @@ TEST_CASE("dump refuses before it writes anything") {
   const std::string picture = world / "data/test/real";
   expect_refusal({"dump", "--out", out, picture, "--label", "2"}, {"--label: '2'", "real, fake"});
   expect_refusal({"dump", "--out", out, picture, "--label", "0.5"}, "--label: '0.5'");
+  for (const char* label : {"1e300", "-1e300", "nan", "4294967296", "-1", "1 "}) {
+    expect_refusal({"dump", "--out", out, picture, "--label", label},
+                   {text::format("--label: '{}'", label), "a number from 0 to 1"});
+  }
   expect_refusal({"dump", "--out", out, "--model", world / "run", "--faces", "1"},
                  {"--mode training", "layer4.0.bn2", "give two pictures or more"});
   expect_refusal({"dump", "--out", out, "--model", world / "data"}, "best.safetensors");
+}
+
+TEST_CASE("dump refuses flags that would do nothing") {
+  const World& world = World::get();
+  const std::string out = world / "none", picture = world / "data/test/real";
+  const std::vector<Words> of_files = {{"--variant", "v1"},
+                                       {"--pool", "ceil"},
+                                       {"--input-scale", "torch"},
+                                       {"--bn-epsilon", "1e-3"},
+                                       {"--force"}};
+  for (const Words& flag : of_files) {
+    for (const Words& shown : {Words{}, Words{picture}}) {
+      Words words = {"dump", "--out", out};
+      words.insert(words.end(), shown.begin(), shown.end());
+      words.insert(words.end(), flag.begin(), flag.end());
+      expect_refusal(words, {flag[0] + ": ", "name a --model"});
+    }
+  }
+  for (const Words& flag : {Words{"--fit", "crop"}, {"--resize", "nearest"}}) {
+    expect_refusal({"dump", "--out", out, flag[0], flag[1]}, {flag[0] + ": ", "name pictures"});
+    expect_refusal({"dump", "--out", out, "--model", world / "run", flag[0], flag[1]},
+                   {flag[0] + ": ", "name pictures"});
+  }
+  expect_refusal({"dump", "--out", out, "--model", world / "run", picture, "--seed", "2"},
+                 {"--seed: ", "nothing is random"});
+  // Where they do something they are taken.
+  dump("seeded", {picture, "--seed", "2", "--fit", "crop", "--resize", "nearest", "--layer", "fc"});
+  dump("forced", {"--model", world / "run", "--seed", "2", "--bn-epsilon", "1e-3", "--force",
+                  "--layer", "fc"});
 }
 
 }  // namespace

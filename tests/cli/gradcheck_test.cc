@@ -1,6 +1,8 @@
 // verace gradcheck through the real program: tables, JSON, exit codes, planted faults.
 #include <doctest/doctest.h>
 
+#include <algorithm>
+#include <cctype>
 #include <nlohmann/json.hpp>
 
 #include "tests/cli/world.h"
@@ -51,6 +53,21 @@ TEST_CASE("gradcheck: a layer of the network") {
   CHECK(finished.out.find("layer1") == std::string::npos);
 }
 
+TEST_CASE("gradcheck: of the pictures 20 times as many elements are compared, as the help says") {
+  const Json json = Json::parse(gradcheck({"--layer", "input", "--elements", "2", "--json"}).out);
+  REQUIRE(json["rows"].size() == 1);
+  CHECK(json["rows"][0]["tensor"] == "pictures");
+  CHECK(json["rows"][0]["elements"] == 40);
+  CHECK(gradcheck({"--layer", "dense", "--elements", "1000000"}).code == 0);
+  std::string help = World::get().run({"gradcheck", "--help"}).out;
+  help.erase(
+      std::unique(help.begin(), help.end(),
+                  [](char a, char b) { return std::isspace(a) != 0 && std::isspace(b) != 0; }),
+      help.end());
+  std::ranges::replace(help, '\n', ' ');
+  CHECK(help.find("of its pictures 20 times as many") != std::string::npos);
+}
+
 TEST_CASE("gradcheck: a planted fault is in the table, and the exit code is 1") {
   const Finished table = gradcheck({"--layer", "residual", "--plant", "missing-accumulation"});
   CHECK(table.code == 1);
@@ -92,7 +109,12 @@ TEST_CASE("gradcheck: bad flags") {
   expect_refusal({"gradcheck", "--layer", "max_pool", "--plant", "scaled"},
                  {"--plant", "nothing of max_pool can have this fault"});
   expect_refusal({"gradcheck", "--plant", "something"}, {"--plant", "use scaled, swapped"});
-  expect_refusal({"gradcheck", "--elements", "-1"}, "--elements");
+  expect_refusal({"gradcheck", "--layer", "fc.2", "--plant", "swapped"},
+                 {"--plant", "does not reach these tensors", "fc.2"});
+  for (const char* elements : {"-1", "1000001", "9223372036854775807"}) {
+    expect_refusal({"gradcheck", "--layer", "dense", "--elements", elements},
+                   {"--elements", "from 0 to 1000000"});
+  }
   expect_refusal({"gradcheck", "--seed", "x"}, "--seed");
   expect_refusal({"gradcheck", "--device", "cuda"}, "--device cuda");
 }

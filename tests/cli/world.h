@@ -38,6 +38,7 @@ class World {
     return world;
   }
   std::string operator/(const std::string& name) const { return (folder_ / name).string(); }
+  const fs::path& path() const { return folder_.path(); }
 
   Finished run(const Words& words) const { return start(words)->wait(); }
   std::unique_ptr<Process> start(const Words& words) const {

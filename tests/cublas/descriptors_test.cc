@@ -12,20 +12,16 @@
 
 #include "kernels/check.h"
 #include "kernels/cublas/library.h"
-#include "tests/support/cudnn.h"
+#include "tests/support/cublas.h"
 
 namespace verace::kernels::cublas {
 namespace {
 
 // False, and a line that says so, where the library is missing.
 bool have_library(const std::string& test_case) {
-  try {
-    functions();
-    return true;
-  } catch (const Error& error) {
-    test::skip_without_cudnn("cublas/descriptors_test " + test_case, error.what());
-    return false;
-  }
+  const std::string reason = test::why_no_cublas();
+  if (!reason.empty()) test::skip_without_cudnn("cublas/descriptors_test " + test_case, reason);
+  return reason.empty();
 }
 
 template <typename Value>

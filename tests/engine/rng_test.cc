@@ -47,4 +47,12 @@ TEST_CASE("streams and seeds differ") {
   CHECK(Philox(1, 0).block(0) != Philox(2, 0).block(0));
 }
 
+// The authors' test vectors (draft-eastlake-fnv), and a byte beyond ASCII.
+TEST_CASE("a name's stream is its FNV-1a hash") {
+  CHECK(stream_of("") == 0xcbf29ce484222325u);
+  CHECK(stream_of("a") == 0xaf63dc4c8601ec8cu);
+  CHECK(stream_of("foobar") == 0x85944171f73967e8u);
+  CHECK(stream_of("\xc3") == 0xaf647e4c8602ffd2u);
+}
+
 }  // namespace verace::engine

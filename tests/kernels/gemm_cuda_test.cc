@@ -11,6 +11,7 @@
 #include "kernels/check.h"
 #include "kernels/gemm.h"
 #include "tests/kernels/gemm_cases.h"
+#include "tests/support/cublas.h"
 #include "tests/support/devices.h"
 #include "tests/support/faults.h"
 
@@ -32,7 +33,7 @@ GemmCase fine_fractions(int64_t k) {
 }
 
 TEST_CASE("fp32 keeps all bits of the operands, TF32 at least ten of the fraction") {
-  for_each_cuda_device([](const Exec& exec) {
+  for_each_cuda_gemm_device([](const Exec& exec) {
     const GemmCase fine = fine_fractions(64);
     expect_ok("fp32", check_gemm(exec, fine, run_gemm));
     Exec tf32 = exec;
@@ -99,7 +100,7 @@ struct Chain {
 };
 
 TEST_CASE("products take their place in the order of a stream, and in a captured graph") {
-  for_each_cuda_device([](Exec exec) {
+  for_each_cuda_gemm_device([](Exec exec) {
     const Stream stream;
     exec.stream = stream.get();
     Chain chain(exec);
@@ -128,8 +129,28 @@ TEST_CASE("products take their place in the order of a stream, and in a captured
   });
 }
 
+TEST_CASE("the emulator's access checker sees operands that nothing has written") {
+  if (!cuda_is_emulated) return;
+  for_each_cuda_gemm_device([](const Exec& exec) {
+    const auto plan = plan_gemm(exec, {.m = 4, .n = 4, .k = 4, .accumulate = true});
+    Guarded<float> a(16, 1.0f), b(16, 1.0f), c(16, 1.0f), empty(16);
+    Guarded<std::byte> scratch(plan->scratch_bytes());
+    if (unwritten_bytes(empty.data(), 64) == 0) return;  // no access checker in this build
+    const GemmArgs good{a.data(), b.data(), nullptr, c.data(), scratch.data()};
+    CHECK_NOTHROW(plan->run(good));
+    for (const auto member : {&GemmArgs::a, &GemmArgs::b}) {
+      GemmArgs bad = good;
+      bad.*member = empty.data();
+      CHECK_THROWS_AS(plan->run(bad), Error);
+    }
+    GemmArgs bad = good;
+    bad.c = empty.data();
+    CHECK_THROWS_AS(plan->run(bad), Error);
+  });
+}
+
 TEST_CASE("pointers off their boundaries are refused, and memory of the host by the emulator") {
-  for_each_cuda_device([](const Exec& exec) {
+  for_each_cuda_gemm_device([](const Exec& exec) {
     const auto plan = plan_gemm(exec, {.m = 4, .n = 4, .k = 4, .bias = true});
     Guarded<float> a(20, 1.0f), b(20, 1.0f), bias(20, 1.0f), c(20, 1.0f);
     Guarded<std::byte> scratch(plan->scratch_bytes());

@@ -10,6 +10,7 @@
 
 #include "kernels/check.h"
 #include "tests/kernels/gemm_cases.h"
+#include "tests/support/cublas.h"
 #include "tests/support/devices.h"
 #include "tests/support/faults.h"
 
@@ -40,7 +41,7 @@ std::vector<GemmSpec> forms(int64_t m, int64_t n, int64_t k) {
 TEST_CASE("agrees with the oracle for every transposition, bias, ReLU and accumulation") {
   const std::vector<std::array<int64_t, 3>> sizes = {
       {1, 1, 1}, {3, 5, 7}, {1, 10, 300}, {16, 64, 33}, {129, 17, 64}, {31, 2, 65}, {2, 200, 1}};
-  for_each_device([&](const Exec& exec) {
+  for_each_gemm_device([&](const Exec& exec) {
     for (const auto& [m, n, k] : sizes) {
       for (const GemmSpec& spec : forms(m, n, k)) {
         for (const bool integers : {false, true}) {
@@ -60,7 +61,7 @@ TEST_CASE("agrees with the oracle for every transposition, bias, ReLU and accumu
 
 TEST_CASE(
     "a plan has a name, and serves changing buffers with the same bits for the same numbers") {
-  for_each_device([](const Exec& exec) {
+  for_each_gemm_device([](const Exec& exec) {
     const GemmCase c =
         make_gemm_case({.m = 5, .n = 9, .k = 31, .transpose_b = true, .bias = true}, false);
     const auto plan = plan_gemm(exec, c.spec);
@@ -81,7 +82,7 @@ TEST_CASE(
 }
 
 TEST_CASE("a NaN in an operand reaches its row, its column or what was added up before") {
-  for_each_device([](const Exec& exec) {
+  for_each_gemm_device([](const Exec& exec) {
     const auto nans = [&](const GemmCase& c) {
       std::vector<int> at;
       const std::vector<float> result = run_gemm(exec, c);
@@ -106,7 +107,7 @@ TEST_CASE("a NaN in an operand reaches its row, its column or what was added up 
 }
 
 TEST_CASE("broken promises are refused") {
-  for_each_device([](const Exec& exec) {
+  for_each_gemm_device([](const Exec& exec) {
     CHECK_THROWS_AS(plan_gemm(exec, {.m = -1, .n = 1, .k = 1}), Error);
     CHECK_THROWS_AS(plan_gemm(exec, {.m = 0, .n = 1, .k = 1}), Error);
     CHECK_THROWS_AS(plan_gemm(exec, {.m = 1, .n = 0, .k = 1}), Error);

@@ -23,6 +23,7 @@
 #include "kernels/reduce.h"
 #include "kernels/softmax_cross_entropy.h"
 #include "tests/support/compare.h"
+#include "tests/support/cublas.h"
 #include "tests/support/devices.h"
 #include "tests/support/faults.h"
 #include "tests/support/guarded.h"
@@ -421,7 +422,7 @@ struct Operands {
   Guarded<float>& c;
 };
 void multiply(const Exec& exec, const kernels::GemmSpec& spec, const Operands& o) {
-  const auto plan = kernels::plan_gemm(exec, spec);
+  const auto plan = kernels::plan_gemm(have_cuda_gemm() ? exec : on_host(exec), spec);
   Guarded<std::byte> scratch(plan->scratch_bytes());
   plan->run({o.a.data(), o.b.data(), o.bias == nullptr ? nullptr : o.bias->data(), o.c.data(),
              scratch.data()});

@@ -2,6 +2,7 @@
 // be looked into as a list of elements.
 #pragma once
 
+#include <algorithm>
 #include <cctype>
 #include <cstdint>
 #include <map>

@@ -5,6 +5,7 @@
 #include <map>
 #include <set>
 
+#include "engine/layer_names.h"
 #include "engine/nearest_names.h"
 #include "kernels/check.h"
 #include "kernels/format.h"
@@ -122,25 +123,12 @@ class Lister {
   std::vector<ListedTensor> all_;
 };
 
-// "a.b.c" lies below "a" and "a.b".
-bool lies_in(const std::string& layer, const std::string& group) {
-  return layer == group || layer.starts_with(group + ".");
-}
-
+// Those of the step, which has parts that are no layers of the table, and the table's.
 std::vector<std::string> names_to_offer(const std::vector<ListedTensor>& all,
                                         const engine::LayerTable& table) {
-  std::vector<std::string> names;
-  for (const ListedTensor& t : all) {
-    for (size_t dot = t.layer.find('.'); dot != std::string::npos;
-         dot = t.layer.find('.', dot + 1)) {
-      names.push_back(t.layer.substr(0, dot));
-    }
-    names.push_back(t.layer);
-  }
-  for (const auto& layer : table.layers()) {
-    if (!layer->keras_name.empty()) names.push_back(layer->keras_name);
-  }
-  return names;
+  std::vector<std::string> names = engine::layer_names(table);
+  for (const ListedTensor& t : all) names.push_back(t.layer);
+  return engine::with_groups(names);
 }
 
 }  // namespace
@@ -167,7 +155,7 @@ std::vector<ListedTensor> select_layer(const std::vector<ListedTensor>& all,
   const std::string wanted = layer != nullptr ? layer->name : filter;
   std::vector<ListedTensor> selected;
   std::ranges::copy_if(all, std::back_inserter(selected),
-                       [&](const ListedTensor& t) { return lies_in(t.layer, wanted); });
+                       [&](const ListedTensor& t) { return engine::lies_in(t.layer, wanted); });
   if (!selected.empty()) return selected;
   if (layer != nullptr) {
     fail_input(

@@ -32,20 +32,33 @@ const std::vector<FaultDescription>& fault_descriptions() {
 
 FaultInjector::FaultInjector(Fault fault, const engine::Step& step, const engine::LayerTable& table,
                              bool mean_loss)
-    : fault_(fault), step_(step), table_(table), mean_loss_(mean_loss) {}
+    : fault_(fault), step_(step), table_(table), mean_loss_(mean_loss) {
+  for (const Operation& operation : step_.operations()) {
+    if (!replaces_gradient(operation)) continue;
+    for (const Value v : operation.reads) {
+      if (step_.info(v).role == ValueRole::kGradient) gradients_[v.id] = {};
+    }
+  }
+}
+
+// Whether the fault computes what the operation writes anew from the gradients that it reads.
+bool FaultInjector::replaces_gradient(const Operation& operation) const {
+  if (fault_ == Fault::kConstantStatistics) return operation.kind == "batch norm backward";
+  if (fault_ != Fault::kIgnoredRelu) return false;
+  return operation.kind == "leaky relu backward" || operation.kind == "relu backward";
+}
 
 void FaultInjector::save_gradient(Value v, const StepMemory& memory) {
-  if (step_.info(v).role != ValueRole::kGradient) return;
-  gradients_[v.id].assign(memory.f32(v), memory.f32(v) + count(v));
+  const auto saved = gradients_.find(v.id);
+  if (saved == gradients_.end()) return;
+  saved->second.assign(memory.f32(v), memory.f32(v) + count(v));
 }
 
 void FaultInjector::before(const StepMemory& memory) {
   planted_ = false;
   contributions_.clear();
-  for (const Operation& operation : step_.operations()) {
-    for (const Value v : operation.reads) {
-      if (step_.info(v).input) save_gradient(v, memory);
-    }
+  for (const auto& [id, values] : gradients_) {
+    if (step_.info({id}).input) save_gradient({id}, memory);
   }
   if (fault_ != Fault::kFrozenWritten) return;
   for (const auto& layer : table_.layers()) {
@@ -135,7 +148,7 @@ void FaultInjector::drop_second(const Operation& operation, const StepMemory& me
 
 // dx = gamma * inv_std * dz, dz being the gradient behind the ReLU.
 void FaultInjector::without_statistics(const Operation& operation, const StepMemory& memory) {
-  if (operation.kind != "batch norm backward") return;
+  if (!replaces_gradient(operation)) return;
   std::vector<const std::vector<float>*> dy;
   std::vector<Value> activations, statistics;
   for (const Value v : operation.reads) {
@@ -164,7 +177,7 @@ void FaultInjector::without_statistics(const Operation& operation, const StepMem
 }
 
 void FaultInjector::without_relu(const Operation& operation, const StepMemory& memory) {
-  if (operation.kind != "leaky relu backward" && operation.kind != "relu backward") return;
+  if (!replaces_gradient(operation)) return;
   const Value dz = operation.writes.front();
   std::fill_n(memory.f32(dz), count(dz), 0.0F);
   for (const Value v : operation.reads) {

@@ -54,6 +54,7 @@ class FaultInjector {
   void without_statistics(const engine::Operation& operation, const engine::StepMemory& memory);
   void without_relu(const engine::Operation& operation, const engine::StepMemory& memory);
   void scale(engine::Value v, const engine::StepMemory& memory, double factor);
+  bool replaces_gradient(const engine::Operation& operation) const;
   void save_gradient(engine::Value v, const engine::StepMemory& memory);
   int64_t count(engine::Value v) const { return engine::element_count(step_.info(v).shape); }
 
@@ -62,8 +63,9 @@ class FaultInjector {
   const engine::LayerTable& table_;
   bool mean_loss_;
   bool planted_ = false;
-  std::map<int32_t, int> contributions_;             // by value: gradients written so far
-  std::map<int32_t, std::vector<float>> gradients_;  // by value, as written: steps overwrite them
+  std::map<int32_t, int> contributions_;  // by value: gradients written so far
+  // By value, as written (steps overwrite them): what the replaced operations have read.
+  std::map<int32_t, std::vector<float>> gradients_;
 };
 
 }  // namespace verace::apps

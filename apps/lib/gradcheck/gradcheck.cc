@@ -2,10 +2,13 @@
 #include "apps/lib/gradcheck/gradcheck.h"
 
 #include <algorithm>
+#include <bit>
 #include <chrono>
+#include <iterator>
 
 #include "apps/lib/gradcheck/layer_cases.h"
 #include "apps/lib/gradcheck/network_cases.h"
+#include "engine/layer_names.h"
 #include "engine/nearest_names.h"
 #include "kernels/check.h"
 #include "kernels/format.h"
@@ -15,26 +18,18 @@ namespace {
 
 constexpr const char* kNetwork = "network";
 
-// The layer of the network that `name` stands for in torchvision's names; empty if there is none.
+// The layer of the network, or group of layers, that `name` stands for in torchvision's names;
+// empty if there is none.
 std::string layer_of_network(const engine::LayerTable& table, const std::string& name) {
   if (name == "input") return name;
-  for (const auto& layer : table.layers()) {
-    if (layer->keras_name == name) return layer->name;
-    if (layer->name == name || layer->name.starts_with(name + ".")) return name;
-  }
-  return "";
+  if (const engine::Layer* layer = table.find(name)) return layer->name;
+  const auto inside = [&](const auto& layer) { return engine::lies_in(layer->name, name); };
+  return std::ranges::any_of(table.layers(), inside) ? name : "";
 }
 
 [[noreturn]] void refuse_layer(const engine::LayerTable& table, const std::string& name) {
-  std::vector<std::string> names = gradcheck_groups();
-  for (const auto& layer : table.layers()) {
-    names.push_back(layer->name);
-    if (!layer->keras_name.empty()) names.push_back(layer->keras_name);
-    for (size_t dot = layer->name.find('.'); dot != std::string::npos;
-         dot = layer->name.find('.', dot + 1)) {
-      names.push_back(layer->name.substr(0, dot));
-    }
-  }
+  std::vector<std::string> names = engine::with_groups(engine::layer_names(table));
+  std::ranges::copy(gradcheck_groups(), std::back_inserter(names));
   fail_input(
       text::format("--layer {}: neither a kind of layer ({}) nor a layer of the network; did "
                    "you mean {}?",
@@ -44,7 +39,7 @@ std::string layer_of_network(const engine::LayerTable& table, const std::string&
 // Nobody wants to see the other layers.
 void keep_only(Subject& subject, const std::string& layer) {
   for (Quantity& q : subject.quantities) {
-    if (q.layer != layer && !q.layer.starts_with(layer + ".")) q.wanted = Wanted::kConstant;
+    if (!engine::lies_in(q.layer, layer)) q.wanted = Wanted::kConstant;
   }
 }
 
@@ -63,6 +58,80 @@ Subject draw_case(const LayerCase& layer_case, const CheckContext& context) {
     const double nearest = std::min(decisions.nearest_relu(), decisions.nearest_rival());
     if (nearest > kNear || i + 1 == kMostAttempts) return subject;
   }
+}
+
+// What `options` asks for.
+struct Selection {
+  std::string kind = {};   // of single layers; empty: all of them
+  std::string layer = {};  // of the network; empty: all of it
+  bool kinds = true, network = true;
+};
+
+Selection selection_of(const std::string& wanted) {
+  if (wanted.empty()) return {};
+  if (wanted == kNetwork) return {.kinds = false};
+  const std::vector<std::string> groups = gradcheck_groups();
+  if (std::ranges::find(groups, wanted) != groups.end()) return {.kind = wanted, .network = false};
+  const layers::Classifier network(checked_network());
+  const std::string layer = layer_of_network(network.table(), wanted);
+  if (layer.empty()) refuse_layer(network.table(), wanted);
+  return {.layer = layer, .kinds = false};
+}
+
+struct Check {
+  Subject subject;
+  int64_t elements;
+};
+
+// All steps are run here; what is left to do is the differences.
+std::vector<Check> run_steps(const Selection& selection, const GradcheckOptions& options,
+                             const CheckContext& context) {
+  std::vector<Check> checks;
+  for (const LayerCase& c : layer_cases()) {
+    if (!selection.kinds || (!selection.kind.empty() && c.group != selection.kind)) continue;
+    checks.push_back({draw_case(c, context), options.elements});
+  }
+  for (const NetworkCase which : {NetworkCase::kTraining, NetworkCase::kFrozen,
+                                  NetworkCase::kFrozenBatch, NetworkCase::kInference}) {
+    if (!selection.network) break;
+    Subject subject = check_network(context, which);
+    if (!selection.layer.empty()) keep_only(subject, selection.layer);
+    checks.push_back({std::move(subject), options.network_elements});
+  }
+  return checks;
+}
+
+// Whether a gradient that is checked has other bits in `b`, or one that must not be written is.
+bool differ(const Subject& a, const Subject& b) {
+  VERACE_CHECK(a.quantities.size() == b.quantities.size(), a.name);
+  const auto bits = [](float value) { return std::bit_cast<uint32_t>(value); };
+  for (size_t i = 0; i < a.quantities.size(); ++i) {
+    const Quantity &p = a.quantities[i], &q = b.quantities[i];
+    if (p.wanted == Wanted::kConstant) continue;
+    if (p.written != q.written) return true;
+    if (!std::ranges::equal(p.gradient, q.gradient, {}, bits, bits)) return true;
+  }
+  return false;
+}
+
+// Throws unless the fault changes something of what is checked: else a clean table would say that
+// it was not found.
+void require_reach(const std::vector<Check>& broken, const Selection& selection,
+                   const GradcheckOptions& options, bool planted) {
+  if (options.fault == Fault::kNone) return;
+  if (!planted) {
+    fail_input(text::format("--plant: nothing of {} can have this fault: choose another --layer",
+                            options.layer));
+  }
+  const std::vector<Check> clean = run_steps(selection, options, {options.exec, options.seed});
+  VERACE_CHECK(clean.size() == broken.size());
+  for (size_t i = 0; i < clean.size(); ++i) {
+    if (differ(clean[i].subject, broken[i].subject)) return;
+  }
+  fail_input(
+      text::format("--plant: the planted fault does not reach these tensors (those of {}): choose "
+                   "another --layer",
+                   options.layer));
 }
 
 }  // namespace
@@ -92,36 +161,16 @@ std::vector<std::string> gradcheck_groups() {
 
 GradcheckResult run_gradcheck(const GradcheckOptions& options) {
   const auto start = std::chrono::steady_clock::now();
-  const std::string& wanted = options.layer;
-  const std::vector<std::string> groups = gradcheck_groups();
-  const bool everything = wanted.empty() || wanted == kNetwork;
-  std::string layer;  // of the network; empty: all of them
-  if (!everything && std::ranges::find(groups, wanted) == groups.end()) {
-    const layers::Classifier network(checked_network());
-    layer = layer_of_network(network.table(), wanted);
-    if (layer.empty()) refuse_layer(network.table(), wanted);
-  }
+  const Selection selection = selection_of(options.layer);
   bool planted = false;
-  const CheckContext context{options.exec, options.seed, options.fault, &planted};
+  const std::vector<Check> checks =
+      run_steps(selection, options, {options.exec, options.seed, options.fault, &planted});
+  require_reach(checks, selection, options, planted);
   GradcheckResult result;
-  const auto check = [&](const Subject& subject, int64_t elements) {
-    const auto rows = check_gradients(subject, {.elements = elements, .seed = options.seed});
+  for (const Check& check : checks) {
+    const auto rows =
+        check_gradients(check.subject, {.elements = check.elements, .seed = options.seed});
     result.rows.insert(result.rows.end(), rows.begin(), rows.end());
-  };
-  for (const LayerCase& c : layer_cases()) {
-    if (!wanted.empty() && c.group != wanted) continue;
-    check(draw_case(c, context), options.elements);
-  }
-  for (const NetworkCase which : {NetworkCase::kTraining, NetworkCase::kFrozen,
-                                  NetworkCase::kFrozenBatch, NetworkCase::kInference}) {
-    if (!everything && layer.empty()) break;
-    Subject subject = check_network(context, which);
-    if (!layer.empty()) keep_only(subject, layer);
-    check(subject, options.network_elements);
-  }
-  if (options.fault != Fault::kNone && !planted) {
-    fail_input(
-        text::format("--plant: nothing of {} can have this fault: choose another --layer", wanted));
   }
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
   result.seconds = took.count();

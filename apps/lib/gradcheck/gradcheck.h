@@ -11,6 +11,9 @@
 
 namespace verace::apps {
 
+// What `elements` may be at most; every tensor of the checks is smaller.
+inline constexpr int64_t kMostElements = 1'000'000;
+
 struct GradcheckOptions {
   kernels::Exec exec;
   // A kind of layer ("conv", "batch_norm" ...), "network", or a layer or group of layers of the
@@ -18,7 +21,8 @@ struct GradcheckOptions {
   std::string layer;
   uint64_t seed = 1;
   int64_t elements = 100;        // of each tensor of a single layer; 0: all
-  int64_t network_elements = 4;  // of each tensor of the network; 0: all
+  int64_t network_elements = 4;  // of each tensor of the network, 20 times as many of its pictures;
+                                 // 0: all
   Fault fault = Fault::kNone;
 };
 
@@ -31,7 +35,9 @@ struct GradcheckResult {
 };
 
 // Throws Error(kInput) that begins with "--layer" for a name that is none, offering near ones, and
-// with "--plant" where nothing of what is checked can have that fault.
+// with "--plant" where nothing of what is checked can have that fault, or where it was planted but
+// changes no gradient of what is checked (it lies nearer to the input). Both come before the
+// differences, which take the time.
 GradcheckResult run_gradcheck(const GradcheckOptions& options);
 
 // The kinds of layers that `layer` can name.

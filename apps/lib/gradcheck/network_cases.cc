@@ -153,44 +153,64 @@ int64_t count_differences(const std::vector<bool>& a, const std::vector<bool>& b
   return count;
 }
 
-Attempt attempt(const CheckContext& context, NetworkCase which, uint64_t faces_seed) {
-  const std::unique_ptr<layers::Classifier> network = make_network(context, which);
-  const int64_t size = network->options().input_size;
-  const LabelledPictures faces = draw_labelled_faces(faces_seed, size, kFaces);
-  Subject subject;
-  subject.name = name_of(which);
-  subject.group = "network";
-  const bool inference = which == NetworkCase::kInference;
-  subject.tolerance = inference ? kInferenceTolerance : kBatchTolerance;
-  subject.quantities.push_back({"input", "pictures", {kFaces, size, size, 3}, Wanted::kConstant});
-  subject.point.emplace_back(faces.unit.begin(), faces.unit.end());
-  // The step moves running statistics: the function is at the point before.
-  std::vector<exact::Values> before;
-  for (const engine::Parameter* p : network->table().parameters()) {
-    before.emplace_back(p->value.f32_span().begin(), p->value.f32_span().end());
-  }
-  Planned planned = plan(*network, context, which);
-  prepare_gradients(network->table());
-  const engine::StepMemory memory = planned.step.memory();
-  std::ranges::copy(faces.unit, memory.f32(planned.pictures));
-  std::ranges::copy(faces.labels, memory.i32(planned.labels));
-  FaultInjector injector(context.fault, planned.step, network->table(), !inference);
+// A network with its step, which takes one drawing of faces after the other.
+class NetworkOfCase {
+ public:
+  NetworkOfCase(const CheckContext& context, NetworkCase which)
+      : context_(context),
+        which_(which),
+        network_(make_network(context, which)),
+        planned_(plan(*network_, context, which)) {}
+
+  Attempt attempt(uint64_t faces_seed);
+
+ private:
+  std::vector<bool> run(const LabelledPictures& faces);  // the signs
+
+  CheckContext context_;
+  NetworkCase which_;
+  std::unique_ptr<layers::Classifier> network_;
+  Planned planned_;
+};
+
+std::vector<bool> NetworkOfCase::run(const LabelledPictures& faces) {
+  prepare_gradients(network_->table());
+  const engine::Step& step = planned_.step;
+  const engine::StepMemory memory = step.memory();
+  std::ranges::copy(faces.unit, memory.f32(planned_.pictures));
+  std::ranges::copy(faces.labels, memory.i32(planned_.labels));
+  FaultInjector injector(context_.fault, step, network_->table(),
+                         which_ != NetworkCase::kInference);
   injector.before(memory);
   std::vector<bool> signs;
-  planned.step.run(nullptr, [&](const engine::Operation& operation, const engine::StepMemory& m) {
+  step.run(nullptr, [&](const engine::Operation& operation, const engine::StepMemory& m) {
     injector.after(operation, m);
-    note_signs(planned.step, operation, m, signs);
+    note_signs(step, operation, m, signs);
   });
-  if (context.planted != nullptr) *context.planted |= injector.planted();
-  if (planned.dx.id >= 0) {
+  if (context_.planted != nullptr) *context_.planted |= injector.planted();
+  return signs;
+}
+
+Attempt NetworkOfCase::attempt(uint64_t faces_seed) {
+  const int64_t size = network_->options().input_size;
+  const LabelledPictures faces = draw_labelled_faces(faces_seed, size, kFaces);
+  const std::vector<bool> signs = run(faces);
+  Subject subject;
+  subject.name = name_of(which_);
+  subject.group = "network";
+  subject.tolerance = which_ == NetworkCase::kInference ? kInferenceTolerance : kBatchTolerance;
+  subject.quantities.push_back({"input", "pictures", {kFaces, size, size, 3}, Wanted::kConstant});
+  subject.point.emplace_back(faces.unit.begin(), faces.unit.end());
+  if (planned_.dx.id >= 0) {
     Quantity& pictures = subject.quantities.front();
     pictures.wanted = Wanted::kChecked;
     pictures.weight = 20;  // the only tensor of this check, and the largest
-    pictures.gradient.assign(memory.f32(planned.dx), memory.f32(planned.dx) + faces.unit.size());
+    const float* dx = planned_.step.memory().f32(planned_.dx);
+    pictures.gradient.assign(dx, dx + faces.unit.size());
   }
-  add_parameters(subject, network->table());
-  std::ranges::move(before, subject.point.begin() + 1);
-  add_function(subject, *network, which, faces.labels);
+  // The step has moved running statistics: those that neither it nor the function reads.
+  add_parameters(subject, network_->table());
+  add_function(subject, *network_, which_, faces.labels);
   exact::Decisions decisions;
   subject.function(subject.point, decisions);
   return {std::move(subject), count_differences(signs, decisions.open_relus()),
@@ -210,8 +230,9 @@ Subject check_network(const CheckContext& context, NetworkCase which) {
   constexpr uint64_t kMostAttempts = 64, kApart = 1000003;  // seeds of faces
   constexpr int64_t kRounding = 20;                         // of 114 000 ReLUs
   constexpr double kNear = 1e-5;                            // of the pooling's winners
+  NetworkOfCase network(context, which);
   for (uint64_t i = 0;; ++i) {
-    Attempt a = attempt(context, which, context.seed + i * kApart);
+    Attempt a = network.attempt(context.seed + i * kApart);
     const bool agrees = a.other_signs == 0 && a.nearest_rival > kNear;
     if (agrees || a.other_signs > kRounding || i + 1 == kMostAttempts) return std::move(a.subject);
   }

@@ -16,15 +16,8 @@ using engine::Value;
 
 constexpr uint32_t kCanary = 0x7fc0d1e5;  // a NaN
 
-// The name of a stream of random numbers (FNV-1a).
-uint64_t stream_of(const std::string& name) {
-  uint64_t hash = 0xcbf29ce484222325;
-  for (const char c : name) hash = (hash ^ static_cast<uint8_t>(c)) * 0x100000001b3;
-  return hash;
-}
-
 void draw(std::span<float> values, uint64_t seed, const std::string& name, float low, float high) {
-  const engine::Philox random(seed, stream_of(name));
+  const engine::Philox random(seed, engine::stream_of(name));
   for (size_t i = 0; i < values.size(); ++i) values[i] = low + (high - low) * random.uniform(i);
 }
 

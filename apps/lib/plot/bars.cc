@@ -24,9 +24,9 @@ Drawing draw(const BarPlot& plot) {
     const double width = most > 0 ? (kWidth - kLeft - kTextWidth) * (bar.value / most) : 0;
     svg += text::format(
         "<text x='{:.1f}' y='{:.1f}' class='y'>{}</text>\n"
-        "<rect x='{:.1f}' y='{:.1f}' width='{:.2f}' height='13' class='f{}'/>\n"
+        "<rect x='{:.1f}' y='{:.1f}' width='{:.2f}' height='13' class='f0'/>\n"
         "<text x='{:.2f}' y='{:.1f}' class='key'>{}</text>\n",
-        kLeft - 6, y + 11, escaped(shortened(bar.label, kMostLetters)), kLeft, y, width, plot.style,
+        kLeft - 6, y + 11, escaped(shortened(bar.label, kMostLetters)), kLeft, y, width,
         kLeft + width + 5, y + 11, escaped(bar.text));
     y += kRow;
   }
@@ -55,7 +55,7 @@ Drawing draw(const Matrix& matrix) {
                         y + kCellHeight / 2 + 4, escaped(matrix.rows[i]));
     const std::vector<int64_t>& row = matrix.counts[i];
     VERACE_CHECK(row.size() == matrix.columns.size());
-    const auto total = static_cast<double>(std::accumulate(row.begin(), row.end(), int64_t{0}));
+    const double total = std::accumulate(row.begin(), row.end(), 0.0);
     for (size_t j = 0; j < row.size(); ++j) {
       const double x = kLeft + cell * static_cast<double>(j);
       const double share = total > 0 ? static_cast<double>(row[j]) / total : 0;

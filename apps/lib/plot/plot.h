@@ -74,7 +74,6 @@ struct Bar {
 struct BarPlot {
   std::string title;
   std::vector<Bar> bars;
-  int style = 0;
 };
 
 // counts[row][column]; shaded by the share of their row.

@@ -1,6 +1,7 @@
 // Reading what an attack left behind.
 #include <algorithm>
 
+#include "apps/lib/attack_runner.h"
 #include "apps/lib/report/run_data.h"
 #include "apps/lib/versioned_json.h"
 #include "data/dataset.h"
@@ -10,7 +11,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int64_t kVersion = 1;
 constexpr size_t kMostPictures = 12;
 
 struct EpsilonEntry {
@@ -84,6 +84,7 @@ AttackData attack_in(const JsonReader& json, const fs::path& folder) {
   // Files of older programs have neither.
   if (json.has("weights")) attack.weights = json.text("weights");
   if (json.has("split")) attack.split = json.text("split");
+  if (json.has("stopped")) attack.stopped = json.flag("stopped");
   attack.count = json.count("count");
   attack.accuracy_before = json.number("accuracy_before", 0, 1);
   std::vector<EpsilonEntry> entries;
@@ -104,7 +105,7 @@ AttackData attack_in(const JsonReader& json, const fs::path& folder) {
 }  // namespace
 
 AttackData read_attack(const fs::path& folder) {
-  return read_versioned(read_text_file(folder / "attack.json"), "attack.json", kVersion,
+  return read_versioned(read_text_file(folder / "attack.json"), "attack.json", kAttackVersion,
                         [&](const JsonReader& json) { return attack_in(json, folder); });
 }
 

@@ -1,6 +1,4 @@
 // The page around the sections.
-#include <array>
-
 #include "apps/lib/plot/markup.h"
 #include "apps/lib/report/report.h"
 #include "apps/lib/report/section.h"

@@ -1,6 +1,7 @@
 // Writing the page and the figures.
 #include "apps/lib/report/report.h"
 
+#include <algorithm>
 #include <array>
 #include <fstream>
 #include <set>
@@ -50,8 +51,11 @@ void refuse_foreign_files(const fs::path& out) {
   std::error_code error;
   for (const fs::path& file : possible_files(out)) {
     if (!fs::exists(fs::symlink_status(file, error))) continue;
-    fail_input(text::format(
-        "{}: is in the way and not of a report: move it, or choose another --out", file.string()));
+    const bool page = file == out / "report.html";
+    fail_input(
+        text::format("{}: is in the way{}: move it, or choose another --out", file.string(),
+                     page ? " and not of a report"
+                          : ", and no report.html beside it says that a report has written it"));
   }
 }
 
@@ -76,7 +80,10 @@ fs::path write_report(const fs::path& folder, const fs::path& out) {
   // First, so that figures without a page are never those of a report.
   write_text(file, page(run, sections));
   std::set<std::string> written;
+  const std::vector<std::string> known = all_figure_files();
   const auto write = [&](const std::string& name, const std::string& content) {
+    // What is not in that list would never be removed again, nor kept from others' files.
+    VERACE_CHECK(std::ranges::find(known, name) != known.end(), name);
     write_text(figures / name, content);
     written.insert(name);
   };

@@ -1,7 +1,6 @@
 // Reading the folder of a run.
 #include "apps/lib/report/run_data.h"
 
-#include <algorithm>
 #include <sstream>
 
 #include "apps/lib/weights_digest.h"
@@ -92,6 +91,24 @@ bool is_training(const fs::path& folder) {
          fs::is_regular_file(folder / "config.toml", error);
 }
 
+// Of which network evaluation and attack are, beside the best one that the run holds.
+void compare_networks(RunData& run, const fs::path& file) {
+  if (!run.evaluation.value && !run.attack.value) return;
+  const Found<std::string> best = found([&] { return weights_digest(file.string()); });
+  if (run.attack.value) {
+    AttackData& attack = *run.attack.value;
+    attack.unknown_network = attack.weights.empty() || !best.value;
+    attack.other_network = !attack.unknown_network && *best.value != attack.weights;
+  }
+  // A training that went on may have died, or found no place, before it wrote the new figures.
+  if (run.evaluation.value && best.value && !run.evaluation.value->weights.empty() &&
+      *best.value != run.evaluation.value->weights) {
+    run.evaluation = {std::nullopt,
+                      "evaluation.json: was made with other weights than those of "
+                      "best.safetensors: verace eval judges these"};
+  }
+}
+
 }  // namespace
 
 std::string read_text_file(const fs::path& path) {
@@ -137,13 +154,7 @@ RunData read_run(const fs::path& folder) {
   run.profile =
       found([&] { return read_profile(read_text_file(last / "profile.json"), "profile.json"); });
   run.attack = found([&] { return read_attack(folder / "attack"); });
-  if (run.attack.value) {
-    AttackData& attack = *run.attack.value;
-    const Found<std::string> best =
-        found([&] { return weights_digest((last / "best.safetensors").string()); });
-    attack.unknown_network = attack.weights.empty() || !best.value;
-    attack.other_network = !attack.unknown_network && *best.value != attack.weights;
-  }
+  compare_networks(run, last / "best.safetensors");
   return run;
 }
 

@@ -48,6 +48,7 @@ struct AttackData {
   std::string weights;           // of the attacked network (weights_digest.h); empty: unknown
   bool other_network = false;    // than the best one that the run holds
   bool unknown_network = false;  // no one can tell: a digest or the run's network is missing
+  bool stopped = false;          // by a signal: `count` pictures are only a part
   int64_t count = 0;
   double accuracy_before = 0;
   std::vector<AttackPoint> points;  // by increasing epsilon
@@ -60,8 +61,8 @@ struct RunData {
   std::string name;  // of the folder, without its path
   bool demo = false;
   Found<RunRecord> record;
-  std::vector<TrainingData> trainings;  // in order; the last one's network is judged
-  Found<RecordedEvaluation> evaluation;
+  std::vector<TrainingData> trainings;   // in order; the last one's network is judged
+  Found<RecordedEvaluation> evaluation;  // missing also where it is of other weights than the run's
   Found<AttackData> attack;
   Found<Profile> profile;
 };

@@ -1,7 +1,5 @@
 // The attack: accuracy over epsilon, and a gallery of pictures before and after.
 #include <algorithm>
-#include <cmath>
-#include <cstdlib>
 
 #include "apps/lib/metrics.h"
 #include "apps/lib/plot/markup.h"
@@ -50,8 +48,6 @@ Table epsilon_table(const AttackData& attack) {
   return table;
 }
 
-const char* class_name(bool fake) { return fake ? "fake" : "real"; }
-
 // One picture with two lines below it.
 std::string picture_html(const std::string& uri, const std::string& alt, const std::string& what,
                          const std::string& said, const std::string& more, const char* css) {
@@ -66,9 +62,9 @@ std::string judged_html(const data::Image& picture, const std::string& when, boo
                         double probability) {
   const bool said = is_fake(probability), right = said == truth;
   return picture_html(picture_uri(picture),
-                      text::format("{} face {} the attack", class_name(truth), when),
-                      text::format("{}, {}", class_name(truth), when),
-                      text::format("said {}{}", class_name(said), right ? "" : ": wrong"),
+                      text::format("{} face {} the attack", data::kClassNames[truth], when),
+                      text::format("{}, {}", data::kClassNames[truth], when),
+                      text::format("said {}{}", data::kClassNames[said], right ? "" : ": wrong"),
                       text::format("fake: {}", percent(probability)), right ? "right" : "wrong");
 }
 
@@ -92,24 +88,28 @@ void add_gallery(const AttackData& attack, Section& section) {
     section.html += missing("pictures of the gallery", attack.gallery_missing);
   }
   if (attack.gallery.empty()) return;
-  int largest = 1;
+  int largest = 0;
   for (const AttackedPicture& p : attack.gallery) {
     largest = std::max(largest, largest_change(p.before, p.after));
   }
-  const int factor = std::max(1, 127 / largest);
+  const int factor = largest > 0 ? std::max(1, 127 / largest) : 1;
+  const std::string change =
+      largest > 0 ? text::format(
+                        "at most {} of 255 grey levels as stored). In the middle the "
+                        "change, {} times as large as it is, around grey.",
+                        largest, factor)
+                  : "less than half of a grey level: as stored they are the same).";
   section.html += paragraph(text::format(
       "The first pictures of {}, real and fake, each of another video, whatever became "
-      "of them; ε = {} (at most {} of 255 grey levels as stored). In the middle the change, {} "
-      "times as large as it is, around grey. Below a picture: the verdict, and the probability of "
-      "being fake.",
-      pictures_of(attack), attack.gallery_epsilon, largest, factor));
+      "of them; ε = {} ({} Below a picture: the verdict, and the probability of being fake.",
+      pictures_of(attack), attack.gallery_epsilon, change));
   section.html += "<div class='gallery'>\n";
   std::string csv = "picture,truth,fake_probability_before,fake_probability_after\n";
   for (const AttackedPicture& p : attack.gallery) {
     section.html += row_html(p, factor);
-    csv +=
-        text::format("{},{},{},{}\n", plot::csv_field(p.name), class_name(p.label == data::kFake),
-                     p.probability_before, p.probability_after);
+    csv += text::format("{},{},{},{}\n", plot::csv_field(p.name),
+                        data::kClassNames[p.label == data::kFake], p.probability_before,
+                        p.probability_after);
   }
   section.html += "</div>\n";
   section.tables.emplace_back("gallery", csv);
@@ -131,6 +131,12 @@ Section attack_section(const RunData& run) {
                    "the direction that raises "
                    "the loss. Judged at 0.5, whatever threshold the model holds.",
                    attack.count, pictures_of(attack)));
+  if (attack.stopped) {
+    section.html += text::format(
+        "<p class='missing'><strong>Stopped.</strong> The attack was stopped before its end: these "
+        "are the first {} pictures alone.</p>\n",
+        attack.count);
+  }
   if (attack.other_network) {
     section.html +=
         "<p class='missing'><strong>Another network.</strong> The attack was on other weights than "

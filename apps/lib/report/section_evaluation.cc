@@ -2,16 +2,13 @@
 #include <algorithm>
 #include <cmath>
 
+#include "apps/lib/evaluation_report.h"
 #include "apps/lib/plot/markup.h"
 #include "apps/lib/report/html.h"
 #include "kernels/format.h"
 
 namespace verace::apps::report {
 namespace {
-
-std::string number(double value, bool as_percent) {
-  return as_percent ? text::format("{:.2f} %", 100 * value) : text::format("{:.4f}", value);
-}
 
 std::string interval_text(const std::optional<Interval>& interval, bool as_percent) {
   if (!interval) return "–";
@@ -28,7 +25,7 @@ Table metrics_table(const RecordedEvaluation& e) {
     std::vector<std::string> row = {figure.title};
     for (const RecordedLevel* level : {&e.faces, &e.videos}) {
       const std::optional<double>& value = level->metrics.*figure.member;
-      row.push_back(value ? number(*value, figure.percent) : "undefined");
+      row.push_back(value ? figure_text(*value, figure.percent) : "undefined");
       row.push_back(interval_text(level->intervals[i], figure.percent));
     }
     table.rows.push_back(std::move(row));
@@ -132,7 +129,7 @@ Figure precision_recall_figure(const RecordedEvaluation& e) {
   const Confusion& c = e.faces.metrics.confusion;
   const double prevalence = share(c[1][0] + c[1][1], e.faces.metrics.count);
   if (std::isfinite(prevalence)) {
-    plot.lines.push_back({"chance", 4, {{0, prevalence}, {1, prevalence}}});
+    plot.lines.push_back({"chance, faces", 4, {{0, prevalence}, {1, prevalence}}});
   }
   return {"precision_recall", "Precision-recall curve of faces and videos",
           "How many of those called fake are fake, for how many of the fakes are found.",
@@ -143,7 +140,7 @@ Figure reliability_figure(const RecordedEvaluation& e) {
   plot::Plot plot;
   plot.title = "reliability, faces";
   plot.x = {"confidence", 0.5, 1, 0.1};
-  plot.y = plot::share_axis("right verdicts");
+  plot.y = plot::share_axis("likelier class is right");
   plot::Line points{"mean of a bin", 0, {}, true};
   for (const ReliabilityBin& bin : e.faces.curves.reliability) {
     if (!bin.accuracy || !bin.confidence || bin.upper <= 0.5) continue;
@@ -154,8 +151,9 @@ Figure reliability_figure(const RecordedEvaluation& e) {
   plot.lines.push_back(std::move(points));
   plot.lines.push_back({"perfectly calibrated", 4, {{0.5, 0.5}, {1, 1}}});
   return {"reliability", "Reliability diagram of faces",
-          "How often a verdict of some confidence is right. Below the line the network is too sure "
-          "of itself. Confidence is the probability of the likelier class.",
+          "How often the likelier class is the right one, by the probability that the network gave "
+          "it, its confidence; the threshold plays no part. Below the line the network is too sure "
+          "of itself.",
           draw(plot), reliability_csv(e.faces.curves, e.videos.curves)};
 }
 

@@ -52,7 +52,8 @@ std::vector<Card> cards_of(const RunData& run) {
     const AttackPoint& last = attack->points.back();
     cards.push_back({percent(last.accuracy),
                      text::format("left under attack, ε\u00a0=\u00a0{}", last.epsilon),
-                     text::format("{} before it", percent(attack->accuracy_before))});
+                     text::format("{} before it{}", percent(attack->accuracy_before),
+                                  attack->stopped ? "; stopped, of a part of the pictures" : "")});
   }
   if (const auto& record = run.record.value) {
     const std::optional<double> steps = seconds_in_steps(run);
@@ -78,20 +79,24 @@ Table facts_of(const RunData& run, const RunRecord& record) {
   add("seed", std::to_string(record.seed));
   if (!record.finished) add("state", "stopped before its end; verace train --resume goes on");
   const TrainingData& last = run.trainings.back();
+  const std::string of = run.trainings.size() > 1 ? " of the second task" : "";
   if (const auto& epochs = last.epochs.value) {
-    add("training steps",
+    add("training steps" + of,
         text::format("{} in {} epochs", duration(*seconds_in_steps(run)), epochs->size()));
   }
   const auto& training = last.record.value;
   if (training && training->kind == "train") {
-    add("pictures",
+    add("pictures" + of,
         text::format("{} to learn from, {} in val, {} in test", training->train_pictures,
                      training->val_pictures, training->test_pictures));
     add("network", text::format("{:.2f} million parameters, {:.2f} million of them trained",
                                 static_cast<double>(training->parameters) / 1e6,
                                 static_cast<double>(training->trainable) / 1e6));
-    add("epochs", text::format("{}, {} steps; the best is epoch {}", training->epochs,
-                               training->steps, training->best_epoch));
+    add("epochs" + of,
+        text::format("{}, {} steps{}", training->epochs, training->steps,
+                     training->best_epoch > 0
+                         ? text::format("; the best is epoch {}", training->best_epoch)
+                         : "; none is finished yet"));
   }
   if (record.peak_memory > 0) {
     add("memory", text::format("{} at most", size_text(record.peak_memory)));
@@ -104,7 +109,7 @@ Figure stages_figure(const RunRecord& record) {
   figure.name = "stages";
   figure.title = "Time of the demonstration's parts";
   figure.caption = "Where the time went.";
-  plot::BarPlot bars{"time of each part", {}, 0};
+  plot::BarPlot bars{"time of each part", {}};
   figure.csv = "part,seconds\n";
   for (const auto& [name, seconds] : record.stages) {
     bars.bars.push_back({name, seconds, duration(seconds)});

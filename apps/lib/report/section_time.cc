@@ -44,7 +44,7 @@ std::string rate(int64_t flops, double us) {
 
 Figure kinds_figure(const std::string& name, const std::string& title,
                     const std::vector<Kind>& kinds) {
-  plot::BarPlot bars{title, {}, 0};
+  plot::BarPlot bars{title, {}};
   Kind rest{"all others"};
   for (size_t i = 0; i < kinds.size(); ++i) {
     if (i < kMostBars || kinds.size() == kMostBars + 1) {

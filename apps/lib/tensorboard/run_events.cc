@@ -71,13 +71,20 @@ std::string event_file(std::span<const EpochMetrics> epochs) {
   return file;
 }
 
-void write_events(const std::filesystem::path& path, std::span<const EpochMetrics> epochs) {
+void make_event_folder(const std::filesystem::path& path) {
   std::error_code error;
   std::filesystem::create_directories(path.parent_path(), error);
   if (error) {
     fail_input(text::format("{}: cannot be made as a folder ({}): move away what is in the way",
                             path.parent_path().string(), error.message()));
   }
+  const auto status = std::filesystem::status(path, error);
+  if (!std::filesystem::exists(status) || std::filesystem::is_regular_file(status)) return;
+  fail_input(text::format("{}: is no regular file: move away what is in the way", path.string()));
+}
+
+void write_events(const std::filesystem::path& path, std::span<const EpochMetrics> epochs) {
+  make_event_folder(path);
   const std::string wanted = event_file(epochs);
   const std::optional<std::string> present = read_file(path);
   if (present && wanted.starts_with(*present)) {

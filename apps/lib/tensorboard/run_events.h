@@ -20,6 +20,10 @@ std::vector<Scalar> scalars_of(const EpochMetrics& epoch);
 // on nothing but its argument (times are the epochs' own); a longer history only adds to the end.
 std::string event_file(std::span<const EpochMetrics> epochs);
 
+// Makes the folder of the event file `path`. Throws Error(kInput) naming what is in the way: a file
+// of the folder's name, or something else than a file at `path`; or if the folder cannot be made.
+void make_event_folder(const std::filesystem::path& path);
+
 // Makes `path` (and its folder) hold event_file(epochs). What is missing at the end is appended to
 // the file, also where an earlier process was stopped in the middle of that; a file with any other
 // content is replaced atomically. Appended, not renamed into place as our other files are: a

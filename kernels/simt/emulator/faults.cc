@@ -1,4 +1,4 @@
-// Counting runtime calls and failing every n-th.
+// Counting runtime calls and failing every n-th, or one by name.
 #include "kernels/simt/emulator/faults.h"
 
 #include <cstdlib>
@@ -21,7 +21,18 @@ Faults& state() {
   return counted;
 }
 
+struct Planned {
+  std::string call;
+  cudaError_t error = cudaSuccess;
+};
+Planned& planned() {
+  static Planned next;
+  return next;
+}
+
 }  // namespace
+
+void fail_next(const std::string& call, cudaError_t error) { planned() = {call, error}; }
 
 void fail_every(uint64_t n) {
   interval() = n;
@@ -33,6 +44,12 @@ const Faults& faults() { return state(); }
 cudaError_t injected_fault(const char* call, cudaError_t error) {
   Faults& counted = state();
   ++counted.calls;
+  if (planned().call == call) {
+    ++counted.injected;
+    counted.names.emplace_back(call);
+    planned().call.clear();
+    return planned().error;
+  }
   if (interval() == 0 || counted.calls % interval() != 0) return cudaSuccess;
   ++counted.injected;
   counted.names.emplace_back(call);

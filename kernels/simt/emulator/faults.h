@@ -14,6 +14,10 @@ namespace verace::simt::emulator {
 // environment sets it from the start.
 void fail_every(uint64_t n);
 
+// The next call of this name ("cudaStreamSynchronize") fails with `error`; later ones do not. An
+// empty name: none does.
+void fail_next(const std::string& call, cudaError_t error);
+
 struct Faults {
   uint64_t calls;                  // since fail_every()
   uint64_t injected;               // of which failed on purpose

@@ -21,15 +21,14 @@ void enqueue_library_call(CUstream_st* stream, std::function<void()> work) {
   throw Error(ErrorKind::kInternal, reason.empty() ? cudaGetErrorString(status) : reason);
 }
 
-void check_library_reads(const void* p, size_t bytes, const std::string& what) {
-  check_library_writes(p, bytes, what);
-  VERACE_CHECK(unwritten(p, bytes) == 0, "reads what nothing has written: " + what);
-}
-
-void check_library_writes(const void* p, size_t bytes, const std::string& what) {
+void check_device_memory(const void* p, size_t bytes, const std::string& what) {
   Runtime& runtime = Runtime::get();
   const std::lock_guard<std::recursive_mutex> lock(runtime.mutex);
   VERACE_CHECK(runtime.memory.find(p, bytes) != nullptr, "no memory of the device: " + what);
+}
+
+void check_written(const void* p, size_t bytes, const std::string& what) {
+  VERACE_CHECK(unwritten(p, bytes) == 0, "reads what nothing has written: " + what);
 }
 
 }  // namespace verace::simt::emulator

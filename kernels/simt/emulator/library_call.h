@@ -15,10 +15,9 @@ namespace verace::simt::emulator {
 // once.
 void enqueue_library_call(CUstream_st* stream, std::function<void()> work);
 
-// While the work runs: throws Error(kInternal) with `what` unless [p, p + bytes) is memory that the
-// device reaches, and each byte of it has been written.
-void check_library_reads(const void* p, size_t bytes, const std::string& what);
-// The same for what is about to be written, without looking at what stands there.
-void check_library_writes(const void* p, size_t bytes, const std::string& what);
+// Throws Error(kInternal) with `what` unless [p, p + bytes) is memory that the device reaches.
+void check_device_memory(const void* p, size_t bytes, const std::string& what);
+// While the work runs: throws Error(kInternal) with `what` unless each of these bytes was written.
+void check_written(const void* p, size_t bytes, const std::string& what);
 
 }  // namespace verace::simt::emulator

@@ -56,20 +56,39 @@ bool has_relu(const MatmulSpec& s) {
   return s.epilogue == Epilogue::kRelu || s.epilogue == Epilogue::kReluBias;
 }
 
-void multiply(const MatmulSpec& s, const MatmulArgs& args) {
+struct Operands {
+  Operands(const MatmulSpec& s, const MatmulArgs& args)
+      : a(operand(args.a, s.m, s.k, s.lda, s.transpose_a)),
+        b(operand(args.b, s.k, s.n, s.ldb, s.transpose_b)),
+        d(operand(args.d, s.m, s.n, s.ldd, false)) {}
+  Stored a, b, d;
+};
+
+size_t bias_bytes(const MatmulSpec& s) { return static_cast<size_t>(s.m) * sizeof(float); }
+
+void check_memory(const MatmulSpec& s, const MatmulArgs& args) {
+  const Operands o(s, args);
   const std::string what = to_string(s);
-  const Stored a = operand(args.a, s.m, s.k, s.lda, s.transpose_a);
-  const Stored b = operand(args.b, s.k, s.n, s.ldb, s.transpose_b);
-  const Stored d = operand(args.d, s.m, s.n, s.ldd, false);
-  emulator::check_library_reads(a.data, a.bytes(), "A of " + what);
-  emulator::check_library_reads(b.data, b.bytes(), "B of " + what);
-  if (has_bias(s)) {
-    emulator::check_library_reads(args.bias, static_cast<size_t>(s.m) * sizeof(float),
-                                  "bias of " + what);
-  }
-  if (s.add) emulator::check_library_reads(d.data, d.bytes(), "D of " + what);
-  emulator::check_library_writes(d.data, d.bytes(), "D of " + what);
-  emulator::check_library_writes(args.workspace, kWorkspaceBytes, "workspace of " + what);
+  emulator::check_device_memory(o.a.data, o.a.bytes(), "A of " + what);
+  emulator::check_device_memory(o.b.data, o.b.bytes(), "B of " + what);
+  emulator::check_device_memory(o.d.data, o.d.bytes(), "D of " + what);
+  if (has_bias(s)) emulator::check_device_memory(args.bias, bias_bytes(s), "bias of " + what);
+  emulator::check_device_memory(args.workspace, kWorkspaceBytes, "workspace of " + what);
+}
+
+void check_contents(const MatmulSpec& s, const MatmulArgs& args) {
+  const Operands o(s, args);
+  const std::string what = to_string(s);
+  emulator::check_written(o.a.data, o.a.bytes(), "A of " + what);
+  emulator::check_written(o.b.data, o.b.bytes(), "B of " + what);
+  if (s.add) emulator::check_written(o.d.data, o.d.bytes(), "D of " + what);
+  if (has_bias(s)) emulator::check_written(args.bias, bias_bytes(s), "bias of " + what);
+}
+
+void multiply(const MatmulSpec& s, const MatmulArgs& args) {
+  check_memory(s, args);  // it may be gone since the call
+  check_contents(s, args);
+  const auto [a, b, d] = Operands(s, args);
   const auto entering = [&](float x) { return s.tf32 ? rounded_to_tf32(x) : x; };
   for (int64_t j = 0; j < s.n; ++j) {
     for (int64_t i = 0; i < s.m; ++i) {
@@ -116,6 +135,7 @@ void Matmul::run(CUstream_st* stream, const MatmulArgs& args) const {
                to_string(s));
   VERACE_CHECK(!has_bias(s) || is_aligned(args.bias, kOperandAlignment), to_string(s));
   VERACE_CHECK(is_aligned(args.workspace, kWorkspaceAlignment), to_string(s));
+  check_memory(s, args);
   emulator::enqueue_library_call(stream, [s, args] { multiply(s, args); });
 }
 

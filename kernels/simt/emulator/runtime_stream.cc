@@ -91,11 +91,12 @@ cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
   }
   return runtime.finish(waited);
 }
+// Of queries the runtime remembers "not ready" like an error.
 cudaError_t cudaStreamQuery(cudaStream_t stream) {
   SIMT_RUNTIME_CALL(runtime, "cudaStreamQuery")
   if (!runtime.valid(stream)) return report(cudaErrorInvalidResourceHandle);
   const auto& queue = *runtime.stream(stream).queue;
-  return queue.done == queue.issued ? cudaSuccess : cudaErrorNotReady;
+  return queue.done == queue.issued ? cudaSuccess : report(cudaErrorNotReady);
 }
 cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned) {
   SIMT_RUNTIME_CALL(runtime, "cudaStreamWaitEvent")
@@ -159,7 +160,7 @@ cudaError_t cudaEventQuery(cudaEvent_t event) {
   if (!runtime.events.has(event)) return report(cudaErrorInvalidResourceHandle);
   if (event->capture) return report(cudaErrorCapturedEvent);
   const auto& point = event->point;
-  return !point.queue || point.queue->done >= point.count ? cudaSuccess : cudaErrorNotReady;
+  return !point.queue || point.queue->done >= point.count ? cudaSuccess : report(cudaErrorNotReady);
 }
 cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t start, cudaEvent_t stop) {
   SIMT_RUNTIME_CALL(runtime, "cudaEventElapsedTime")

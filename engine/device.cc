@@ -1,0 +1,108 @@
+// Choosing a device by name, and opening it.
+#include "engine/device.h"
+
+#include <charconv>
+#include <string_view>
+
+#include "engine/cuda_facts.h"
+#include "engine/device_cuda.h"
+#include "engine/stream.h"
+#include "kernels/check.h"
+#include "kernels/format.h"
+
+namespace verace::engine {
+namespace {
+
+using kernels::DeviceKind;
+
+constexpr std::string_view kCudaPrefix = "cuda:";
+
+CudaFacts facts_of_build() {
+  if constexpr (kernels::have_cuda) return cuda_facts(false);
+  return {};
+}
+
+}  // namespace
+
+std::string to_string(const DeviceChoice& choice) {
+  if (choice.kind == DeviceKind::kCuda) return text::format("cuda:{}", choice.index);
+  return kernels::to_string(choice.kind);
+}
+
+std::optional<DeviceChoice> parse_device(const std::string& text, const std::string& where) {
+  if (text == "auto") return std::nullopt;
+  if (text == "cpu") return DeviceChoice{DeviceKind::kCpu, 0};
+  if (text == "reference") return DeviceChoice{DeviceKind::kReference, 0};
+  if (text == "cuda") return DeviceChoice{DeviceKind::kCuda, 0};
+  if (text.starts_with(kCudaPrefix)) {
+    const char* begin = text.data() + kCudaPrefix.size();
+    const char* end = text.data() + text.size();
+    int index = -1;
+    const auto [rest, error] = std::from_chars(begin, end, index);
+    if (error == std::errc() && rest == end && index >= 0) {
+      return DeviceChoice{DeviceKind::kCuda, index};
+    }
+    fail_input(
+        text::format("{}: '{}' names no device: give its number, for example cuda:1", where, text));
+  }
+  fail_input(
+      text::format("{}: '{}' is not known: use auto, cpu, reference, cuda or cuda:N", where, text));
+}
+
+AutomaticDevice automatic_device() {
+  if constexpr (!kernels::have_cuda) return {{}, "this build has no CUDA"};
+  if (kernels::cuda_is_emulated) return {{}, "this build emulates CUDA on the CPU"};
+  const CudaFacts facts = facts_of_build();
+  const std::string problem = why_unusable(facts, 0);
+  if (!problem.empty()) return {{}, problem};
+  return {{DeviceKind::kCuda, 0}, facts.devices[0].name};
+}
+
+void check_usable(const DeviceChoice& choice, const std::string& where) {
+  if (choice.kind != DeviceKind::kCuda) return;
+  const std::string problem = why_unusable(facts_of_build(), choice.index);
+  if (!problem.empty()) fail_input(text::format("{} {}: {}", where, to_string(choice), problem));
+}
+
+Device::Device(const DeviceChoice& choice, int threads, const std::string& where)
+    : choice_(choice) {
+  check_usable(choice, where);
+  exec_ = kernels::make_exec(choice.kind, threads);
+  name_ = to_string(choice);
+  if constexpr (kernels::have_cuda) {
+    if (choice.kind != DeviceKind::kCuda) return;
+    try {
+      use_cuda_device(choice.index);
+      stream_ = std::make_shared<Stream>();
+      name_ += text::format(" ({})", cuda_device_name(choice.index));
+    } catch (const Error& error) {  // of the machine, not of the program
+      fail_input(text::format("{} {}: {}", where, to_string(choice), error.what()));
+    }
+    exec_.stream = stream_->get();
+  }
+}
+
+Device::Memory Device::memory() const {
+  if constexpr (kernels::have_cuda) {
+    if (choice_.kind == DeviceKind::kCuda) {
+      make_current();
+      const CudaMemory memory = cuda_memory();
+      return {memory.free, memory.total};
+    }
+  }
+  return {};
+}
+
+void Device::make_current() const {
+  if constexpr (kernels::have_cuda) {
+    if (choice_.kind == DeviceKind::kCuda) use_cuda_device(choice_.index);
+  }
+}
+
+void Device::synchronize() const {
+  if constexpr (kernels::have_cuda) {
+    if (stream_) stream_->synchronize();
+  }
+}
+
+}  // namespace verace::engine
