@@ -35,11 +35,11 @@ DType storage_of(Precision precision) {
   return precision == Precision::kBf16 ? DType::kBF16 : DType::kF32;
 }
 
-kernels::Exec with_precision(kernels::Exec exec, Precision precision, std::string_view flag) {
+kernels::Exec with_precision(kernels::Exec exec, Precision precision, std::string_view where) {
   if (precision != Precision::kFp32 && exec.device != kernels::DeviceKind::kCuda) {
-    fail_input(text::format("{} {}: only CUDA devices have it; use --device cuda, or {} fp32",
-                            std::string(flag), std::string(to_string(precision)),
-                            std::string(flag)));
+    fail_input(text::format("{} {}: device {} computes in fp32 only: use fp32, or --device cuda",
+                            std::string(where), std::string(to_string(precision)),
+                            kernels::to_string(exec.device)));
   }
   exec.tf32 = precision == Precision::kTf32;
   return exec;

@@ -27,9 +27,10 @@ DType storage_of(Precision precision);
 // Whether training needs a loss scale: fp16's smallest numbers are larger than many gradients.
 inline bool needs_loss_scale(Precision precision) { return precision == Precision::kFp16; }
 
-// `exec` with the switch that `precision` asks for. Throws Error(kInput), naming `flag`, where its
-// device does not have that precision.
-kernels::Exec with_precision(kernels::Exec exec, Precision precision, std::string_view flag);
+// `exec` with the switch that `precision` asks for. Throws Error(kInput) "WHERE PRECISION: ..."
+// where its device does not have that precision; `where` is a flag, or a file and what stands in
+// it.
+kernels::Exec with_precision(kernels::Exec exec, Precision precision, std::string_view where);
 
 // body(T{}) with the storage type T of `dtype`: float, Half or BFloat16. A build without CUDA has
 // float alone, so that its layers are compiled once.

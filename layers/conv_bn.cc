@@ -132,56 +132,72 @@ void ConvBn::fold_into(const kernels::Exec& exec, const Plan& plan, const Tensor
   plan.pack(filter.f32(), packed.as<T>());
 }
 
+namespace {
+
+// The gradients of y, one or two, as one: through the ReLU where there is one, in the bytes of the
+// first.
+template <typename T>
+Value append_relu_backward(StepBuilder& b, const std::string& name, const std::vector<Value>& dy,
+                           bool relu, Value y) {
+  if (!relu && dy.size() == 1) return dy[0];
+  const Value dz = b.in_place(dy[0], name + " dz");
+  std::vector<Value> reads = dy;
+  if (relu) reads.push_back(y);
+  const int64_t count = engine::element_count(b.info(y).shape);
+  b.add({name + " relu backward",
+         "relu backward",
+         reads,
+         {dz},
+         0,
+         [exec = b.exec(), dy, dz, y, count, relu](const StepMemory& m) {
+           const T* first = m.as<T>(dy[0]);
+           const T* second = dy.size() == 2 ? m.as<T>(dy[1]) : nullptr;
+           if (relu) {
+             kernels::leaky_relu_backward<T>(exec,
+                                             {count, m.as<T>(y), first, second, 0.0f, m.as<T>(dz)});
+           } else {
+             kernels::add<T>(exec, {count, first, second, false, m.as<T>(dz)});
+           }
+         }});
+  return dz;
+}
+
+}  // namespace
+
+// The folded filter in the form that `plan` reads: the forward pass' copy where that serves both.
+template <typename T, typename Plan>
+PackedFilter ConvBn::append_folded_filter(StepBuilder& b, std::shared_ptr<Plan> plan,
+                                          const Folded& f) const {
+  if (f.packed.keeps_layout && plan->keeps_layout()) return f.packed;
+  const std::string& name = spec_.conv_name;
+  Tensor& packed =
+      b.constant(name + " folded, for data", {plan->packed_count()}, engine::dtype_of<T>());
+  b.add_preparation(
+      {name + " fold for data",
+       "fold",
+       {},
+       {},
+       0,
+       [this, exec = b.exec(), plan, &packed, k = spec_.out_channels](const StepMemory&) {
+         const Tensor bias("unused", engine::DType::kF32, {k}, engine::memory_of(exec));
+         fold_into<T>(exec, *plan, packed, bias);
+       }});
+  return {std::nullopt, &packed, plan->keeps_layout()};
+}
+
 template <typename T>
 void ConvBn::append_folded_backward(StepBuilder& b, const Folded& f) const {
   const ConvBnInputs& in = f.in;
-  const Value y = f.y;
   const std::string& name = spec_.conv_name;
-  const std::vector<Value> dy = b.gradients(y);
+  const std::vector<Value> dy = b.gradients(f.y);
   if (dy.empty()) return;
-  Value dz = dy[0];
-  if (in.relu || dy.size() == 2) {
-    dz = b.in_place(dy[0], name + " dz");
-    std::vector<Value> reads = dy;
-    if (in.relu) reads.push_back(y);
-    const int64_t count = engine::element_count(b.info(y).shape);
-    b.add({name + " relu backward",
-           "relu backward",
-           reads,
-           {dz},
-           0,
-           [exec = b.exec(), dy, dz, y, count, relu = in.relu](const StepMemory& m) {
-             const T* first = m.as<T>(dy[0]);
-             const T* second = dy.size() == 2 ? m.as<T>(dy[1]) : nullptr;
-             if (relu) {
-               kernels::leaky_relu_backward<T>(
-                   exec, {count, m.as<T>(y), first, second, 0.0f, m.as<T>(dz)});
-             } else {
-               kernels::add<T>(exec, {count, first, second, false, m.as<T>(dz)});
-             }
-           }});
-  }
+  const Value dz = append_relu_backward<T>(b, name, dy, in.relu, f.y);
   if (in.shortcut && b.needs_gradient(*in.shortcut)) b.add_gradient(*in.shortcut, dz);
   if (!b.needs_gradient(in.x)) return;
   const kernels::ConvGeometry g = geometry(b, in.x);
   std::shared_ptr<kernels::ConvBackwardDataOf<T>> plan =
       kernels::plan_conv_backward_data<T>(b.exec(), g);
-  PackedFilter packed = f.packed;
-  if (!packed.keeps_layout || !plan->keeps_layout()) {
-    Tensor& own =
-        b.constant(name + " folded, for data", {plan->packed_count()}, engine::dtype_of<T>());
-    packed = {std::nullopt, &own, plan->keeps_layout()};
-    b.add_preparation({name + " fold for data",
-                       "fold",
-                       {},
-                       {},
-                       0,
-                       [this, exec = b.exec(), plan, &own, k = g.k](const StepMemory&) {
-                         const Tensor bias("unused", engine::DType::kF32, {k},
-                                           engine::memory_of(exec));
-                         fold_into<T>(exec, *plan, own, bias);
-                       }});
-  }
+  const PackedFilter packed = append_folded_filter<T>(b, plan, f);
   const Value dx = b.temporary(name + " dx", engine::dtype_of<T>(), b.info(in.x).shape);
   std::vector<Value> writes = {dx};
   const auto scratch = b.scratch(name + " data scratch", plan->scratch_bytes());

@@ -2,6 +2,7 @@
 // ReLU.
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
 
@@ -10,6 +11,7 @@
 #include "engine/step.h"
 #include "kernels/shape.h"
 #include "layers/build_options.h"
+#include "layers/packed_filter.h"
 
 namespace verace::layers {
 
@@ -59,6 +61,9 @@ class ConvBn {
   struct Forward;  // and of the unfolded one
   template <typename T>
   engine::Value append_folded(engine::StepBuilder& builder, const ConvBnInputs& in) const;
+  template <typename T, typename Plan>
+  PackedFilter append_folded_filter(engine::StepBuilder& builder, std::shared_ptr<Plan> plan,
+                                    const Folded& f) const;
   template <typename T>
   void append_folded_backward(engine::StepBuilder& builder, const Folded& f) const;
   engine::Value append_unfolded(engine::StepBuilder& builder, const BuildOptions& options,

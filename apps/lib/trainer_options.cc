@@ -93,6 +93,10 @@ void parse_text(const std::string& text, const std::string& where, engine::Devic
   out = named ? *named : engine::automatic_device().choice;
 }
 
+void parse_text(const std::string& text, const std::string& where, engine::Precision& out) {
+  out = engine::parse_precision(text, where);
+}
+
 std::string activation_text(double slope) {
   return slope == 0 ? "relu" : text::format("leaky:{}", slope);
 }
