@@ -11,6 +11,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <string>
 
 #include "kernels/exec.h"
 #include "kernels/shape.h"
@@ -121,6 +122,7 @@ std::unique_ptr<ConvBackwardDataOf<T>> plan_conv_backward_data(const Exec&, cons
 template <typename T>
 std::unique_ptr<ConvBackwardFilterOf<T>> plan_conv_backward_filter(const Exec&,
                                                                    const ConvGeometry&);
+std::string conv_plan_report();
 }  // namespace cuda
 // For the files that define them, inside namespace cuda.
 #define VERACE_INSTANTIATE_CONVOLUTIONS(T)                                                       \
@@ -153,6 +155,17 @@ std::unique_ptr<ConvBackwardFilterOf<T>> plan_conv_backward_filter(const Exec& e
   return dispatch_plan<ConvBackwardFilterOf<T>, ConvBackwardFilter>(
       exec, cpu::plan_conv_backward_filter, reference::plan_conv_backward_filter,
       [](auto&... a) { return cuda::plan_conv_backward_filter<T>(a...); }, g);
+}
+
+// Which plans the convolutions of this process have taken on CUDA devices: a table of text, a line
+// for each distinct convolution: how often it was asked for, the engine, bytes of workspace, how it
+// was chosen (the heuristics' first, or timed; from the cache or not). Empty where there are none.
+inline std::string conv_plan_report() {
+  if constexpr (have_cuda) {
+    return cuda::conv_plan_report();
+  } else {
+    return "";
+  }
 }
 
 }  // namespace verace::kernels

@@ -31,6 +31,22 @@ inline constexpr bool have_cuda = VERACE_HAVE_CUDA;
 // Not a constant for the compiler: whoever asks compiles to the same code in both.
 extern const bool cuda_is_emulated;
 
+// How a convolution on a CUDA device gets its plan (docs/cudnn.md). The arithmetic is the same by
+// every plan that these rules allow; the order of sums, and so the last bits, may differ.
+struct ConvPlanning {
+  enum class Mode : uint8_t {
+    kHeuristic,  // the first engine that suits, in the order of cuDNN's heuristics
+    kTuned,      // the fastest of the first ones that suit, timed on the device while planning
+  };
+  Mode mode = Mode::kHeuristic;
+  bool deterministic = true;  // only engines that give the same bits in every run
+  // Bytes of scratch that the plan of a convolution may want at most. 2 GiB: the heuristics'
+  // choices for ResNet-50 want up to 1.2 GB (fp32, batch 256), beside 20 GB of activations.
+  int64_t workspace_limit = int64_t{2} << 30;
+  // Where plans are kept for later runs; empty: nowhere. kernels/cache_folder.h has the usual one.
+  std::string cache_folder;
+};
+
 struct Exec {
   DeviceKind device = DeviceKind::kCpu;
   int threads = 1;  // number of threads that parallel loops use, >= 1; results never depend on it
@@ -38,6 +54,7 @@ struct Exec {
   bool graphs = true;             // kCuda: planned steps are captured once and launched as a whole
   bool tf32 = false;  // kCuda: convolutions and matrix products of fp32 round operands to 10 bits
                       // of fraction, for the tensor cores
+  ConvPlanning convolutions{};  // kCuda
 };
 
 // "cpu", "reference", "cuda", or "cuda (emulated)".

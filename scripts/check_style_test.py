@@ -68,6 +68,7 @@ PLANTED = {
     "kernels/simt/launch.h": (HEADER + "inline void f() { g<<<1, 2>>>(3); }\n", []),
     "kernels/memory.cc": (TOP + "void f() { cudaMallocAsync(&p, 1, s); }\n", [("cuda-malloc", 2)]),
     "engine/memory.cc": (TOP + "void f() { cudaMalloc(&p, 1); cudaFree(p); }\n", []),
+    "engine/memory_cuda.cc": (TOP + "void f() { cudaMalloc(&p, 1); cudaFree(p); }\n", []),
     "data/raw.cc": (TOP + "auto* p = new int[3];\nvoid f() { delete[] p; }\n"
                     "auto* q = std::malloc(3);\n"
                     "auto* r = std::malloc(3);  // NOLINT(raw-memory): a C library frees it\n",

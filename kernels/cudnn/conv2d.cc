@@ -4,42 +4,38 @@
 #include <cuda_runtime_api.h>
 
 #include <array>
+#include <memory>
 #include <span>
-#include <string>
 #include <type_traits>
 
 #include "kernels/activation.h"
 #include "kernels/cast.h"
 #include "kernels/check.h"
-#include "kernels/cudnn/conv_graph.h"
 #include "kernels/cudnn/library.h"
+#include "kernels/cudnn/plan.h"
 
 namespace verace::kernels::cuda {
 namespace {
 
 using cudnn::ConvBinding;
-using cudnn::ConvGraph;
 using cudnn::ConvPass;
 using cudnn::ConvSpec;
 using cudnn::ConvTensor;
 
 constexpr int64_t kWorkspaceAlignment = 256;  // as cudaMalloc gives; scratch promises 64
 
-// A planned graph, its workspace, and what all three passes share.
+// A plan, its workspace, and what all three passes share.
 template <typename T>
 class Planned {
  public:
   Planned(const Exec& exec, ConvPass pass, const ConvGeometry& g, ConvPostOps post = {})
       : exec_(exec),
         filter_count_(g.filter_count()),
-        graph_(cudnn::Target::of(cudnn::handle(exec.stream)), spec(exec, pass, g, post)) {
-    graph_.plan();
-    name_ = "cuDNN " + graph_.chosen().engine;
-  }
+        plan_(cudnn::ConvPlans::of_process().get(exec, spec(exec, pass, g, post))) {}
 
   const Exec& exec() const { return exec_; }
   int64_t filter_count() const { return filter_count_; }
-  const char* name() const { return name_.c_str(); }
+  const char* name() const { return plan_->name().c_str(); }
 
   // cuDNN reads weights as they are, [k, r, s, c]: packing changes their type at most.
   void pack(const float* w, T* packed) const {
@@ -52,7 +48,7 @@ class Planned {
 
   // Room to align the workspace is part of it.
   int64_t workspace_bytes() const {
-    const int64_t bytes = graph_.chosen().workspace_bytes;
+    const int64_t bytes = plan_->engine().workspace_bytes;
     return bytes == 0 ? 0 : bytes + kWorkspaceAlignment;
   }
 
@@ -62,7 +58,7 @@ class Planned {
     const auto address = reinterpret_cast<uintptr_t>(scratch);
     const uintptr_t past = address % kWorkspaceAlignment;
     std::byte* workspace = past == 0 ? scratch : scratch + (kWorkspaceAlignment - past);
-    graph_.execute(cudnn::handle(exec_.stream), bindings, bytes == 0 ? nullptr : workspace);
+    plan_->execute(cudnn::handle(exec_.stream), bindings, bytes == 0 ? nullptr : workspace);
   }
 
  private:
@@ -79,8 +75,7 @@ class Planned {
 
   Exec exec_;
   int64_t filter_count_;
-  ConvGraph graph_;
-  std::string name_;
+  std::shared_ptr<const cudnn::ConvPlan> plan_;
 };
 
 // cuDNN takes inputs and outputs alike as void*.
@@ -188,6 +183,8 @@ std::unique_ptr<ConvBackwardFilterOf<T>> plan_conv_backward_filter(const Exec& e
                                                                    const ConvGeometry& g) {
   return std::make_unique<BackwardFilter<T>>(exec, g);
 }
+
+std::string conv_plan_report() { return cudnn::ConvPlans::of_process().report(); }
 
 VERACE_INSTANTIATE_CONVOLUTIONS(float)
 VERACE_INSTANTIATE_CONVOLUTIONS(Half)

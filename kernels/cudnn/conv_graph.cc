@@ -5,11 +5,14 @@
 
 #include <cudnn_frontend.h>
 
-#include <algorithm>
+#include <optional>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "kernels/check.h"
+#include "kernels/cudnn/graph_engines.h"
+#include "kernels/cudnn/graph_writer.h"
 #include "kernels/cudnn/library.h"
 #include "kernels/format.h"
 
@@ -20,25 +23,6 @@ namespace verace::kernels::cudnn {
 namespace {
 
 namespace fe = cudnn_frontend;
-using Attributes = std::shared_ptr<fe::graph::Tensor_attributes>;
-using Dimensions = std::vector<int64_t>;
-
-// cuDNN's dimensions are logical, n, c, h, w, whatever the layout; ours is n, h, w, c.
-Dimensions nchw(const Nhwc& t) { return {t.n, t.c, t.h, t.w}; }
-
-Dimensions channels_last(const Dimensions& d) { return {d[1] * d[2] * d[3], 1, d[1] * d[3], d[1]}; }
-
-fe::DataType_t data_type(StorageType type) {
-  switch (type) {
-    case StorageType::kHalf:
-      return fe::DataType_t::HALF;
-    case StorageType::kBFloat16:
-      return fe::DataType_t::BFLOAT16;
-    case StorageType::kFloat:
-      break;
-  }
-  return fe::DataType_t::FLOAT;
-}
 
 void load_cudnn() {
   static const void* const loaded = fe::cudnn_dlhandle = library().handle();
@@ -50,112 +34,6 @@ void check(const fe::error_t& status, const ConvSpec& spec) {
   fail_check("cuDNN", __FILE__, __LINE__,
              one_line(text::format("{}: {}", to_string(spec), status.err_msg)));
 }
-
-// What an engine must not do. cudnn-frontend bars an engine that has any of these notes.
-std::vector<fe::NumericalNote_t> barred(const ConvSpec& spec) {
-  using Note = fe::NumericalNote_t;
-  std::vector<Note> notes = {Note::NONDETERMINISTIC, Note::REDUCED_PRECISION_REDUCTION};
-  if (spec.type == StorageType::kFloat && !spec.tf32) {
-    // Transforms lose digits too: more the larger their tiles are.
-    notes.insert(notes.end(),
-                 {Note::TENSOR_CORE, Note::DOWN_CONVERT_INPUTS, Note::FFT, Note::WINOGRAD,
-                  Note::WINOGRAD_TILE_4x4, Note::WINOGRAD_TILE_6x6, Note::WINOGRAD_TILE_13x13});
-  }
-  return notes;
-}
-
-template <typename Note>
-bool holds(const std::vector<Note>& notes, Note note) {
-  return std::ranges::find(notes, note) != notes.end();
-}
-
-// A graph whose list of plans can be asked which engines are barred, before any is built.
-struct Graph : fe::graph::Graph {
-  fe::graph::Execution_plan_list& list() { return plans; }
-};
-
-// Adds the operations of one convolution to a graph.
-class Writer {
- public:
-  Writer(Graph& graph, const ConvSpec& spec) : graph_(graph), spec_(spec) {}
-
-  void write() {
-    switch (spec_.pass) {
-      case ConvPass::kForward:
-        return forward();
-      case ConvPass::kBackwardData: {
-        const Attributes dx = graph_.conv_dgrad(
-            y(), w(), geometry(fe::graph::Conv_dgrad_attributes().set_name("convolution")));
-        return output(dx, "dx", ConvTensor::kX, nchw(spec_.g.x));
-      }
-      case ConvPass::kBackwardFilter: {
-        const Attributes dw = graph_.conv_wgrad(
-            y(), x(), geometry(fe::graph::Conv_wgrad_attributes().set_name("convolution")));
-        return output(dw, "dw", ConvTensor::kW, filter());
-      }
-    }
-  }
-
- private:
-  Dimensions filter() const { return {spec_.g.k, spec_.g.x.c, spec_.g.r, spec_.g.s}; }
-
-  Attributes tensor(const char* name, ConvTensor id, const Dimensions& d, fe::DataType_t type) {
-    return graph_.tensor(fe::graph::Tensor_attributes()
-                             .set_name(name)
-                             .set_uid(static_cast<int64_t>(id))
-                             .set_dim(d)
-                             .set_stride(channels_last(d))
-                             .set_data_type(type));
-  }
-  Attributes x() { return tensor("x", ConvTensor::kX, nchw(spec_.g.x), data_type(spec_.type)); }
-  Attributes w() { return tensor("w", ConvTensor::kW, filter(), data_type(spec_.type)); }
-  Attributes y() {
-    const bool gradient = spec_.pass != ConvPass::kForward;
-    return tensor(gradient ? "dy" : "y", ConvTensor::kY, nchw(spec_.g.y()), data_type(spec_.type));
-  }
-
-  template <typename ConvAttributes>
-  ConvAttributes geometry(ConvAttributes a) const {
-    const ConvGeometry& g = spec_.g;
-    return a.set_padding({g.pad_h, g.pad_w})
-        .set_stride({g.stride_h, g.stride_w})
-        .set_dilation({1, 1});
-  }
-
-  void output(const Attributes& t, const char* name, ConvTensor id, const Dimensions& d) {
-    t->set_name(name)
-        .set_uid(static_cast<int64_t>(id))
-        .set_output(true)
-        .set_dim(d)
-        .set_stride(channels_last(d))
-        .set_data_type(data_type(spec_.type));
-  }
-
-  void forward() {
-    Attributes y = graph_.conv_fprop(
-        x(), w(), geometry(fe::graph::Conv_fprop_attributes().set_name("convolution")));
-    const auto plus = [&](const Attributes& other, const char* name) {
-      y = graph_.pointwise(
-          y, other,
-          fe::graph::Pointwise_attributes().set_name(name).set_mode(fe::PointwiseMode_t::ADD));
-    };
-    const Dimensions outputs = nchw(spec_.g.y());
-    if (spec_.post.bias) {
-      plus(tensor("b", ConvTensor::kBias, {1, spec_.g.k, 1, 1}, fe::DataType_t::FLOAT), "bias");
-    }
-    if (spec_.post.add) {
-      plus(tensor("a", ConvTensor::kAdd, outputs, data_type(spec_.type)), "addition");
-    }
-    if (spec_.post.relu) {
-      y = graph_.pointwise(y, fe::graph::Pointwise_attributes().set_name("relu").set_mode(
-                                  fe::PointwiseMode_t::RELU_FWD));
-    }
-    output(y, "y", ConvTensor::kY, outputs);
-  }
-
-  Graph& graph_;
-  const ConvSpec& spec_;
-};
 
 }  // namespace
 
@@ -186,7 +64,8 @@ Target Target::of(cudnnContext* handle) {
 
 struct ConvGraph::Impl {
   Graph graph;
-  bool described = false;
+  fe::EngineConfigList configs;    // of engines_
+  cudnnContext* handle = nullptr;  // of the thread that plans; none where the device is described
 };
 
 ConvGraph::ConvGraph(const Target& target, const ConvSpec& spec)
@@ -194,8 +73,9 @@ ConvGraph::ConvGraph(const Target& target, const ConvSpec& spec)
   validate(spec);
   load_cudnn();
   Graph& graph = impl_->graph;
-  impl_->described = target.description() != nullptr;
-  if (impl_->described) graph.set_device_properties(target.description()->properties);
+  impl_->handle = target.handle();
+  if (target.description() != nullptr)
+    graph.set_device_properties(target.description()->properties);
   graph.set_io_data_type(data_type(spec.type))
       .set_intermediate_data_type(fe::DataType_t::FLOAT)
       .set_compute_data_type(fe::DataType_t::FLOAT);
@@ -214,53 +94,116 @@ std::string ConvGraph::json() const {
   return json.dump();
 }
 
-void ConvGraph::plan() {
-  Graph& graph = impl_->graph;
-  check(graph.create_execution_plans({fe::HeurMode_t::A, fe::HeurMode_t::FALLBACK}), spec_);
-  graph.deselect_numeric_notes(barred(spec_));
-  fe::graph::Execution_plan_list& list = graph.list();
-  const int64_t count = graph.get_execution_plan_count();
-  std::string reason;  // why the last one did not suit
-  for (int64_t i = 0; i < count; ++i) {
-    if (const fe::error_t status = list.check_support_at_index(i); status.is_bad()) {
-      reason = status.err_msg;
-      continue;
-    }
-    const bool compiled =
-        holds(list.behavior_notes[static_cast<size_t>(i)], fe::BehaviorNote_t::RUNTIME_COMPILATION);
-    const bool build = !(compiled && impl_->described);
-    if (build) {
-      if (const fe::error_t status = graph.build_plan_at_index(i); status.is_bad()) {
-        reason = status.err_msg;
-        continue;
-      }
-      check(graph.get_workspace_size_plan_at_index(i, plan_.workspace_bytes), spec_);
-    }
-    check(graph.get_plan_name_at_index(i, plan_.engine), spec_);
-    const auto& numerics = list.numeric_notes[static_cast<size_t>(i)];
-    plan_.tensor_cores = holds(numerics, fe::NumericalNote_t::TENSOR_CORE) ||
-                         holds(numerics, fe::NumericalNote_t::DOWN_CONVERT_INPUTS);
-    plan_.deterministic = !holds(numerics, fe::NumericalNote_t::NONDETERMINISTIC);
-    plan_.runtime_compiled = compiled;
-    plan_.built = build;
-    return;
-  }
-  fail_check(
-      "cuDNN", __FILE__, __LINE__,
-      one_line(text::format("{}: none of {} engines suits: {}", to_string(spec_), count, reason)));
+void ConvGraph::propose() {
+  VERACE_CHECK(engines_.empty(), to_string(spec_));
+  check(impl_->graph.create_execution_plans({fe::HeurMode_t::A, fe::HeurMode_t::FALLBACK}), spec_);
+  describe_engines();
+  VERACE_CHECK(!engines_.empty(), to_string(spec_));
 }
 
-void ConvGraph::execute(cudnnContext* handle, std::span<const ConvBinding> bindings,
+void ConvGraph::describe_engines() {
+  fe::graph::Execution_plan_list& list = impl_->graph.list();
+  // Of the engines that are not barred, despite its name; we bar none.
+  impl_->configs = list.get_barred_engine_configs();
+  VERACE_CHECK(impl_->configs.size() == list.numeric_notes.size(), to_string(spec_));
+  for (size_t i = 0; i < impl_->configs.size(); ++i) {
+    std::string name;
+    check(impl_->graph.get_plan_name_at_index(static_cast<int64_t>(i), name), spec_);
+    engines_.push_back(
+        described(std::move(name), -1, list.numeric_notes[i], list.behavior_notes[i]));
+  }
+}
+
+void ConvGraph::ask_workspace(size_t engine) {
+  Engine& e = engines_.at(engine);
+  if (e.workspace_bytes >= 0) return;
+  int64_t bytes = -1;
+  const fe::error_t status = fe::detail::get_workspace_size(impl_->configs.at(engine), bytes);
+  if (status.is_good()) e.workspace_bytes = bytes;
+}
+
+std::string ConvGraph::remake(const SavedPlan& saved) {
+  VERACE_CHECK(engines_.empty(), to_string(spec_));
+  fe::graph::Execution_plan_list& list = impl_->graph.list();
+  if (!saved.serialised.empty() && impl_->handle != nullptr) {
+    const fe::error_t status = list.build_plans(impl_->handle, saved.serialised);
+    if (status.is_bad()) return one_line(status.err_msg);
+    const fe::ExecutionPlan& plan = *list.execution_plans.front();
+    std::vector<Numeric> numerics;
+    for (const auto note : plan.getAllNumericNotes()) {
+      numerics.push_back(fe::detail::convert_from_cudnn_type(note));
+    }
+    std::vector<fe::BehaviorNote_t> behaviour;
+    for (const auto note : plan.getAllBehaviorNotes()) {
+      behaviour.push_back(fe::detail::convert_from_cudnn_type(note));
+    }
+    engines_.push_back(described(plan.getTag(), plan.getWorkspaceSize(), numerics, behaviour));
+  } else {
+    const std::optional<EngineName> name = parse_engine(saved.engine);
+    if (!name) return "it has no engine's name";
+    const fe::error_t status = impl_->graph.add(*name);
+    if (status.is_bad()) return one_line(status.err_msg);
+    describe_engines();
+    if (const std::string reason = build(0); !reason.empty()) return reason;
+  }
+  return engines_.front().name == saved.engine ? "" : "it is of " + engines_.front().name;
+}
+
+std::string ConvGraph::build(size_t engine) {
+  Engine& e = engines_.at(engine);
+  const auto index = static_cast<int64_t>(engine);
+  if (e.runtime_compiled && impl_->handle == nullptr) {
+    const fe::error_t status = impl_->graph.list().check_support_at_index(index);
+    return status.is_good() ? "" : one_line(status.err_msg);
+  }
+  if (const fe::error_t status = impl_->graph.build_plan_at_index(index); status.is_bad()) {
+    return one_line(status.err_msg);
+  }
+  check(impl_->graph.get_workspace_size_plan_at_index(index, e.workspace_bytes), spec_);
+  return "";
+}
+
+bool ConvGraph::is_built(size_t engine) const {
+  const auto& plans = impl_->graph.list().execution_plans;
+  return engine < plans.size() && plans[engine] != nullptr;
+}
+
+void ConvGraph::keep_only(size_t engine) {
+  auto& plans = impl_->graph.list().execution_plans;
+  for (size_t i = 0; i < plans.size(); ++i) {
+    if (i != engine) plans[i].reset();
+  }
+}
+
+SavedPlan ConvGraph::save(size_t engine) const {
+  const Engine& e = engines_.at(engine);
+  VERACE_CHECK(is_built(engine) || e.runtime_compiled, to_string(spec_));
+  if (!e.runtime_compiled || !is_built(engine)) return {e.name, ""};
+  try {
+    return {e.name, impl_->graph.list().execution_plans[engine]->getJsonRepresentation()};
+  } catch (const fe::cudnnException&) {  // then it will be compiled again
+    return {e.name, ""};
+  }
+}
+
+void ConvGraph::execute(size_t engine, cudnnContext* handle, std::span<const ConvBinding> bindings,
                         std::byte* workspace) const {
-  VERACE_CHECK(plan_.built, to_string(spec_));
+  VERACE_CHECK(is_built(engine), to_string(spec_));
   std::unordered_map<int64_t, void*> pointers;
   for (const ConvBinding& b : bindings) pointers[static_cast<int64_t>(b.tensor)] = b.data;
-  check(impl_->graph.execute(handle, pointers, workspace), spec_);
+  check(
+      impl_->graph.execute_plan_at_index(handle, pointers, workspace, static_cast<int64_t>(engine)),
+      spec_);
 }
 
 std::string version() {
   load_cudnn();
   return fe::detail::get_backend_version_string();
+}
+
+std::string frontend_version() {
+  return text::format("{}.{}.{}", CUDNN_FRONTEND_MAJOR_VERSION, CUDNN_FRONTEND_MINOR_VERSION,
+                      CUDNN_FRONTEND_PATCH_VERSION);
 }
 
 }  // namespace verace::kernels::cudnn

@@ -1,10 +1,10 @@
-// Convolutions as cuDNN graphs: what is asked for, and the plan that cuDNN makes of it.
+// Convolutions as cuDNN graphs: what is asked for, the engines that cuDNN proposes, and their
+// plans.
 //
-// cuDNN 9 takes a graph of operations on described tensors, proposes engines (kernels) for it and
-// builds an execution plan. Everything but the run works from the description of a device alone, so
-// the plans are checked where there is no GPU (docs/cudnn.md). Arithmetic: sums are fp32; fp32
-// operands are rounded to TF32 only with `tf32`. Only engines that give the same bits in every run
-// are taken.
+// cuDNN 9 takes a graph of operations on described tensors, proposes engines (kernels with their
+// settings) for it and builds an execution plan of one. Everything but the run works from the
+// description of a device alone, so the plans are checked where there is no GPU (docs/cudnn.md).
+// Sums are fp32. Which engine is taken is decided in plan_choice.h.
 #pragma once
 
 #include <cstddef>
@@ -12,6 +12,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "kernels/cudnn/conv_spec.h"
 
@@ -46,6 +47,28 @@ class Target {
   cudnnContext* handle_ = nullptr;
 };
 
+// What cuDNN says of an engine.
+struct Engine {
+  std::string name;               // "eng44_k2=4_k18=0": number and settings
+  int64_t workspace_bytes = 0;    // device memory that execute() needs; -1: known once it is built
+  bool runtime_compiled = false;  // when it is built, which takes seconds and a driver
+  bool deterministic = true;      // the same bits in every run
+  bool tensor_cores = false;      // or otherwise rounds its operands
+  bool transforms = false;        // Winograd's or Fourier's, which lose digits as well
+  bool reduced_sums = false;      // in less than fp32
+  bool operator==(const Engine&) const = default;
+};
+
+// A plan in a form that outlives the process.
+struct SavedPlan {
+  std::string engine;  // its name
+  std::string
+      serialised;  // in cuDNN's own form, with its compiled kernel; empty: made from the name
+  bool operator==(const SavedPlan&) const = default;
+};
+
+// One convolution. First either propose() or remake(), then build(), then execute(); execute() may
+// be called by several threads at once, each with a handle of its own.
 class ConvGraph {
  public:
   // Describes the convolution to cuDNN and checks it there. Throws Error(kInput) where cuDNN is
@@ -55,39 +78,51 @@ class ConvGraph {
   ConvGraph(ConvGraph&&) noexcept;
   ConvGraph& operator=(ConvGraph&&) noexcept;
 
+  const ConvSpec& spec() const { return spec_; }
   // The graph as cuDNN was told, in JSON: operations, tensors, dimensions, strides.
   std::string json() const;
 
-  // Asks the heuristics for engines and takes the first that suits; they stand in cuDNN's order.
-  // Precompiled engines are built. Engines that are compiled when they are built need a driver:
-  // where the target is a description, they are chosen only. Throws Error(kInternal) that names the
-  // graph where no engine suits.
-  void plan();
+  // Asks the heuristics for engines, best first by their judgement. Throws Error(kInternal) that
+  // names the graph where they know none.
+  void propose();
+  // The one engine of a plan that save() wrote, for the same graph, instead of asking; it is built
+  // where build() could build it. Returns "", or why there is none: then the graph is of no further
+  // use.
+  std::string remake(const SavedPlan& saved);
+  const std::vector<Engine>& engines() const { return engines_; }
 
-  struct Plan {
-    std::string engine;           // cuDNN's name: number and settings
-    int64_t workspace_bytes = 0;  // device memory that execute() needs; known once built
-    bool runtime_compiled = false;
-    bool built = false;
-    bool tensor_cores = false;  // or otherwise rounds its operands
-    bool deterministic = true;
-  };
-  const Plan& chosen() const { return plan_; }
+  // Makes engines()[engine].workspace_bytes known, where cuDNN can tell before it is built. Of all
+  // engines this would take as long as the rest of planning.
+  void ask_workspace(size_t engine);
+  // Makes the plan of engines()[engine], and its workspace known. Returns "", or why there is none.
+  std::string build(size_t engine);
+  // False also where the target is a description and the engine compiled at run time: such an
+  // engine is only known to exist.
+  bool is_built(size_t engine) const;
+  // Frees the plans of all other engines.
+  void keep_only(size_t engine);
+  // Needs a built plan, or an engine that is only known to exist. The serialised form is there for
+  // engines that are compiled, where cuDNN can give it.
+  SavedPlan save(size_t engine) const;
 
   // Enqueues the convolution on the handle's stream, with each tensor of the graph bound.
-  // `workspace`: chosen().workspace_bytes of device memory, aligned as cudaMalloc does, to 256
-  // bytes.
-  void execute(cudnnContext* handle, std::span<const ConvBinding> bindings,
+  // `workspace`: the built engine's workspace_bytes of device memory, aligned as cudaMalloc does,
+  // to 256 bytes; nullptr where it needs none.
+  void execute(size_t engine, cudnnContext* handle, std::span<const ConvBinding> bindings,
                std::byte* workspace) const;
 
  private:
+  void describe_engines();
+
   struct Impl;
   std::unique_ptr<Impl> impl_;
   ConvSpec spec_;
-  Plan plan_;
+  std::vector<Engine> engines_;
 };
 
 // "9.19.0", of the loaded library. Throws Error(kInput) where it is missing.
 std::string version();
+// "1.18.0", of the headers that this program was compiled with.
+std::string frontend_version();
 
 }  // namespace verace::kernels::cudnn

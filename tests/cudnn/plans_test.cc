@@ -4,29 +4,37 @@
 
 #include <cstdio>
 #include <cstdlib>
-#include <fstream>
 #include <iterator>
 #include <optional>
-#include <sstream>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "kernels/check.h"
+#include "kernels/cudnn/plan_cache.h"
+#include "kernels/cudnn/plan_choice.h"
 #include "kernels/dynamic_library.h"
 #include "tests/cudnn/graph_check.h"
 #include "tests/cudnn/h200.h"
 #include "tests/cudnn/networks.h"
+#include "tests/cudnn/plan_table.h"
 #include "tests/kernels/conv2d_cases.h"
 #include "tests/support/device_memory.h"
+#include "tests/support/files.h"
 
 namespace verace::test {
 namespace {
 
 using kernels::ConvGeometry;
+using kernels::ConvPlanning;
 using kernels::StorageType;
+using kernels::cudnn::CachedPlan;
+using kernels::cudnn::Choice;
 using kernels::cudnn::ConvGraph;
 using kernels::cudnn::ConvSpec;
+using kernels::cudnn::Engine;
+using kernels::cudnn::PlanCache;
+using kernels::cudnn::SavedPlan;
 using kernels::cudnn::Target;
 
 // ---- What is planned -------------------------------------------------------------------------
@@ -81,76 +89,11 @@ bool have_driver_or_stub(const std::string& test) {
 
 constexpr int64_t kBatches[] = {1, 64, 256};
 
-ConvSpec spec_of(const RecordedConvolution& c, int64_t batch, const Precision& precision) {
-  ConvSpec spec{c.pass, c.g, c.post, precision.type, precision.tf32};
-  spec.g.x.n = batch;
-  return spec;
-}
-
-// ---- The list of plans -----------------------------------------------------------------------
-
-std::string bytes_text(int64_t bytes) {
-  if (bytes < 10'000) return std::to_string(bytes) + " B";
-  if (bytes < 10'000'000) return std::to_string(bytes / 1000) + " kB";
-  return std::to_string(bytes / 1'000'000) + " MB";
-}
-
-std::string cell(const ConvGraph::Plan& plan) {
-  return "`" + plan.engine + "` " + (plan.built ? bytes_text(plan.workspace_bytes) : "compiled");
-}
-
-// "forward+bias 56x56x64 -> 56x56x256, 1x1/1 pad 0": without batch and precision.
-std::string row_name(const RecordedConvolution& c) {
-  std::string text = to_string(spec_of(c, 1, kPrecisions[0]));
-  for (const char* part : {" fp32 1x", " -> 1x"}) {
-    const size_t at = text.find(part);
-    REQUIRE(at != std::string::npos);
-    text.replace(at, std::string(part).size(),
-                 std::string(part).starts_with(" fp32") ? " " : " -> ");
-  }
-  return text;
-}
-
-class Report {
- public:
-  explicit Report(size_t convolutions) {
-    text_
-        << "# cuDNN's plans for an NVIDIA H200\n\nWritten by `cudnn/plans_test`, without a GPU, by "
-           "cuDNN "
-        << kernels::cudnn::version() << ": " << convolutions
-        << " convolutions, at three batch sizes.\n\nEach cell: the engine with its settings as "
-           "cuDNN numbers them, and the bytes of its workspace. "
-           "\"Compiled\" engines are compiled where the device is; here it is only known that "
-           "cuDNN would. fp32: no tensor cores.\n";
-  }
-  void precision(const char* name) {
-    text_ << "\n## " << name
-          << "\n\n| convolution | batch 1 | batch 64 | batch 256 |\n|---|---|---|---|\n";
-  }
-  void row(const RecordedConvolution& c, const std::vector<std::string>& cells) {
-    text_ << "| " << row_name(c);
-    for (const std::string& cell : cells) text_ << " | " << cell;
-    text_ << " |\n";
-  }
-  void askers(const std::vector<RecordedConvolution>& convolutions) {
-    text_ << "\n## Who asks for them\n\n| convolution | first step | steps |\n|---|---|---|\n";
-    for (const RecordedConvolution& c : convolutions) {
-      text_ << "| " << row_name(c) << " | " << c.steps.front() << " | " << c.steps.size() << " |\n";
-    }
-  }
-  void write() const {
-    const char* path = std::getenv("VERACE_CUDNN_PLANS");
-    if (path == nullptr) return;
-    std::ofstream(path) << text_.str();
-  }
-
- private:
-  std::ostringstream text_;
-};
-
 struct Outcome {
   std::string errors;  // of the graph, or why there is no plan
-  ConvGraph::Plan plan;
+  Engine engine;
+  bool built = false;
+  SavedPlan saved;
 };
 
 Outcome plan(const Target& target, const ConvSpec& spec) {
@@ -158,12 +101,60 @@ Outcome plan(const Target& target, const ConvSpec& spec) {
   try {
     ConvGraph graph(target, spec);
     outcome.errors = graph_errors(graph.json(), spec);
-    graph.plan();
-    outcome.plan = graph.chosen();
+    const Choice choice = choose(graph, ConvPlanning{}, nullptr);
+    outcome.engine = graph.engines()[choice.engine];
+    outcome.built = graph.is_built(choice.engine);
+    outcome.saved = graph.save(choice.engine);
   } catch (const std::exception& error) {
     outcome.errors = error.what();
   }
   return outcome;
+}
+
+// What a later process makes of a plan that this one has kept: the engine, or why there is none.
+std::string read_back(const Target& target, const ConvSpec& spec, const PlanCache& cache,
+                      const Engine& want) {
+  try {
+    const std::optional<CachedPlan> known = cache.find(to_string(spec));
+    if (!known) return "not in the file";
+    ConvGraph graph(target, spec);
+    if (const std::string reason = graph.remake(known->saved); !reason.empty()) return reason;
+    if (graph.engines().size() != 1) return "not one engine";
+    if (graph.is_built(0) == want.runtime_compiled) return "not built";
+    Engine got = graph.engines()[0];
+    if (want.runtime_compiled) got.workspace_bytes = want.workspace_bytes;  // before it is compiled
+    return got == want ? "" : "another engine: " + got.name;
+  } catch (const std::exception& error) {
+    return error.what();
+  }
+}
+
+// Each plan through the file, and made again without asking the heuristics.
+void expect_read_back(const Target& target, const std::vector<ConvSpec>& specs,
+                      const std::vector<Outcome>& outcomes) {
+  const TempFolder folder;
+  std::string said;
+  const auto open = [&] {
+    return PlanCache(folder.path().string(), "NVIDIA H200", kernels::cudnn::version(),
+                     [&](const std::string& line) { said += line; });
+  };
+  PlanCache first = open();
+  for (size_t i = 0; i < specs.size(); ++i) first.add(to_string(specs[i]), {outcomes[i].saved});
+  first.save();
+  const PlanCache next = open();
+  CHECK(next.size() == specs.size());  // no two convolutions have one name
+  CHECK(said == "");
+  std::vector<std::string> errors(specs.size());
+  const double before = seconds_now();
+#pragma omp parallel for schedule(dynamic, 16)
+  for (size_t i = 0; i < specs.size(); ++i) {
+    errors[i] = read_back(target, specs[i], next, outcomes[i].engine);
+  }
+  std::printf("made again from the file in %.1f s\n", seconds_now() - before);
+  for (size_t i = 0; i < specs.size(); ++i) {
+    INFO(to_string(specs[i]));
+    CHECK(errors[i] == "");
+  }
 }
 
 TEST_CASE("every convolution of every step has a plan for an H200") {
@@ -178,39 +169,45 @@ TEST_CASE("every convolution of every step has a plan for an H200") {
     }
   }
   std::vector<Outcome> outcomes(specs.size());
+  const double before = seconds_now();
 #pragma omp parallel for schedule(dynamic, 16)
   for (size_t i = 0; i < specs.size(); ++i) outcomes[i] = plan(*target, specs[i]);
+  std::printf("planned in %.1f s\n", seconds_now() - before);
 
   int64_t built = 0, compiled = 0, tensor_cores = 0, may_use_them = 0;
   for (size_t i = 0; i < specs.size(); ++i) {
     INFO(to_string(specs[i]));
     const Outcome& outcome = outcomes[i];
     CHECK(outcome.errors == "");
-    CHECK(outcome.plan.engine.starts_with("eng"));
-    CHECK(outcome.plan.built != outcome.plan.runtime_compiled);
-    CHECK(outcome.plan.workspace_bytes >= 0);
-    CHECK(outcome.plan.deterministic);
-    (outcome.plan.built ? built : compiled) += 1;
+    CHECK(outcome.engine.name.starts_with("eng"));
+    CHECK(outcome.built != outcome.engine.runtime_compiled);
+    CHECK(outcome.engine.workspace_bytes >= 0);
+    CHECK(outcome.engine.workspace_bytes <= ConvPlanning{}.workspace_limit);
+    CHECK(outcome.engine.deterministic);
+    CHECK(!outcome.engine.reduced_sums);
+    (outcome.built ? built : compiled) += 1;
     if (specs[i].type == StorageType::kFloat && !specs[i].tf32) {
-      CHECK(!outcome.plan.tensor_cores);
+      CHECK(!outcome.engine.tensor_cores);
+      CHECK(!outcome.engine.transforms);
     } else {
       ++may_use_them;
-      tensor_cores += outcome.plan.tensor_cores ? 1 : 0;
+      tensor_cores += outcome.engine.tensor_cores ? 1 : 0;
     }
   }
   CHECK(tensor_cores > may_use_them * 9 / 10);
-  Report report(convolutions.size());
+  PlanTable table(convolutions.size());
   auto outcome = outcomes.begin();
   for (const Precision& precision : kPrecisions) {
-    report.precision(precision.name);
+    table.precision(precision.name);
     for (const RecordedConvolution& c : convolutions) {
       std::vector<std::string> cells;
-      for (size_t i = 0; i < std::size(kBatches); ++i) cells.push_back(cell((outcome++)->plan));
-      report.row(c, cells);
+      for (size_t i = 0; i < std::size(kBatches); ++i) cells.push_back(cell((outcome++)->engine));
+      table.row(c, cells);
     }
   }
-  report.askers(convolutions);
-  report.write();
+  table.askers(convolutions);
+  table.write();
+  expect_read_back(*target, specs, outcomes);
   std::printf(
       "%zu convolutions: %ld plans built, %ld chosen to be compiled on the device; of %ld in "
       "tf32, fp16 and bf16 %ld use tensor cores\n",
@@ -221,16 +218,58 @@ TEST_CASE("every convolution of every step has a plan for an H200") {
 TEST_CASE("what the tests of convolutions run on a GPU has a plan, too") {
   const std::optional<Target> target = h200("plans_test test geometries");
   if (!target || !have_driver_or_stub("plans_test test geometries")) return;
-  const auto expect_plans = [&](const ConvGeometry& g, const Precision& precision) {
-    for (const ConvSpec& spec : forms(g, precision)) {
-      INFO(to_string(spec));
-      CHECK(plan(*target, spec).errors == "");
-    }
+  std::vector<ConvSpec> specs;
+  const auto add = [&](const ConvGeometry& g, const Precision& precision) {
+    const std::vector<ConvSpec> more = forms(g, precision);
+    specs.insert(specs.end(), more.begin(), more.end());
   };
-  for (const ConvGeometry& g : geometries()) expect_plans(g, kPrecisions[0]);
+  for (const ConvGeometry& g : geometries()) add(g, kPrecisions[0]);
   for (const ConvGeometry& g : geometries_by_eights()) {
-    for (const Precision& precision : kPrecisions) expect_plans(g, precision);
+    for (const Precision& precision : kPrecisions) add(g, precision);
   }
+  std::vector<Outcome> outcomes(specs.size());
+#pragma omp parallel for schedule(dynamic, 4)
+  for (size_t i = 0; i < specs.size(); ++i) outcomes[i] = plan(*target, specs[i]);
+  for (size_t i = 0; i < specs.size(); ++i) {
+    INFO(to_string(specs[i]));
+    CHECK(outcomes[i].errors == "");
+  }
+}
+
+TEST_CASE("a plan is not made from what is no engine of the convolution") {
+  const std::optional<Target> target = h200("plans_test names of engines");
+  if (!target) return;
+  const ConvSpec spec{{}, {{64, 56, 56, 64}, 256, 1, 1, 1, 1, 0, 0}, {}, {}, {}};
+  for (const char* name : {"", "eng", "eng1x", "eng99999", "eng-1", "engine", "eng0_k2", "eng0_k2=",
+                           "eng0_k999=1", "eng0_k-1=1", "eng0_k2=999999", "eng0_k2=1_"}) {
+    INFO(std::string(name));
+    CHECK(ConvGraph(*target, spec).remake({name, ""}) != "");
+  }
+}
+
+TEST_CASE("no engine of cuDNN's takes more workspace than the limit") {
+  const std::optional<Target> target = h200("plans_test limit");
+  if (!target) return;
+  const ConvSpec spec{{}, {{256, 56, 56, 64}, 256, 1, 1, 1, 1, 0, 0}, {}, {}, {}};
+  ConvPlanning rules;
+  int64_t last = rules.workspace_limit + 1;
+  std::string error;
+  while (error.empty()) {  // each time less than the best engine wants
+    rules.workspace_limit = last - 1;
+    ConvGraph graph(*target, spec);
+    try {
+      const Engine& e = graph.engines().at(choose(graph, rules, nullptr).engine);
+      CHECK(e.workspace_bytes >= 0);
+      REQUIRE(e.workspace_bytes < last);
+      last = e.workspace_bytes;
+    } catch (const Error& none) {
+      error = none.what();
+    }
+  }
+  INFO(error);
+  CHECK(last < (int64_t{1} << 20));  // there is one with little
+  CHECK(error.find(to_string(spec)) != std::string::npos);
+  CHECK(error.find("the least that would do is " + std::to_string(last)) != std::string::npos);
 }
 
 TEST_CASE("where there is no GPU, a convolution for one is refused in one line") {

@@ -3,14 +3,20 @@
 #include "kernels/cudnn/conv_graph.h"
 
 #include <algorithm>
+#include <chrono>
 #include <functional>
 #include <map>
+#include <mutex>
+#include <thread>
+#include <utility>
 #include <vector>
 
 #include "kernels/check.h"
 #include "kernels/cudnn/library.h"
+#include "kernels/simt/emulator/fake_cudnn.h"
 #include "kernels/simt/emulator/guard.h"
 #include "kernels/simt/emulator/library_call.h"
+#include "kernels/simt/emulator/runtime.h"
 
 struct cudnnContext {
   CUstream_st* stream = nullptr;
@@ -19,14 +25,25 @@ struct cudnnContext {
 namespace verace::kernels::cudnn {
 namespace {
 
-// Odd on purpose: what stands behind the workspace must not be touched.
-constexpr int64_t kWorkspaceBytes = 1003;
+using simt::emulator::fake_cudnn;
+using simt::emulator::FakeEngine;
+
+std::mutex& counting() {
+  static std::mutex mutex;
+  return mutex;
+}
+
+int count(int simt::emulator::FakeCudnn::*counter) {
+  const std::lock_guard lock(counting());
+  return ++(fake_cudnn().*counter);
+}
 
 // One run of a graph, its tensors in the storage type T.
 template <typename T>
 class Run {
  public:
-  Run(const ConvSpec& spec, std::span<const ConvBinding> bindings) : s_(spec) {
+  Run(const ConvSpec& spec, const FakeEngine& engine, std::span<const ConvBinding> bindings)
+      : s_(spec), engine_(engine) {
     for (const ConvBinding& b : bindings) data_[b.tensor] = b.data;
   }
 
@@ -78,18 +95,31 @@ class Run {
 
   void store(ConvTensor tensor, const Floats& values) const {
     auto* p = static_cast<T*>(address(tensor));
-    std::ranges::transform(values, p, [](float v) { return from_float<T>(v); });
-    simt::emulator::remember(p, values.size() * sizeof(T));
+    const size_t written = values.size() - (engine_.writes_all ? 0 : 1);
+    std::transform(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(written), p,
+                   [](float v) { return from_float<T>(v); });
+    if (count(&simt::emulator::FakeCudnn::runs) % 2 == 0 && !engine_.engine.deterministic) {
+      p[0] = from_float<T>(values[0] * (1.0f + 0x1p-6f) + 0x1p-6f);
+    }
+    simt::emulator::remember(p, written * sizeof(T));
+    simt::emulator::pass_time(engine_.milliseconds);
   }
 
   ConvSpec s_;
+  FakeEngine engine_;
   std::map<ConvTensor, void*> data_;
 };
 
-std::function<void()> run_of(const ConvSpec& spec, std::span<const ConvBinding> bindings) {
-  if (spec.type == StorageType::kHalf) return Run<Half>(spec, bindings);
-  if (spec.type == StorageType::kBFloat16) return Run<BFloat16>(spec, bindings);
-  return Run<float>(spec, bindings);
+std::function<void()> run_of(const ConvSpec& spec, const FakeEngine& engine,
+                             std::span<const ConvBinding> bindings) {
+  if (spec.type == StorageType::kHalf) return Run<Half>(spec, engine, bindings);
+  if (spec.type == StorageType::kBFloat16) return Run<BFloat16>(spec, engine, bindings);
+  return Run<float>(spec, engine, bindings);
+}
+
+// What a compiled engine's plan is saved as.
+std::string serialised(const FakeEngine& engine, const ConvSpec& spec) {
+  return fake_cudnn().serialised_by + ": " + engine.engine.name + " for " + to_string(spec);
 }
 
 }  // namespace
@@ -103,28 +133,100 @@ Target Target::of(cudnnContext* handle) {
   return target;
 }
 
-struct ConvGraph::Impl {};
+struct ConvGraph::Impl {
+  std::vector<FakeEngine> engines;
+  std::vector<bool> built;
 
-ConvGraph::ConvGraph(const Target&, const ConvSpec& spec) : spec_(spec) { validate(spec); }
+  void add(const FakeEngine& engine, bool is_built) {
+    engines.push_back(engine);
+    built.push_back(is_built);
+  }
+};
+
+ConvGraph::ConvGraph(const Target&, const ConvSpec& spec)
+    : impl_(std::make_unique<Impl>()), spec_(spec) {
+  validate(spec);
+}
 ConvGraph::~ConvGraph() = default;
 ConvGraph::ConvGraph(ConvGraph&&) noexcept = default;
 ConvGraph& ConvGraph::operator=(ConvGraph&&) noexcept = default;
 
-void ConvGraph::plan() {
-  plan_.engine = "emulated by the reference device";
-  plan_.workspace_bytes = kWorkspaceBytes;
-  plan_.built = true;
+std::string ConvGraph::json() const { return "\"" + to_string(spec_) + "\""; }
+
+void ConvGraph::propose() {
+  VERACE_CHECK(engines_.empty(), to_string(spec_));
+  count(&simt::emulator::FakeCudnn::proposals);
+  std::this_thread::sleep_for(std::chrono::milliseconds(fake_cudnn().proposal_takes));
+  for (const FakeEngine& engine : fake_cudnn().engines) impl_->add(engine, false);
+  describe_engines();
 }
 
-void ConvGraph::execute(cudnnContext* handle, std::span<const ConvBinding> bindings,
-                        std::byte* workspace) const {
-  VERACE_CHECK(plan_.built && workspace != nullptr, to_string(spec_));
-  VERACE_CHECK(reinterpret_cast<uintptr_t>(workspace) % 256 == 0, to_string(spec_));
-  simt::emulator::enqueue_library_call(handle->stream, [run = run_of(spec_, bindings), workspace] {
-    run();
-    std::fill_n(workspace, kWorkspaceBytes, std::byte{0xFF});
-  });
+void ConvGraph::describe_engines() {
+  for (const FakeEngine& e : impl_->engines) {
+    engines_.push_back(e.engine);
+    engines_.back().workspace_bytes = -1;
+  }
 }
+
+void ConvGraph::ask_workspace(size_t engine) {
+  const FakeEngine& e = impl_->engines.at(engine);
+  if (e.tells_workspace) engines_[engine].workspace_bytes = e.engine.workspace_bytes;
+}
+
+std::string ConvGraph::remake(const SavedPlan& saved) {
+  VERACE_CHECK(engines_.empty(), to_string(spec_));
+  const auto& known = fake_cudnn().engines;
+  const auto found = std::ranges::find_if(
+      known, [&](const FakeEngine& e) { return e.engine.name == saved.engine; });
+  if (found == known.end()) return "there is no engine of this name";
+  if (!saved.serialised.empty() && saved.serialised != serialised(*found, spec_)) {
+    return "it cannot be loaded";
+  }
+  impl_->add(*found, !saved.serialised.empty());
+  describe_engines();
+  engines_[0].workspace_bytes = found->engine.workspace_bytes;
+  if (saved.serialised.empty()) return build(0);
+  count(&simt::emulator::FakeCudnn::loaded);
+  return "";
+}
+
+std::string ConvGraph::build(size_t engine) {
+  if (!impl_->engines.at(engine).builds) return "it cannot be built";
+  impl_->built[engine] = true;
+  engines_[engine].workspace_bytes = impl_->engines[engine].engine.workspace_bytes;
+  count(&simt::emulator::FakeCudnn::built);
+  return "";
+}
+
+bool ConvGraph::is_built(size_t engine) const { return impl_->built.at(engine); }
+
+void ConvGraph::keep_only(size_t engine) {
+  for (size_t i = 0; i < impl_->built.size(); ++i) {
+    if (i != engine) impl_->built[i] = false;
+  }
+}
+
+SavedPlan ConvGraph::save(size_t engine) const {
+  VERACE_CHECK(is_built(engine), to_string(spec_));
+  const FakeEngine& e = impl_->engines[engine];
+  return {e.engine.name, e.engine.runtime_compiled ? serialised(e, spec_) : ""};
+}
+
+void ConvGraph::execute(size_t engine, cudnnContext* handle, std::span<const ConvBinding> bindings,
+                        std::byte* workspace) const {
+  VERACE_CHECK(is_built(engine), to_string(spec_));
+  const int64_t bytes = impl_->engines[engine].engine.workspace_bytes;
+  VERACE_CHECK((workspace != nullptr) == (bytes != 0), to_string(spec_));
+  VERACE_CHECK(reinterpret_cast<uintptr_t>(workspace) % 256 == 0, to_string(spec_));
+  simt::emulator::enqueue_library_call(
+      handle->stream, [run = run_of(spec_, impl_->engines[engine], bindings), workspace, bytes] {
+        run();
+        std::fill_n(workspace, bytes, std::byte{0xFF});
+      });
+}
+
+std::string version() { return fake_cudnn().version; }
+std::string frontend_version() { return "emulated"; }
 
 cudnnContext* handle(CUstream_st* stream) {
   thread_local cudnnContext mine;

@@ -145,6 +145,9 @@ struct Runtime {
 // Remembers an error for cudaGetLastError.
 cudaError_t report(cudaError_t error);
 
+// Lets time pass on the clock that events read, beside the real one.
+void pass_time(double milliseconds);
+
 }  // namespace verace::simt::emulator
 
 // The types behind the handles, as NVIDIA's header names them.

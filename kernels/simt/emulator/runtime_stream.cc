@@ -2,6 +2,7 @@
 #include <cuda_runtime_api.h>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 
 #include "kernels/simt/emulator/faults.h"
@@ -10,9 +11,11 @@
 namespace verace::simt::emulator {
 namespace {
 
+std::atomic<double> passed{0.0};  // milliseconds that pass_time() has added
+
 double milliseconds_now() {
   const auto now = std::chrono::steady_clock::now().time_since_epoch();
-  return std::chrono::duration<double, std::milli>(now).count();
+  return std::chrono::duration<double, std::milli>(now).count() + passed;
 }
 
 cudaError_t create_stream(const char* name, cudaStream_t* stream, unsigned flags) {
@@ -57,6 +60,9 @@ cudaError_t wait_inside_capture(CUstream_st& stream, cudaStream_t handle, const 
 }
 
 }  // namespace
+
+void pass_time(double milliseconds) { passed += milliseconds; }
+
 }  // namespace verace::simt::emulator
 
 using verace::simt::emulator::report;
