@@ -116,8 +116,8 @@ TEST_CASE("a run in bf16 or tf32 has no loss scale") {
     o.epochs = 1;
     const std::string report = trained(o);
     CHECK(contains(report, text::format(" threads, {}\n", engine::to_string(p))));
-    CHECK_FALSE(contains(report, "loss scale"));
-    CHECK_FALSE(contains(read_text(o.out.string() + "/metrics.jsonl"), "loss_scale"));
+    CHECK(report.find("loss scale") == std::string::npos);
+    CHECK(read_text(o.out.string() + "/metrics.jsonl").find("loss_scale") == std::string::npos);
   }
 }
 

@@ -196,20 +196,13 @@ TEST_CASE("updates smaller than 16 bits can hold are not lost") {
       int64_t moved = 0, all = 0;
       for (size_t t = 0; t < before.size(); t += 3) {
         for (size_t i = 0; i < before[t].size(); ++i, ++all) {
-          moved += std::abs(after[t][i] - before[t][i]) > 1.5 * rate;
+          // Three steps of about one learning rate; where it was rounded it moved much further.
+          const double way = std::abs(static_cast<double>(after[t][i]) - before[t][i]);
+          moved += way > 1.5 * rate && way < 4 * rate;
         }
       }
       INFO(std::string(engine::to_string(p)), ": ", moved, " of ", all);
       CHECK(static_cast<double>(moved) >= 0.9 * static_cast<double>(all));
-      test::expect_caught("weights in 16 bits", [&] {
-        std::vector<float> values = after[0];
-        int64_t same = 0;
-        for (size_t i = 0; i < values.size(); ++i) {
-          const auto in_bits = [](float v) { return kernels::from_float<kernels::Half>(v); };
-          same += in_bits(values[i]) == in_bits(before[0][i]);
-        }
-        return same < static_cast<int64_t>(values.size()) / 2;
-      }());
     }
   });
 }
