@@ -89,10 +89,9 @@ void Step::read_bytes(Value v, void* to, int64_t bytes) const {
 }
 
 std::vector<float> Step::read_f32(Value v) const {
-  VERACE_CHECK(info(v).dtype == DType::kF32, info(v).name);
-  std::vector<float> values(static_cast<size_t>(element_count(info(v).shape)));
-  read(v, std::span(values));
-  return values;
+  std::vector<std::byte> bytes(static_cast<size_t>(info(v).bytes()));
+  read_bytes(v, bytes.data(), info(v).bytes());
+  return to_f32(info(v).dtype, bytes.data(), element_count(info(v).shape));
 }
 
 std::vector<PlannedBuffer> Step::buffers() const {

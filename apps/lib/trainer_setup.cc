@@ -138,6 +138,7 @@ void make_optimiser(TrainingSetup& setup) {
   adam.learning_rate = o.learning_rate;
   adam.placement = o.adam;
   adam.epsilon = o.adam_epsilon.value_or(o.adam == kernels::AdamEpsilon::kKeras ? 1e-7 : 1e-8);
+  if (engine::needs_loss_scale(o.precision)) adam.loss_scale.emplace();
   setup.adam = std::make_unique<optim::Adam>(setup.model.classifier->table(), adam);
   if (!o.resume.empty()) load_moments(o.resume.string(), *setup.adam);
 }
@@ -165,7 +166,9 @@ void open_device(TrainingSetup& setup) {
                        : text::format("{}: its device (--device names another)", o.resume.string());
   engine::check_usable(o.device, where);
   setup.device = engine::Device(o.device, o.threads, where, o.launch);
-  setup.exec = setup.device.exec();
+  setup.exec = engine::with_precision(
+      setup.device.exec(), o.precision,
+      o.resume.empty() ? "--precision" : text::format("{}: its precision", o.resume.string()));
 }
 
 void resume_options(TrainingSetup& setup, std::ostream& out) {
@@ -212,7 +215,7 @@ TrainingSetup prepare_training(const TrainOptions& options, std::ostream& out) {
   const TrainOptions& o = setup.options;
   check_options(o);
   open_device(setup);
-  text::print(out, "device: {}\n", setup.device.description());
+  text::print(out, "device: {}\n", setup.device.description(o.precision));
   const data::Dataset dataset = data::load_dataset(o.data, {o.allow_leak});
   report_dataset(o, dataset, out);
   setup.model = build_model(o);
@@ -221,6 +224,7 @@ TrainingSetup prepare_training(const TrainOptions& options, std::ostream& out) {
   report_model(setup, out);
   engine::LayerTable& table = setup.model.classifier->table();
   table.move_to(engine::memory_of(setup.exec));
+  setup.model.classifier->set_precision(o.precision);
   optim::freeze(table, o.freeze);
   if (table.trainable_parameters().empty()) {
     fail_input(text::format("--freeze {}: leaves nothing to train: freeze less", o.freeze));

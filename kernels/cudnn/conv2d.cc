@@ -91,6 +91,7 @@ class Forward final : public ConvForwardOf<T> {
       : post_(post), planned_(exec, ConvPass::kForward, g, post) {}
   int64_t packed_count() const override { return planned_.filter_count(); }
   void pack(const float* w, T* packed) const override { planned_.pack(w, packed); }
+  bool keeps_layout() const override { return true; }
   int64_t scratch_bytes() const override { return planned_.workspace_bytes(); }
   const char* implementation() const override { return planned_.name(); }
 
@@ -120,6 +121,7 @@ class BackwardData final : public ConvBackwardDataOf<T> {
       : planned_(exec, ConvPass::kBackwardData, g) {}
   int64_t packed_count() const override { return planned_.filter_count(); }
   void pack(const float* w, T* packed) const override { planned_.pack(w, packed); }
+  bool keeps_layout() const override { return true; }
   int64_t scratch_bytes() const override { return planned_.workspace_bytes(); }
   const char* implementation() const override { return planned_.name(); }
 
