@@ -67,7 +67,14 @@ void Step::replay([[maybe_unused]] const StepMemory& here) const {
           std::make_shared<const cuda::Graph>(exec_.stream, [&] { run_eagerly(here); });
       replay_->base = here.base();
     }
-    replay_->graph->launch(exec_.stream);
+    try {
+      replay_->graph->launch(exec_.stream);
+    } catch (const Error& error) {
+      throw_at(text::format("launching {} operations as one graph (--launch checked names the one "
+                            "that fails)",
+                            operations_.size()),
+               error);
+    }
   }
 }
 

@@ -281,8 +281,18 @@ void Run::note_stop() {
       stored_.empty()
           ? "nothing was stored yet"
           : text::format("{} holds the state of {}: go on with --resume {}", last, stored_, last);
-  throw Error(error.kind(), text::format("{}: {}{}; {}", moment(), error.what(),
-                                         advice.empty() ? "" : "; " + advice, left));
+  ErrorKind kind = error.kind();
+  std::string what = error.what();
+  if (kind == ErrorKind::kInternal) {  // a library may not have said that the device is lost
+    try {
+      setup_.device.synchronize();
+    } catch (const Error& cause) {
+      kind = cause.kind();
+      what += text::format(": {}", cause.what());
+    }
+  }
+  if (!advice.empty()) what += "; " + advice;
+  throw Error(kind, text::format("{}: {}; {}", moment(), what, left));
 }
 
 TrainResult Run::run() {

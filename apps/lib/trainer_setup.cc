@@ -202,6 +202,21 @@ void resume_options(TrainingSetup& setup, std::ostream& out) {
   }
 }
 
+// Runs `take`, which takes memory that no smaller batch spares.
+template <typename Take>
+void with_room_for_network(const TrainingSetup& setup, Take take) {
+  try {
+    take();
+  } catch (const engine::OutOfMemory& error) {
+    fail_input(text::format(
+        "{}: not enough memory: the network alone, its moments and no picture yet, "
+        "lacks {} bytes or more ({:.1f} MB are in use): freeze more, or free memory "
+        "that other programs hold",
+        setup.device.name(), error.missing(),
+        static_cast<double>(engine::memory_use(engine::memory_of(setup.exec)).current) / 1e6));
+  }
+}
+
 }  // namespace
 
 int64_t TrainingSetup::largest_training_batch() const {
@@ -223,7 +238,7 @@ TrainingSetup prepare_training(const TrainOptions& options, std::ostream& out) {
                                 o.resume.empty() ? o.weights.string() : o.resume.string());
   report_model(setup, out);
   engine::LayerTable& table = setup.model.classifier->table();
-  table.move_to(engine::memory_of(setup.exec));
+  with_room_for_network(setup, [&] { table.move_to(engine::memory_of(setup.exec)); });
   setup.model.classifier->set_precision(o.precision);
   optim::freeze(table, o.freeze);
   if (table.trainable_parameters().empty()) {
@@ -248,7 +263,7 @@ TrainingSetup prepare_training(const TrainOptions& options, std::ostream& out) {
                      o.data.string()));
   }
   check_batch_norm_rows(setup);
-  make_optimiser(setup);
+  with_room_for_network(setup, [&] { make_optimiser(setup); });
   make_sessions(setup, data::count_classes(dataset));
   setup.checkpoint.recipe = {o.seed, o.freeze, setup.exec.threads, config_text(o)};
   return setup;

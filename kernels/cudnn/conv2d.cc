@@ -11,6 +11,7 @@
 #include "kernels/activation.h"
 #include "kernels/cast.h"
 #include "kernels/check.h"
+#include "kernels/check_cuda.h"
 #include "kernels/cudnn/library.h"
 #include "kernels/cudnn/plan.h"
 
@@ -68,9 +69,8 @@ class Planned {
   }
 
   void copy(float* to, const float* from, int64_t count) const {
-    const cudaError_t error = cudaMemcpyAsync(to, from, static_cast<size_t>(count) * sizeof(float),
-                                              cudaMemcpyDeviceToDevice, exec_.stream);
-    VERACE_CHECK(error == cudaSuccess, cudaGetErrorString(error));
+    VERACE_CUDA(cudaMemcpyAsync(to, from, static_cast<size_t>(count) * sizeof(float),
+                                cudaMemcpyDeviceToDevice, exec_.stream));
   }
 
   Exec exec_;
