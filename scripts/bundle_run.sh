@@ -32,4 +32,5 @@ if [ "$(printf '%s\n%s\n' "$wanted" "$have" | sort -V | head -n 1)" != "$wanted"
 fi
 
 exec scripts/gpu_phases.sh "$phase" --tests bin --laboratory bin/verace_laboratory \
-  --emulated emulated/verace_laboratory --results "$results" --commit "$(cat commit.txt)"
+  --emulated emulated/verace_laboratory --speed bin/verace_bench_model --verace bin/verace \
+  --results "$results" --commit "$(cat commit.txt)"

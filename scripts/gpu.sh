@@ -6,11 +6,14 @@ gpu_usage() {
   cat <<'END'
 Usage: ./run gpu --phase check|bench [--results FOLDER]
 
-  check    builds the CUDA kernels for sm_90 and their tests; then, within 8 minutes on the GPU: the
-           device, every test of the kernels on it (of convolutions where cuDNN 9, of matrix
-           products where cuBLASLt is installed), every kernel against its emulated outputs,
+  check    every test of kernels, engine and networks on the GPU (of convolutions where cuDNN 9, of
+           matrix products where cuBLASLt is installed), every kernel against its emulated outputs,
            compute-sanitizer where it is installed
-  bench    the kernel laboratory: the time of every kernel (docs/kernel_laboratory.md)
+  bench    the time of whole steps: inference, training, attack, in every precision, as a graph and
+           operation by operation, against the roofline; then of every kernel
+           (docs/kernel_laboratory.md)
+
+Each builds what it needs for sm_90, then takes 8 minutes at most on the GPU (docs/gpu.md).
 
 Results: FOLDER/PHASE.json, PHASE.txt and logs (default: build/gpu).
 Exit codes: 0 all right, 1 something failed, 2 usage or missing tools, 3 there is no GPU here.
@@ -58,11 +61,12 @@ command_gpu() {
     say "no CUDA build: $reason"
     return 2
   fi
-  build cuda --target device_tests verace_laboratory || return 1
+  build cuda --target device_tests verace_laboratory verace_bench_model verace || return 1
   build emulated --target verace_laboratory || return 1
   local laboratory=bench/kernels/laboratory/verace_laboratory
   scripts/gpu_phases.sh "$phase" --tests build/cuda/tests \
     --laboratory "build/cuda/$laboratory" --emulated "build/emulated/$laboratory" \
+    --speed build/cuda/bench/model/verace_bench_model --verace build/cuda/verace \
     --results "$results" --commit "$(current_commit)"
 }
 
@@ -85,7 +89,7 @@ command_bundle() {
     say "no CUDA build: $reason"
     return 2
   fi
-  bundle_build cuda device_tests verace_laboratory || return 1
+  bundle_build cuda device_tests verace_laboratory verace_bench_model verace || return 1
   bundle_build emulated verace_laboratory || return 1
   scripts/pack_bundle.sh build/bundle-cuda build/bundle-emulated "$(current_commit)" "$file"
 }

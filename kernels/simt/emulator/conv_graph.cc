@@ -16,6 +16,7 @@
 #include "kernels/simt/emulator/fake_cudnn.h"
 #include "kernels/simt/emulator/guard.h"
 #include "kernels/simt/emulator/library_call.h"
+#include "kernels/simt/emulator/runtime.h"
 
 struct cudnnContext {
   CUstream_st* stream = nullptr;
