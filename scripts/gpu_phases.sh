@@ -7,6 +7,7 @@
 #   --speed FILE          verace_bench_model, built for the GPU
 #   --verace FILE         the program (check)
 #   --peers FOLDER        bench/peers (peers)
+#   --plan-cache FOLDER   where plans leaves what it made, and bench finds it
 #   --results FOLDER      where PHASE.json, PHASE.txt and the logs go
 #   --commit TEXT         for the reports
 #   --minutes N           limit for the phase (8)
@@ -24,17 +25,18 @@ say() { printf 'gpu: %s\n' "$*"; }
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 phase=${1:-} && shift
 tests='' laboratory='' emulated='' speed='' verace='' peers='' results=gpu-results commit=unknown
-minutes=8 rehearsal=no
+minutes=8 rehearsal=no plan_cache=''
 while (($# > 1)); do
   case $1 in
     --tests | --laboratory | --emulated | --speed | --verace | --peers | --results | --commit | \
       --minutes | --rehearsal) declare "${1#--}=$2" ;;
+    --plan-cache) plan_cache=$2 ;;
     *) say "unknown option $1" && exit 2 ;;
   esac
   shift 2
 done
-if [[ ! $phase =~ ^(check|bench)$ ]] || (($# > 0)); then
-  say "the phases are check and bench"
+if [[ ! $phase =~ ^(check|plans|bench)$ ]] || (($# > 0)); then
+  say "the phases are check, plans and bench"
   exit 2
 fi
 [ -x "$laboratory" ] || { say "$laboratory is missing" && exit 2; }
@@ -49,6 +51,7 @@ esac
 mkdir -p "$results/logs" || exit 1
 results=$(cd "$results" && pwd) || exit 1
 table=$results/$phase.txt
+plan_cache=${plan_cache:-$results/plan_cache}
 part_end=$((SECONDS + minutes * 60))
 started=$(date -u +%Y-%m-%dT%H:%M:%SZ)
 steps=() failures=0 unfinished=0 skipped=0
@@ -96,7 +99,10 @@ write_json() {
       "$SECONDS" "$(quoted "$device")" "$outcome"
     for i in "${!steps[@]}"; do printf '%s\n  %s' "$( ((i == 0)) || echo ,)" "${steps[i]}"; done
     printf '\n ],\n "cases": ['
-    [ "$phase" = bench ] && joined "$results"/cases/*.json
+    case $phase in
+      plans) joined "$results"/plans/*.json ;;
+      bench) joined "$results"/cases/*.json ;;
+    esac
     printf ']\n}\n'
   } >"$results/$phase.json.part" && mv "$results/$phase.json.part" "$results/$phase.json"
 }
@@ -164,6 +170,7 @@ stop_clocks() {
 trap '[ -z "$clocks_pid" ] || kill "$clocks_pid" 2>/dev/null' EXIT
 
 # shellcheck source=scripts/gpu_phases/check.sh
+# shellcheck source=scripts/gpu_phases/plans.sh
 # shellcheck source=scripts/gpu_phases/bench.sh
 source "$here/gpu_phases/$phase.sh"
 

@@ -56,6 +56,12 @@ json device_json(const Report& report) {
   return j;
 }
 
+const char* plans_of(const World& world) {
+  if (!is_cuda(world)) return "-";
+  const bool tuned = world.exec.convolutions.mode == kernels::ConvPlanning::Mode::kTuned;
+  return tuned ? "tuned" : "heuristic";
+}
+
 }  // namespace
 
 nlohmann::json to_json(const Report& report, const Case& c, const World& world, bool operations) {
@@ -89,9 +95,9 @@ nlohmann::json to_json(const Report& report, const Case& c, const World& world, 
 }
 
 const char* const kTableHead =
-    "| case | precision | step ms (p10 - p90) | images/s | eager ms | latency ms | TFLOP/s "
+    "| case | precision | plans | step ms (p10 - p90) | images/s | eager ms | latency ms | TFLOP/s "
     "| % of roofline | % of FLOPs alone | memory MB | planning s |\n"
-    "|--|--|--|--|--|--|--|--|--|--|--|\n";
+    "|--|--|--|--|--|--|--|--|--|--|--|--|\n";
 
 std::string table_row(const Report& report, const Case& c, const World& world) {
   const auto bound = bound_of(report);
@@ -102,10 +108,11 @@ std::string table_row(const Report& report, const Case& c, const World& world) {
     return t ? text::format("{:.3f}", t->median) : std::string("-");
   };
   return text::format(
-      "| {} | {} | {:.3f} ({:.3f} - {:.3f}){} | {} | {} | {} | {:.1f} | {} | {} | {:.0f} | {:.1f} "
+      "| {} | {} | {} | {:.3f} ({:.3f} - {:.3f}){} | {} | {} | {} | {:.1f} | {} | {} | {:.0f} | "
+      "{:.1f} "
       "|\n",
-      report.name, world.options.precision, report.step.median, report.step.p10, report.step.p90,
-      is_cuda(world) && c.step && !report.captured ? " not captured" : "",
+      report.name, world.options.precision, plans_of(world), report.step.median, report.step.p10,
+      report.step.p90, is_cuda(world) && c.step && !report.captured ? " not captured" : "",
       c.pictures > 0 ? text::format("{:.0f}", images_per_second(c, report.step.median)) : "-",
       time(report.eager), time(report.latency),
       static_cast<double>(c.flops) / report.step.median / 1e9,

@@ -16,6 +16,7 @@
 
 #include "apps/lib/short_spin.h"
 #include "bench/model/cases.h"
+#include "bench/model/plan_times.h"
 #include "bench/model/report.h"
 #include "bench/model/roofline.h"
 #include "bench/model/timing.h"
@@ -38,7 +39,8 @@ struct Options {
   std::string name, device = "cpu", plans = "heuristic";
   std::string trace_file, dump_file, report_file, row_file, rates_file, operations_file;
   double seconds = 10;
-  bool table = false, serve = false, eager = false, precisions = false;
+  bool table = false, serve = false, eager = false, precisions = false, time_plans = false,
+       all_cached = false;
 };
 
 // By what the engines are compared before they are timed: inference's logits, the losses of the
@@ -116,16 +118,18 @@ void measure_device([[maybe_unused]] Report& report, [[maybe_unused]] const Case
   }
 }
 
+void append_row(const std::string& name, const char* head, const std::string& row) {
+  std::ofstream file(name, std::ios::app);
+  if (file.tellp() == 0) file << head;
+  file << row;
+  if (!file.flush()) fail_input("--row " + name + ": cannot be written");
+}
+
 void write_reports(const Report& report, const Case& c, const World& world, const Options& o) {
   if (!o.operations_file.empty()) {
     weights::write_file_atomically(o.operations_file, operations_table(report.operations, kLosers));
   }
-  if (!o.row_file.empty()) {
-    std::ofstream file(o.row_file, std::ios::app);
-    if (file.tellp() == 0) file << kTableHead;
-    file << table_row(report, c, world);
-    if (!file.flush()) fail_input("--row " + o.row_file + ": cannot be written");
-  }
+  if (!o.row_file.empty()) append_row(o.row_file, kTableHead, table_row(report, c, world));
   if (o.report_file.empty()) return print_line(to_json(report, c, world, false));
   weights::write_file_atomically(o.report_file, to_json(report, c, world, true).dump(1) + "\n");
   text::print(stdout, "{}\n", one_line(report, c));
@@ -153,6 +157,33 @@ int time_once(const Case& c, World& world, const Options& o, double plan_s) {
   return 0;
 }
 
+int write_plans([[maybe_unused]] World& world, [[maybe_unused]] const CaseName& name,
+                [[maybe_unused]] const Options& o) {
+  if constexpr (kernels::have_cuda) {
+    if (world.exec.device != kernels::DeviceKind::kCuda) {
+      fail_input("--time-plans: only CUDA has plans to be timed: use --device cuda");
+    }
+    const PlanTable table = time_plans(world, name, o.plans == "tuned");
+    if (!o.row_file.empty()) {
+      append_row(o.row_file, kPlansHead, plans_row(table, o.name, o.world.precision));
+    }
+    if (!o.operations_file.empty()) weights::write_file_atomically(o.operations_file, text(table));
+    if (!o.report_file.empty()) {
+      json j = to_json(table);
+      j.update(
+          {{"case", o.name}, {"precision", o.world.precision}, {"device", world.device.name()}});
+      weights::write_file_atomically(o.report_file, j.dump(1) + "\n");
+    }
+    if (const int64_t made = made_anew(table); o.all_cached && made > 0) {
+      fail_input(text::format("--all-cached: {} plans were not in {}", made,
+                              o.world.convolutions.cache_folder));
+    }
+    text::print(stdout, "{}\n", one_line(table));
+    return 0;
+  }
+  fail_input("--time-plans: this build has no CUDA");
+}
+
 void add_options(CLI::App& app, Options& o) {
   WorldOptions& w = o.world;
   app.add_option("--case", o.name, "what to time: infer16, train64_stages3, fgsm256 ...");
@@ -171,10 +202,16 @@ void add_options(CLI::App& app, Options& o) {
   app.add_option("--report", o.report_file, "write all figures here, as JSON");
   app.add_option("--row", o.row_file, "append a row of a Markdown table here");
   app.add_option("--rates", o.rates_file, "CUDA: keeps the device's rates for the next process");
-  app.add_option("--operations", o.operations_file, "CUDA: write times of operations here");
+  app.add_option("--operations", o.operations_file,
+                 "CUDA: write a table of operations, or plans, here");
   app.add_option("--trace", o.trace_file, "write a Chrome trace of one step here");
   app.add_flag("--precisions", o.precisions, "only print which the device has, fastest first");
   app.add_flag("--table", o.table, "print the times per operation of five steps to stderr");
+  app.add_flag(
+      "--time-plans", o.time_plans,
+      "CUDA: only make all plans, by the heuristics, with --plans tuned both ways; time them");
+  app.add_option("--all-cached", o.all_cached,
+                 "with --time-plans: fail unless --plan-cache had all");
   app.add_flag("--serve", o.serve, "time when told to on standard input");
   app.add_flag("--eager", o.eager, "with --serve: operation by operation, no captured graph");
   app.add_option("--dump", o.dump_file, "with --serve, fgsm: write the attacked pictures here");
@@ -195,6 +232,7 @@ int run(int argc, char** argv) {
   }
   const CaseName name = parse_case(o.name);
   World world(o.world);
+  if (o.time_plans) return write_plans(world, name, o);
   const auto start = std::chrono::steady_clock::now();
   const Case c = make_case(world, name);
   engine::wait(world.exec);

@@ -4,9 +4,11 @@
 
 # bench_row CASE PRECISION: one process; adds a row to rows.md, cases/*.json and operations/*.txt.
 bench_row() {
-  local name=$1-$2
+  local name=$1-$2 how=heuristic
+  grep -qsxF "$1 $2" "$plan_cache/tuned" && how=tuned # the phase plans has timed them
   step "$1 $2" 60 "$speed" --device cuda --case "$1" --precision "$2" "${network[@]}" \
-    --seconds "$step_seconds" --plan-cache "$results/plans" --rates "$results/rates.json" \
+    --seconds "$step_seconds" --plans "$how" --plan-cache "$plan_cache" \
+    --rates "$results/rates.json" \
     --row "$results/rows.md" --report "$results/cases/$name.json" \
     --operations "$results/operations/$name.txt"
 }
@@ -18,7 +20,10 @@ bench_cases() {
     "train${small}_keras15")
   local second=("infer$large" "train${large}_none" "train${large}_stages3" "fgsm$large"
     "train${large}_keras15")
-  [ "$rehearsal" = yes ] && second=("infer$large")
+  if [ "$rehearsal" = yes ]; then
+    unset 'first[-1]'
+    second=("infer$large")
+  fi
   for precision in "${precisions[@]}"; do
     for case in "${first[@]}"; do bench_row "$case" "$precision"; done
   done
