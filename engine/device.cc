@@ -58,17 +58,38 @@ AutomaticDevice automatic_device() {
   return {{DeviceKind::kCuda, 0}, facts.devices[0].name};
 }
 
+std::string to_string(Launch launch) {
+  switch (launch) {
+    case Launch::kGraph:
+      return "graph";
+    case Launch::kEager:
+      return "eager";
+    case Launch::kChecked:
+      break;
+  }
+  return "checked";
+}
+
+Launch parse_launch(const std::string& text, const std::string& where) {
+  for (const Launch launch : {Launch::kGraph, Launch::kEager, Launch::kChecked}) {
+    if (text == to_string(launch)) return launch;
+  }
+  fail_input(text::format("{}: '{}' is not known: use graph, eager or checked", where, text));
+}
+
 void check_usable(const DeviceChoice& choice, const std::string& where) {
   if (choice.kind != DeviceKind::kCuda) return;
   const std::string problem = why_unusable(facts_of_build(), choice.index);
   if (!problem.empty()) fail_input(text::format("{} {}: {}", where, to_string(choice), problem));
 }
 
-Device::Device(const DeviceChoice& choice, int threads, const std::string& where)
+Device::Device(const DeviceChoice& choice, int threads, const std::string& where, Launch launch)
     : choice_(choice) {
   check_usable(choice, where);
   exec_ = kernels::make_exec(choice.kind, threads);
   name_ = to_string(choice);
+  exec_.graphs = launch == Launch::kGraph;
+  exec_.checked = launch == Launch::kChecked;
   if constexpr (kernels::have_cuda) {
     if (choice.kind != DeviceKind::kCuda) return;
     try {
@@ -80,6 +101,23 @@ Device::Device(const DeviceChoice& choice, int threads, const std::string& where
     }
     exec_.stream = stream_->get();
   }
+}
+
+std::string Device::description() const {
+  if (choice_.kind != DeviceKind::kCuda) {
+    return text::format("{}, {} threads, fp32", name_, exec_.threads);
+  }
+  const CudaFacts facts = facts_of_build();
+  const std::string libraries =
+      facts.emulated ? "convolutions and matrix products emulated, too"
+                     : text::format("{} {}, {} {}", facts.cudnn.name, facts.cudnn.version,
+                                    facts.cublaslt.name, facts.cublaslt.version);
+  return text::format("{}, {}fp32, {}, {}, {} host threads", name_,
+                      exec_.tf32 ? "TF32 arithmetic on " : "",
+                      exec_.checked  ? "operation by operation, each waited for"
+                      : exec_.graphs ? "steps as CUDA graphs"
+                                     : "operation by operation",
+                      libraries, exec_.threads);
 }
 
 Device::Memory Device::memory() const {

@@ -13,6 +13,18 @@ namespace verace::engine {
 
 class Stream;
 
+// How the operations of a planned step reach a CUDA device; the numbers are the same bits. Other
+// devices run them one by one.
+enum class Launch {
+  kGraph,    // captured once, then launched as a whole (CUDA graph)
+  kEager,    // each by itself
+  kChecked,  // each by itself and waited for: slow, but a failing one is named
+};
+// "graph", "eager", "checked".
+std::string to_string(Launch launch);
+// Throws Error(kInput) that begins with `where`, a flag or a place in a file.
+Launch parse_launch(const std::string& text, const std::string& where);
+
 struct DeviceChoice {
   kernels::DeviceKind kind = kernels::DeviceKind::kCpu;
   int index = 0;  // kCuda: the device's number, as CUDA counts those in CUDA_VISIBLE_DEVICES
@@ -47,7 +59,8 @@ class Device {
   // `threads` of the host's loops; 0: one per processor. On CUDA the device becomes the calling
   // thread's current one. Throws as check_usable(), and Error(kInput) where the device does not
   // answer: it is busy, or full.
-  Device(const DeviceChoice& choice, int threads, const std::string& where = "--device");
+  Device(const DeviceChoice& choice, int threads, const std::string& where = "--device",
+         Launch launch = Launch::kGraph);
   Device(Device&&) noexcept = default;
   Device& operator=(Device&&) noexcept = default;
   Device(const Device&) = delete;
@@ -58,6 +71,10 @@ class Device {
   kernels::Exec exec() const { return exec_; }
   // "cpu", "reference", "cuda:0 (NVIDIA H200)": for messages and records.
   const std::string& name() const { return name_; }
+  // The device and how it is used, for the first line of a run: "cpu, 8 threads, fp32", or
+  // "cuda:0 (NVIDIA H200), fp32, steps as CUDA graphs, cuDNN 9.10.2, cuBLASLt 13.0.2, 8 host
+  // threads".
+  std::string description() const;
   // Bytes of the device's memory, free now and in all; of the host's both 0 (apps/lib/memory_limit
   // knows that). Other programs share it.
   struct Memory {

@@ -53,10 +53,12 @@ std::byte* map_host(int64_t bytes) {
     address = MAP_FAILED;
   }
   if (address == MAP_FAILED) {
-    fail_input(text::format(
-        "not enough memory: {:.1f} MB more are needed on top of {:.1f} MB in use; "
-        "use a smaller --batch",
-        static_cast<double>(bytes) / 1e6, static_cast<double>(memory_use().current) / 1e6));
+    throw OutOfMemory(
+        text::format("not enough memory: {:.1f} MB more are needed on top of {:.1f} MB in use; "
+                     "use a smaller --batch",
+                     static_cast<double>(bytes) / 1e6,
+                     static_cast<double>(memory_use().current) / 1e6),
+        bytes);
   }
   // Large pages spare page faults and TLB misses in the big tensors; only a hint.
   if (bytes >= kLarge) madvise(address, static_cast<size_t>(bytes), MADV_HUGEPAGE);
@@ -80,6 +82,13 @@ const char* to_string(MemoryKind kind) {
 MemoryUse memory_use(MemoryKind kind) {
   const Counter& c = counter(kind);
   return {c.current.load(), c.peak.load()};
+}
+
+int64_t free_memory([[maybe_unused]] MemoryKind kind) {
+  if constexpr (kernels::have_cuda) {
+    if (kind == MemoryKind::kDevice) return cuda::free_memory();
+  }
+  return 0;
 }
 
 void reset_memory_peak() {

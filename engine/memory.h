@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <memory>
 
+#include "kernels/check.h"
 #include "kernels/exec.h"
 
 namespace verace::engine {
@@ -38,14 +39,29 @@ MemoryUse memory_use(MemoryKind kind = MemoryKind::kHost);
 // Starts a new measurement of the peaks at the current use.
 void reset_memory_peak();
 
+// Bytes of the current device's memory that are free; 0 for the host: not known here
+// (apps/lib/memory_limit.h).
+int64_t free_memory(MemoryKind kind);
+
+// There is not as much memory as was asked for: `missing` bytes. A smaller batch may do.
+class OutOfMemory : public Error {
+ public:
+  OutOfMemory(const std::string& message, int64_t missing)
+      : Error(ErrorKind::kInput, one_line(message)), missing_(missing) {}
+  int64_t missing() const { return missing_; }
+
+ private:
+  int64_t missing_;
+};
+
 enum class Contents { kZero, kUndefined };
 
 // Owns `bytes` bytes, aligned to kAlignment. Move-only; copies are explicit elsewhere.
 class Buffer {
  public:
   Buffer() = default;
-  // Throws Error(kInput) naming the bytes when there are not as many: for a device with what it
-  // has and what is free.
+  // Throws OutOfMemory naming the bytes when there are not as many: for a device with what it has
+  // and what is free.
   explicit Buffer(int64_t bytes, MemoryKind kind = MemoryKind::kHost,
                   Contents contents = Contents::kZero);
   Buffer(Buffer&& other) noexcept;

@@ -3,6 +3,8 @@
 
 #include <cuda_runtime_api.h>
 
+#include <algorithm>
+
 #include "kernels/check_cuda.h"
 #include "kernels/format.h"
 
@@ -19,14 +21,24 @@ namespace {
   }
   size_t free = 0, total = 0;
   if (cudaMemGetInfo(&free, &total) != cudaSuccess) cudaGetLastError();
-  fail_input(text::format(
-      "not enough memory on the GPU: {:.1f} MB more are needed on top of {:.1f} MB in "
-      "use, but {:.1f} of {:.1f} MB are free, {:.1f} MB too few; use a smaller "
-      "--batch, or free memory that other programs hold",
-      mb(bytes), mb(memory_use(kind).current), mb(free), mb(total), mb(bytes) - mb(free)));
+  // Free memory may be in pieces, none of which is large enough.
+  const int64_t missing = std::max<int64_t>(bytes - static_cast<int64_t>(free), 1);
+  throw OutOfMemory(
+      text::format("not enough memory on the GPU: {:.1f} MB more are needed on top of {:.1f} MB in "
+                   "use, but {:.1f} of {:.1f} MB are free, {} bytes ({:.1f} MB) are missing; use a "
+                   "smaller --batch, or free memory that other programs hold",
+                   mb(bytes), mb(memory_use(kind).current), mb(free), mb(total), missing,
+                   mb(missing)),
+      missing);
 }
 
 }  // namespace
+
+int64_t free_memory() {
+  size_t free = 0, total = 0;
+  VERACE_CUDA(cudaMemGetInfo(&free, &total));
+  return static_cast<int64_t>(free);
+}
 
 std::byte* allocate(int64_t bytes, MemoryKind kind, Contents contents) {
   void* p = nullptr;

@@ -8,6 +8,14 @@
 #include "kernels/format.h"
 
 namespace verace::engine {
+namespace {
+
+// What was thrown, with `where` in front of its message.
+[[noreturn]] void throw_at(const std::string& where, const Error& error) {
+  throw Error(error.kind(), text::format("{}: {}", where, error.what()));
+}
+
+}  // namespace
 
 void Step::prepare() {
   // Preparations have no values: what is planned need not have its memory yet.
@@ -21,21 +29,30 @@ void Step::run(Trace* trace, const Observer& observe) const {
   wait(exec_);
   for (const Operation& operation : operations_) {
     const double start = trace ? trace->now_us() : 0;
-    operation.run(here);
-    wait(exec_);
+    run_operation(operation, here, true);
     if (trace)
       trace->add({operation.name, operation.kind, start, trace->now_us() - start, operation.flops});
     if (observe) observe(operation, here);
   }
 }
 
+void Step::run_operation(const Operation& operation, const StepMemory& here,
+                         bool wait_for_it) const {
+  try {
+    operation.run(here);
+    if (wait_for_it) wait(exec_);
+  } catch (const Error& error) {
+    throw_at(operation.name, error);
+  }
+}
+
 void Step::run_eagerly(const StepMemory& here) const {
-  for (const Operation& operation : operations_) operation.run(here);
+  for (const Operation& operation : operations_) run_operation(operation, here, exec_.checked);
 }
 
 bool Step::can_replay() const {
-  return memory_of(exec_) == MemoryKind::kDevice && exec_.graphs && exec_.stream != nullptr &&
-         std::ranges::none_of(operations_, &Operation::host_dependent);
+  return memory_of(exec_) == MemoryKind::kDevice && exec_.graphs && !exec_.checked &&
+         exec_.stream != nullptr && std::ranges::none_of(operations_, &Operation::host_dependent);
 }
 
 void Step::replay([[maybe_unused]] const StepMemory& here) const {
@@ -61,8 +78,14 @@ void Step::write_bytes(Value v, const void* from, int64_t bytes) const {
 
 void Step::read_bytes(Value v, void* to, int64_t bytes) const {
   VERACE_CHECK(bytes == info(v).bytes(), info(v).name);
-  copy_to_host(exec_, to, memory().bytes(v), bytes);
-  wait(exec_);
+  try {
+    copy_to_host(exec_, to, memory().bytes(v), bytes);
+    wait(exec_);
+  } catch (const Error& error) {
+    throw_at(text::format("reading {} after a step{}", info(v).name,
+                          exec_.checked ? "" : " (--launch checked names the operation)"),
+             error);
+  }
 }
 
 std::vector<float> Step::read_f32(Value v) const {

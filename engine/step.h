@@ -110,7 +110,9 @@ class Step {
   void prepare();
   // Runs all operations in order; on a CUDA device it enqueues them on the stream of its exec:
   // from the second run on as one captured graph (to the same bits), unless exec.graphs is off,
-  // the stream is the default one, or an operation is host_dependent.
+  // the stream is the default one, or an operation is host_dependent. With exec.checked each
+  // operation is waited for. What an operation throws gets its name in front; a failure that only
+  // shows while somebody waits, here or in read(), is not known to be that of one operation.
   // `trace`, if given, receives one event per operation; `observe`, if given, is called after each
   // operation with it and the memory: every value can be looked at while it lives. With either of
   // them each operation is waited for.
@@ -130,7 +132,9 @@ class Step {
   std::vector<float> read_f32(Value v) const;
 
   const kernels::Exec& exec() const { return exec_; }
-  // True once runs are launched as one captured graph.
+  // True where runs are launched as one captured graph from the second one on.
+  bool can_replay() const;
+  // True once they are.
   bool captured() const { return replay_->graph != nullptr; }
   // Where the values are between runs, in memory of the device. Holds until another step enlarges
   // the arena.
@@ -151,8 +155,8 @@ class Step {
     const std::byte* base = nullptr;  // where the arena was
     std::shared_ptr<const cuda::Graph> graph;
   };
+  void run_operation(const Operation& operation, const StepMemory& here, bool wait_for_it) const;
   void run_eagerly(const StepMemory& here) const;
-  bool can_replay() const;
   void replay(const StepMemory& here) const;
   void write_bytes(Value v, const void* from, int64_t bytes) const;
   void read_bytes(Value v, void* to, int64_t bytes) const;

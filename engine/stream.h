@@ -54,6 +54,8 @@ class Event {
   // stream.
   void record(CUstream_st* stream);
   void record(const Stream& stream) { record(stream.get()); }
+  // What is enqueued in `stream` from now on begins after the last record(). Does not block.
+  void hold_back(CUstream_st* stream) const;
   // Blocks until it is reached.
   void synchronize() const;
   bool is_reached() const;

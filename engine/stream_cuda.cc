@@ -42,9 +42,7 @@ bool Stream::is_idle() const {
   return is_done(cudaStreamQuery(stream_), "cudaStreamQuery(stream_)", __FILE__, __LINE__);
 }
 
-void Stream::wait(const Event& event) const {
-  VERACE_CUDA(cudaStreamWaitEvent(stream_, event.get(), 0));
-}
+void Stream::wait(const Event& event) const { event.hold_back(stream_); }
 
 Event::Event(Timing timing) {
   const unsigned flags = timing == Timing::kTimed ? cudaEventDefault : cudaEventDisableTiming;
@@ -64,6 +62,10 @@ Event& Event::operator=(Event&& other) noexcept {
 }
 
 void Event::record(CUstream_st* stream) { VERACE_CUDA(cudaEventRecord(event_, stream)); }
+
+void Event::hold_back(CUstream_st* stream) const {
+  VERACE_CUDA(cudaStreamWaitEvent(stream, event_, 0));
+}
 
 void Event::synchronize() const { VERACE_CUDA(cudaEventSynchronize(event_)); }
 

@@ -9,7 +9,15 @@ namespace verace::engine::cuda {
 namespace {
 
 cudaMemcpyKind kind(Way way) {
-  return way == Way::kToDevice ? cudaMemcpyHostToDevice : cudaMemcpyDeviceToHost;
+  switch (way) {
+    case Way::kToDevice:
+      return cudaMemcpyHostToDevice;
+    case Way::kToHost:
+      return cudaMemcpyDeviceToHost;
+    case Way::kWithin:
+      break;
+  }
+  return cudaMemcpyDeviceToDevice;
 }
 
 }  // namespace

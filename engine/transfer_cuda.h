@@ -7,8 +7,9 @@ struct CUstream_st;
 
 namespace verace::engine::cuda {
 
-enum class Way { kToDevice, kToHost };
+enum class Way { kToDevice, kToHost, kWithin };
 
+// Of pinned memory of the host, the bytes must stay as they are until the copy is done.
 void copy(CUstream_st* stream, void* to, const void* from, int64_t bytes, Way way);
 // After all work of the device, and done when it returns.
 void copy_now(void* to, const void* from, int64_t bytes, Way way);

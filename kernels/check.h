@@ -10,8 +10,9 @@ namespace verace {
 
 // kInput: a file, flag or value from outside is bad; the message is one line that names it and says
 // what to do; commands end with exit code 2. kInternal: a promise inside the program is broken;
-// exit code 1.
-enum class ErrorKind { kInput, kInternal };
+// exit code 1. kDevice: a device failed or is lost, which neither input nor program can help; the
+// message says what to do; exit code 1.
+enum class ErrorKind { kInput, kInternal, kDevice };
 
 class Error : public std::runtime_error {
  public:

@@ -81,7 +81,7 @@ void check_cuda(cudaError_t status, const char* call, const char* file, int line
   if (status == cudaSuccess) return;
   const std::string text = cuda_error_text(status);  // first: forgetting may change the words
   cudaGetLastError();
-  throw Error(ErrorKind::kInternal,
+  throw Error(*advice(status) != '\0' ? ErrorKind::kDevice : ErrorKind::kInternal,
               text::format("{}:{}: {} failed: {}", file, line, one_line(call), text));
 }
 

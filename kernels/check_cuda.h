@@ -16,7 +16,8 @@ bool device_is_lost(cudaError_t error);
 // "out of memory (cudaErrorMemoryAllocation)". One line. `error` is not cudaSuccess.
 std::string cuda_error_text(cudaError_t error);
 
-// Throws Error(kInternal) unless `status` is cudaSuccess: `call`, its place, cuda_error_text(). The
+// Throws unless `status` is cudaSuccess: `call`, its place, cuda_error_text(); Error(kDevice) where
+// device and machine are the cause, Error(kInternal) where the call itself must be wrong. The
 // runtime then forgets the error, which it would report for the next launch again (one that is
 // lasting, see device_is_lost, comes back by itself).
 void check_cuda(cudaError_t status, const char* call, const char* file, int line);

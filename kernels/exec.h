@@ -52,6 +52,8 @@ struct Exec {
   int threads = 1;  // number of threads that parallel loops use, >= 1; results never depend on it
   CUstream_st* stream = nullptr;  // kCuda: where its work is enqueued; nullptr: the default stream
   bool graphs = true;             // kCuda: planned steps are captured once and launched as a whole
+  bool checked = false;           // kCuda: planned steps wait after each operation, so that a
+                                  // failure names it; no graphs
   bool tf32 = false;  // kCuda: convolutions and matrix products of fp32 round operands to 10 bits
                       // of fraction, for the tensor cores
   ConvPlanning convolutions{};  // kCuda

@@ -181,7 +181,9 @@ int run_command_line(int argc, const char* const* argv, std::vector<Command> com
       text::print(stderr, "verace: {}\n", e.what());
       return kExitInput;
     }
-    text::print(stderr, "verace: internal error, please report: {}\n", one_line(e.what()));
+    text::print(stderr, "verace: {}{}\n",
+                e.kind() == ErrorKind::kDevice ? "" : "internal error, please report: ",
+                one_line(e.what()));
   } catch (const std::bad_alloc&) {
     text::print(stderr, "verace: out of memory: use a smaller --batch\n");
   } catch (const std::filesystem::filesystem_error& e) {

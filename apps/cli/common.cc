@@ -48,6 +48,12 @@ void declare_device(Flags& flags, DeviceFlags& device) {
         if (!device.named) return;
         engine::check_usable(*device.named, flag);
       });
+  flags.value("--launch", "HOW",
+              "On CUDA: a step as one graph, eager, or checked (waits after each operation, names "
+              "the one that fails) (default graph)",
+              [&device](const std::string& text, const std::string& flag) {
+                device.launch = engine::parse_launch(text, flag);
+              });
   flags.value("--threads", "N", "Threads of computation; 0: one per processor (default 0)",
               into(device.threads, 0, kMostThreads));
 }
@@ -63,7 +69,7 @@ engine::DeviceChoice choose_device(const DeviceFlags& device, bool quiet) {
 }
 
 engine::Device open_device(const DeviceFlags& device, bool quiet) {
-  return engine::Device(choose_device(device, quiet), device.threads);
+  return engine::Device(choose_device(device, quiet), device.threads, "--device", device.launch);
 }
 
 engine::Device open_host_device(const DeviceFlags& device, const std::string& why) {

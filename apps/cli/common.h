@@ -23,8 +23,10 @@ inline constexpr int kMostThreads = 4096;
 struct DeviceFlags {
   std::optional<engine::DeviceChoice> named;  // a usable one; empty: auto
   int threads = 0;
+  engine::Launch launch = engine::Launch::kGraph;
 };
-// --device, --threads. A device that cannot be used is refused with the flags, before any work.
+// --device, --launch, --threads. A device that cannot be used is refused with the flags, before any
+// work.
 void declare_device(Flags& flags, DeviceFlags& device);
 // The device that a network shall run on. Says on stderr what "auto" took unless `quiet`.
 engine::DeviceChoice choose_device(const DeviceFlags& device, bool quiet);

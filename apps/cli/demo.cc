@@ -20,6 +20,7 @@ int run(Options& o) {
   if (o.demo.out.empty()) o.demo.out = apps::free_demo_folder();
   o.demo.device = choose_device(o.device, o.demo.quiet);
   o.demo.threads = o.device.threads;
+  o.demo.launch = o.device.launch;
   const apps::DemoResult result = apps::run_demo(o.demo, std::cout);
   if (result.signal == 0) apps::report::write_report_or_warn(o.demo.out, std::cout);
   return result.signal == 0 ? 0 : 128 + result.signal;

@@ -220,6 +220,7 @@ int run(const Flags& flags, Options& o) {
     o.train.resume_device = choose_device(o.device, o.train.quiet);
   }
   o.train.threads = o.device.threads;
+  o.train.launch = o.device.launch;
   RunFilesAside aside(o.train.out, o.overwrite);
   const apps::TrainResult result = apps::train(o.train, std::cout);
   aside.forget();

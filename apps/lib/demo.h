@@ -21,6 +21,7 @@ struct DemoOptions {
   bool quick = false;             // fewer pictures and epochs
   uint64_t seed = 1;
   engine::DeviceChoice device;
+  engine::Launch launch = engine::Launch::kGraph;
   int threads = 0;  // 0: all processors
   bool quiet = false;
 };

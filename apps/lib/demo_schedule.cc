@@ -17,6 +17,7 @@ TrainOptions common(const DemoOptions& options) {
   train.cache_mb = 200;
   train.seed = options.seed;
   train.device = options.device;
+  train.launch = options.launch;
   train.threads = options.threads;
   train.quiet = options.quiet;
   return train;

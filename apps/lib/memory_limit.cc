@@ -125,6 +125,13 @@ std::optional<int64_t> aside(const BatchDemand& demand, int64_t pictures) {
 }
 
 [[noreturn]] void refuse_without_advice(const BatchDemand& demand) {
+  if (!demand.where.empty()) {
+    fail_input(
+        text::format("--batch {}: does not fit into memory {}, and too little is left to find out "
+                     "what would: use a smaller one, freeze more, or free memory that other "
+                     "programs hold",
+                     demand.flag, demand.where));
+  }
   fail_input(
       text::format("--batch {}: does not fit into memory, and too little is left to find out what "
                    "would: use a smaller one, or raise the limit (ulimit -v)",
@@ -139,43 +146,24 @@ int64_t extrapolated(const BatchDemand& demand) {
 }
 
 [[noreturn]] void refuse(const BatchDemand& demand, int64_t needed, int64_t limit) {
-  int64_t candidate = demand.pictures, bytes = needed;
-  bool known = candidate == 1;
-  while (candidate > 1) {
-    // The estimate in proportion errs on the small side only by what does not depend on the batch.
-    const auto guess = static_cast<int64_t>(
-        static_cast<double>(candidate) * static_cast<double>(limit) / static_cast<double>(bytes));
-    candidate = std::clamp<int64_t>(guess, 1, candidate - 1);
-    const auto planned = aside(demand, candidate);
-    if (!planned) continue;
-    known = true;
-    bytes = *planned;
-    if (bytes <= limit) break;
-  }
-  if (!known) refuse_without_advice(demand);
-  const std::string advice =
-      bytes <= limit ? text::format("use --batch {} ({:.1f} MB)", candidate, megabytes(bytes))
-                     : text::format(
-                           "not even --batch {} fits ({:.1f} MB); freeze more, or use a "
-                           "machine with more memory",
-                           candidate, megabytes(bytes));
+  const std::string advice = batch_advice(demand, needed, limit);
+  if (advice.empty()) refuse_without_advice(demand);
+  const std::string place = demand.where.empty() ? "" : " " + demand.where;
   fail_input(
-      text::format("--batch {}: needs {:.1f} MB, {:.1f} MB are available, {} bytes ({:.1f} MB) "
+      text::format("--batch {}: needs {:.1f} MB{}, {:.1f} MB are available, {} bytes ({:.1f} MB) "
                    "are missing: {}",
-                   demand.flag, megabytes(needed), megabytes(limit), needed - limit,
+                   demand.flag, megabytes(needed), place, megabytes(limit), needed - limit,
                    megabytes(needed - limit), advice));
 }
 
-// The bytes of a plan with `pictures_bytes` beside it; empty if there is no address space for it.
+// What plan() says; empty if there is no memory for it.
 template <typename Plan>
-std::optional<int64_t> bytes_of(int64_t pictures_bytes, Plan plan) {
+std::optional<engine::PlanSummary> summary_of(Plan plan) {
   try {
-    const engine::PlanSummary summary = plan();
-    return summary.arena + summary.constants + pictures_bytes;
+    return plan();
   } catch (const std::bad_alloc&) {
     return std::nullopt;
-  } catch (const Error& error) {
-    if (error.kind() != ErrorKind::kInput) throw;
+  } catch (const engine::OutOfMemory&) {
     return std::nullopt;
   }
 }
@@ -185,14 +173,31 @@ template <typename Session>
 void require_session_memory(Session& session, const BatchDemand& asked, int64_t bytes_per_value,
                             int64_t available) {
   const int64_t picture = session.picture_count() * bytes_per_value;
+  const engine::MemoryKind memory = engine::memory_of(session.exec());
+  const bool on_device = memory == engine::MemoryKind::kDevice;
+  const int64_t free = engine::free_memory(memory);
   BatchDemand demand = asked;
-  demand.plan = [&] {
-    return bytes_of(asked.pictures * picture, [&] { return session.plan_summary(asked.pictures); });
-  };
   demand.release = [&] { session.release(); };
-  demand.bytes_for = [&](int64_t n) {
-    return bytes_of(n * picture, [&] { return session.plan_aside(n); });
+  const auto count = [&](const auto& bytes) {
+    demand.plan = [&session, &asked, bytes] {
+      const auto plan = summary_of([&] { return session.plan_summary(asked.pictures); });
+      return plan ? std::optional(bytes(*plan, asked.pictures)) : std::nullopt;
+    };
+    demand.bytes_for = [&session, bytes](int64_t n) {
+      const auto plan = summary_of([&] { return session.plan_aside(n); });
+      return plan ? std::optional(bytes(*plan, n)) : std::nullopt;
+    };
   };
+  if (on_device) {
+    count([](const engine::PlanSummary& plan, int64_t) { return plan.arena + plan.constants; });
+    demand.where = "on the GPU";
+    require_memory(demand, std::max<int64_t>(free, 1));
+    session.take_memory();
+    demand.where.clear();
+  }
+  count([picture, on_device](const engine::PlanSummary& plan, int64_t n) {
+    return n * picture + (on_device ? 0 : plan.arena + plan.constants);
+  });
   require_memory(demand, available);
 }
 
@@ -214,6 +219,29 @@ void spare_address_space() {
 #if defined(__GLIBC__)
   if (address_space_is_limited()) ::mallopt(M_ARENA_MAX, 1);
 #endif
+}
+
+std::string batch_advice(const BatchDemand& demand, int64_t needed, int64_t limit) {
+  int64_t candidate = demand.pictures, bytes = needed;
+  bool known = candidate == 1;
+  while (candidate > 1) {
+    // The estimate in proportion errs on the small side only by what does not depend on the batch.
+    const auto guess = static_cast<int64_t>(
+        static_cast<double>(candidate) * static_cast<double>(limit) / static_cast<double>(bytes));
+    candidate = std::clamp<int64_t>(guess, 1, candidate - 1);
+    const auto planned = aside(demand, candidate);
+    if (!planned) continue;
+    known = true;
+    bytes = *planned;
+    if (bytes <= limit) break;
+  }
+  if (!known) return "";
+  return bytes <= limit
+             ? text::format("use --batch {} ({:.1f} MB)", candidate, megabytes(bytes))
+             : text::format(
+                   "not even --batch {} fits ({:.1f} MB); freeze more, or use "
+                   "a {} with more memory",
+                   candidate, megabytes(bytes), demand.where.empty() ? "machine" : "GPU");
 }
 
 void require_memory(const BatchDemand& demand, int64_t limit) {

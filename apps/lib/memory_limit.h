@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <functional>
 #include <optional>
+#include <string>
 
 #include "apps/lib/session.h"
 
@@ -37,14 +38,19 @@ struct BatchDemand {
   std::function<void()> release;
   // The bytes of other sizes, planned aside.
   std::function<std::optional<int64_t>(int64_t pictures)> bytes_for;
+  std::string where = {};  // "on the GPU": the memory that is meant; empty: the host's
 };
 
 // Throws Error(kInput) if the batch does not fit into `limit` bytes (0: no limit): how many are
 // needed, available and missing, and the largest --batch that would fit.
 void require_memory(const BatchDemand& demand, int64_t limit);
 
-// The same for a session that will answer batches of at most `pictures`; plans it for them.
-// `flag`: --batch as given.
+// What to do where `needed` bytes are more than `limit`: "use --batch 7 (12.3 MB)", the largest
+// that fits, or that none does; empty where too little is left to find out. After release().
+std::string batch_advice(const BatchDemand& demand, int64_t needed, int64_t limit);
+
+// The same for a session that will answer batches of at most `pictures`; plans it for them, and
+// takes the memory of a device. `flag`: --batch as given; `available`: of the host.
 void require_memory(InferenceSession& session, int64_t flag, int64_t pictures, int64_t available);
 void require_memory(GradientSession& session, int64_t flag, int64_t pictures, int64_t available);
 

@@ -101,6 +101,9 @@ class InferenceSession {
   const engine::Step& plan(int64_t n) { return pixels_.at(n).step; }
   // The same, planned aside in an arena of its own, whose pages nobody touches.
   engine::PlanSummary plan_aside(int64_t n) const;
+  const kernels::Exec& exec() const { return exec_; }
+  // Takes the memory of a device that the plans so far need, which else the first run does.
+  void take_memory() { arena_->base(); }
 
  private:
   template <typename T>
@@ -132,6 +135,8 @@ class GradientSession : public engine::Differentiable {
   void set_trace(engine::Trace* trace);
   engine::PlanSummary plan_summary(int64_t n);
   engine::PlanSummary plan_aside(int64_t n) const;
+  const kernels::Exec& exec() const { return exec_; }
+  void take_memory() { inference_.take_memory(); }
 
  private:
   const layers::Classifier& classifier_;

@@ -74,11 +74,16 @@ class Run {
         out_(out),
         folder_(options_.out, !options_.resume.empty()),
         style_(default_progress(options_.quiet)),
-        recorder_(setup_, folder_, out) {}
+        recorder_(setup_, folder_, out) {
+    // Where it is that run's own, and not replaced.
+    if (!options_.resume.empty() && options_.resume == folder_.last()) stored_ = moment();
+  }
 
   TrainResult run();
 
  private:
+  TrainResult run_epochs();
+  [[noreturn]] void fail(const Error& error, const std::string& advice);
   bool train_epoch();
   bool evaluate_epoch(EpochMetrics& metrics);
   void take_step(const data::Batch& batch);
@@ -101,6 +106,7 @@ class Run {
   RunFolder folder_;
   ProgressStyle style_;
   int64_t steps_here_ = 0;  // of this process
+  std::string stored_;      // the moment that last.safetensors holds; empty: this run has none
   size_t broken_reported_ = 0;
   std::optional<ChosenThresholds> thresholds_;  // of the epoch that was judged last, with --fpr
   TrainingRecorder recorder_;
@@ -177,6 +183,8 @@ bool Run::evaluate_epoch(EpochMetrics& metrics) {
     Evaluation e = [&] {
       try {
         return evaluate(*setup_.inference, *loader, model, style_, name);
+      } catch (const engine::OutOfMemory&) {
+        throw;
       } catch (const Error& error) {
         if (error.kind() != ErrorKind::kInput) throw;
         fail_input(text::format("{}: {}", moment(), error.what()));
@@ -210,6 +218,7 @@ void Run::report_broken() {
 void Run::save_last() {
   save_checkpoint(folder_.last().string(), *setup_.model.classifier, *setup_.adam,
                   setup_.checkpoint);
+  stored_ = moment();
 }
 
 void Run::finish_epoch(EpochMetrics metrics) {
@@ -250,7 +259,32 @@ void Run::note_stop() {
   out_.flush();
 }
 
+// What has failed, when, and what is left of the run.
+[[noreturn]] void Run::fail(const Error& error, const std::string& advice) {
+  const std::string last = folder_.last().string();
+  const std::string left =
+      stored_.empty()
+          ? "nothing was stored yet"
+          : text::format("{} holds the state of {}: go on with --resume {}", last, stored_, last);
+  throw Error(error.kind(), text::format("{}: {}{}; {}", moment(), error.what(),
+                                         advice.empty() ? "" : "; " + advice, left));
+}
+
 TrainResult Run::run() {
+  try {
+    return run_epochs();
+  } catch (const engine::OutOfMemory& error) {
+    if (engine::memory_of(setup_.exec) != engine::MemoryKind::kDevice) throw;
+    fail(error, gpu_advice(setup_));
+  } catch (const Error& error) {
+    if (error.kind() == ErrorKind::kInput ||
+        setup_.device.choice().kind != kernels::DeviceKind::kCuda)
+      throw;
+    fail(error, "");
+  }
+}
+
+TrainResult Run::run_epochs() {
   if (options_.print_plan) {
     text::print(out_, "{}", setup_.session->plan(setup_.largest_training_batch()).plan_table());
   }

@@ -48,6 +48,7 @@ void for_each_option(Options& o, Visitor&& visit) {
   visit("seed", o.seed);
   visit("fpr", o.fpr);
   visit("device", o.device);
+  visit("launch", o.launch);
   visit("threads", o.threads);
   visit("out", o.out);
   visit("resume", o.resume);

@@ -27,8 +27,15 @@ int64_t picture_bytes(const TrainingSetup& setup, int64_t batch) {
   return bytes;
 }
 
-// Filters and their moments are stored in another order of dimensions (stored_tensor).
-int64_t saving_bytes(const engine::LayerTable& table) {
+bool on_device(const TrainingSetup& setup) {
+  return engine::memory_of(setup.exec) == engine::MemoryKind::kDevice;
+}
+
+// Filters and their moments are stored in another order of dimensions (stored_tensor); from a
+// device everything is copied.
+int64_t saving_bytes(const TrainingSetup& setup) {
+  const engine::LayerTable& table = setup.model.classifier->table();
+  if (on_device(setup)) return table.value_bytes() + setup.adam->bytes();
   int64_t bytes = 0;
   for (const auto& layer : table.layers()) {
     if (layer->kind != engine::LayerKind::kConvolution) continue;
@@ -45,7 +52,8 @@ MemoryPlan common_plan(const TrainingSetup& setup, int64_t batch) {
   // Each trainable parameter has a first and a second moment, and one gradient.
   plan.gradients = plan.adam / 2;
   plan.pictures = picture_bytes(setup, batch);
-  plan.saving = saving_bytes(setup.model.classifier->table());
+  plan.saving = saving_bytes(setup);
+  plan.on_device = on_device(setup);
   return plan;
 }
 
@@ -74,8 +82,7 @@ std::optional<MemoryPlan> plan_aside(const TrainingSetup& setup, int64_t batch) 
     return plan;
   } catch (const std::bad_alloc&) {
     return std::nullopt;
-  } catch (const Error& error) {
-    if (error.kind() != ErrorKind::kInput) throw;
+  } catch (const engine::OutOfMemory&) {
     return std::nullopt;
   }
 }
@@ -92,8 +99,7 @@ std::optional<MemoryPlan> plan_sessions(TrainingSetup& setup) {
     return plan;
   } catch (const std::bad_alloc&) {
     return std::nullopt;
-  } catch (const Error& error) {
-    if (error.kind() != ErrorKind::kInput) throw;
+  } catch (const engine::OutOfMemory&) {
     return std::nullopt;
   }
 }
@@ -112,37 +118,82 @@ std::set<int64_t> evaluation_batches(const TrainingSetup& setup, int64_t batch) 
 }
 
 std::string memory_text(const MemoryPlan& p) {
-  return text::format(
+  const std::string network = text::format(
       "plan: batch {}, {} operations; arena {:.1f} MB, parameters {:.1f} MB, gradients {:.1f} MB, "
-      "Adam {:.1f} MB, prepared weights {:.1f} MB, pictures {:.1f} MB, saving {:.1f} MB; peak "
-      "{:.1f} "
-      "MB",
+      "Adam {:.1f} MB, prepared weights {:.1f} MB",
       p.batch, p.operations, megabytes(p.arena), megabytes(p.parameters), megabytes(p.gradients),
-      megabytes(p.adam), megabytes(p.prepared), megabytes(p.pictures), megabytes(p.saving),
-      megabytes(p.total()));
+      megabytes(p.adam), megabytes(p.prepared));
+  const std::string beside = text::format("pictures {:.1f} MB, saving {:.1f} MB",
+                                          megabytes(p.pictures), megabytes(p.saving));
+  return p.on_device ? text::format("{}: {:.1f} MB on the GPU; {}: {:.1f} MB on the host", network,
+                                    megabytes(p.device()), beside, megabytes(p.host()))
+                     : text::format("{}, {}; peak {:.1f} MB", network, beside, megabytes(p.host()));
 }
 
+namespace {
+
+// What a batch takes of one memory, planned for the run and for others aside.
+class Demands {
+ public:
+  explicit Demands(TrainingSetup& setup) : setup_(setup) {}
+
+  // `plan`: the plan of the run, if it could be made.
+  BatchDemand of(int64_t (MemoryPlan::*bytes)() const,
+                 std::function<std::optional<MemoryPlan>()> plan) const {
+    const auto count = [bytes](const std::optional<MemoryPlan>& p) {
+      return p ? std::optional(((*p).*bytes)()) : std::nullopt;
+    };
+    return {setup_.options.batch,
+            setup_.largest_training_batch(),
+            [count, plan = std::move(plan)] { return count(plan()); },
+            [this] {
+              setup_.session->release();
+              setup_.inference->release();
+            },
+            [this, count](int64_t batch) { return count(plan_aside(setup_, batch)); },
+            bytes == &MemoryPlan::device ? "on the GPU" : ""};
+  }
+
+ private:
+  TrainingSetup& setup_;
+};
+
+// Of the GPU, for all that the run holds and will hold there. Not 0.
+int64_t gpu_limit() {
+  constexpr auto kDevice = engine::MemoryKind::kDevice;
+  return std::max<int64_t>(engine::free_memory(kDevice) + engine::memory_use(kDevice).current, 1);
+}
+
+}  // namespace
+
 MemoryPlan plan_memory(TrainingSetup& setup, int64_t available, std::ostream& out) {
-  // Parameters are in memory already; they are in no one's way twice.
-  const int64_t limit =
-      available > 0 ? available + setup.model.classifier->table().value_bytes() : 0;
+  // What is in memory already is in no one's way twice.
+  const int64_t held = on_device(setup) ? 0 : setup.model.classifier->table().value_bytes();
+  const int64_t host_limit = available > 0 ? available + held : 0;
+  const int64_t device_limit = on_device(setup) ? gpu_limit() : 0;
   std::optional<MemoryPlan> plan;
-  const auto total = [](const std::optional<MemoryPlan>& p) {
-    return p ? std::optional(p->total()) : std::nullopt;
+  const auto plan_once = [&] {
+    if (!plan) plan = plan_sessions(setup);
+    return plan;
   };
-  const auto plan_all = [&] {
-    plan = plan_sessions(setup);
-    if (plan) text::print(out, "{}\n", memory_text(*plan));
-    return total(plan);
-  };
-  const auto release = [&] {
-    setup.session->release();
-    setup.inference->release();
-  };
-  require_memory({setup.options.batch, setup.largest_training_batch(), plan_all, release,
-                  [&](int64_t batch) { return total(plan_aside(setup, batch)); }},
-                 limit);
+  const Demands demands(setup);
+  if (plan_once()) text::print(out, "{}\n", memory_text(*plan));
+  if (on_device(setup)) {
+    require_memory(demands.of(&MemoryPlan::device, plan_once), device_limit);
+  }
+  require_memory(demands.of(&MemoryPlan::host, plan_once), host_limit);
+  if (on_device(setup)) setup.arena->base();
   return plan.value();
+}
+
+std::string gpu_advice(TrainingSetup& setup) {
+  const Demands demands(setup);
+  BatchDemand demand = demands.of(&MemoryPlan::device, [] { return std::nullopt; });
+  demand.release();
+  const auto whole = demand.bytes_for(demand.pictures);
+  const int64_t limit = gpu_limit();
+  if (whole && *whole <= limit) return text::format("--batch {} would fit now", demand.flag);
+  return batch_advice(demand, whole.value_or(2 * limit), limit);
 }
 
 }  // namespace verace::apps

@@ -92,6 +92,9 @@ void parse_text(const std::string& text, const std::string& where, engine::Devic
   const std::optional<engine::DeviceChoice> named = engine::parse_device(text, where);
   out = named ? *named : engine::automatic_device().choice;
 }
+void parse_text(const std::string& text, const std::string& where, engine::Launch& out) {
+  out = engine::parse_launch(text, where);
+}
 
 std::string activation_text(double slope) {
   return slope == 0 ? "relu" : text::format("leaky:{}", slope);
@@ -120,6 +123,7 @@ TrainOptions resumed_options(const TrainOptions& recorded, const TrainOptions& g
   options.resume_epochs.reset();
   if (given.resume_device) options.device = *given.resume_device;
   options.resume_device.reset();
+  options.launch = given.launch;
   options.workers = given.workers;
   options.cache_mb = given.cache_mb;
   options.trace = given.trace;

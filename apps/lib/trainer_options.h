@@ -62,6 +62,7 @@ struct TrainOptions {
 
   // Machine and output.
   engine::DeviceChoice device;
+  engine::Launch launch = engine::Launch::kGraph;
   int threads = 0;               // 0: all processors
   std::filesystem::path out;     // the run folder; empty with resume: that of the resumed run
   std::filesystem::path resume;  // a last.safetensors to go on with; empty: a new run
@@ -77,8 +78,8 @@ struct TrainOptions {
 };
 
 // What a resumed run goes by: `recorded` for everything that enters the numbers; from `given` out
-// (if empty: the folder of given.resume), data and threads (if not empty or 0), workers, cache,
-// trace, print_plan, quiet, max_steps, resume_epochs, resume_device.
+// (if empty: the folder of given.resume), data and threads (if not empty or 0), launch, workers,
+// cache, trace, print_plan, quiet, max_steps, resume_epochs, resume_device.
 TrainOptions resumed_options(const TrainOptions& recorded, const TrainOptions& given);
 
 // Spellings for flags and files: "keras" | "pytorch" (Adam and initialisation), "inference" |
@@ -98,6 +99,7 @@ void parse_text(const std::string& text, const std::string& where, kernels::Cros
 void parse_text(const std::string& text, const std::string& where, data::ResizeFilter& out);
 void parse_text(const std::string& text, const std::string& where, data::Fit& out);
 void parse_text(const std::string& text, const std::string& where, engine::DeviceChoice& out);
+void parse_text(const std::string& text, const std::string& where, engine::Launch& out);
 
 // The head's activation: "relu" (slope 0) or "leaky:SLOPE" with a slope in [0, 1].
 std::string activation_text(double slope);
@@ -114,8 +116,8 @@ std::vector<float> class_weights(const std::string& text, int64_t real_count, in
 // fit, resize, workers, cache-mb, flip, balanced-sampling, weights, keep-head, variant, pool,
 // input-scale, bn-epsilon, force, input-size, stem-channels, head, activation, init, freeze,
 // frozen-bn, epochs, batch, lr, adam, adam-epsilon, loss, class-weights, recalibrate, seed, fpr,
-// device, threads, out, resume, trace, print-plan, quiet, max-steps. Absent optional ones are left
-// out.
+// device, launch, threads, out, resume, trace, print-plan, quiet, max-steps. Absent optional ones
+// are left out.
 std::string config_text(const TrainOptions& options);
 // Sets what the TOML text gives, leaves the rest. Throws Error(kInput) naming `where` and the line
 // for bad syntax, an unknown key or a value of a wrong type.

@@ -164,7 +164,7 @@ void open_device(TrainingSetup& setup) {
       o.resume.empty() ? "--device"
                        : text::format("{}: its device (--device names another)", o.resume.string());
   engine::check_usable(o.device, where);
-  setup.device = engine::Device(o.device, o.threads, where);
+  setup.device = engine::Device(o.device, o.threads, where, o.launch);
   setup.exec = setup.device.exec();
 }
 
@@ -212,7 +212,7 @@ TrainingSetup prepare_training(const TrainOptions& options, std::ostream& out) {
   const TrainOptions& o = setup.options;
   check_options(o);
   open_device(setup);
-  text::print(out, "device: {}, {} threads, fp32\n", setup.device.name(), setup.exec.threads);
+  text::print(out, "device: {}\n", setup.device.description());
   const data::Dataset dataset = data::load_dataset(o.data, {o.allow_leak});
   report_dataset(o, dataset, out);
   setup.model = build_model(o);

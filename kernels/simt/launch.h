@@ -19,6 +19,7 @@
 #include <utility>
 
 #include "kernels/check.h"
+#include "kernels/check_cuda.h"
 
 #if defined(__CUDACC__)
 #define SIMT_EMULATED 0
@@ -95,14 +96,6 @@ struct kernel_arguments<std::tuple<P...>, std::tuple<A...>, std::index_sequence<
   static constexpr bool fit = (... && kernel_argument<static_cast<int>(I), P, A>::fits);
 };
 
-// Throws for a call that was refused; the runtime then forgets the error, which it would report for
-// the next launch again.
-inline void check_call(cudaError_t status, const char* call, const char* file, int line) {
-  if (status == cudaSuccess) return;
-  cudaGetLastError();
-  fail_check(call, file, line, cudaGetErrorString(status));
-}
-
 }  // namespace detail
 
 // Starts `kernel` on config.stream; returns before it has run. Overwrites what the kernel writes.
@@ -123,8 +116,8 @@ void launch(void (*kernel)(P...), const LaunchConfig& config, A&&... arguments) 
     cuda.blockDim = config.block;
     cuda.dynamicSmemBytes = config.dynamic_shared_bytes;
     cuda.stream = config.stream;
-    detail::check_call(cudaLaunchKernelEx(&cuda, kernel, static_cast<P>(arguments)...),
-                       "simt::launch", config.file, config.line);
+    kernels::check_cuda(cudaLaunchKernelEx(&cuda, kernel, static_cast<P>(arguments)...),
+                        "simt::launch", config.file, config.line);
 #endif
   }
 }
@@ -137,7 +130,7 @@ void allow_dynamic_shared(void (*kernel)(P...), size_t bytes, const char* file =
   const cudaError_t status =
       cudaFuncSetAttribute(reinterpret_cast<const void*>(kernel),
                            cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(bytes));
-  detail::check_call(status, "simt::allow_dynamic_shared", file, line);
+  kernels::check_cuda(status, "simt::allow_dynamic_shared", file, line);
 }
 
 }  // namespace verace::simt

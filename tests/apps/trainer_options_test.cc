@@ -45,6 +45,7 @@ TrainOptions unusual_options() {
   o.seed = 1234567890123;
   o.fpr = 0.0125;
   o.device = {kernels::DeviceKind::kCuda, 3};
+  o.launch = engine::Launch::kChecked;
   o.threads = 3;
   o.out = "RUN";
   o.resume = "r";

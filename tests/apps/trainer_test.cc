@@ -277,9 +277,9 @@ TEST_CASE("a run that does not fit is refused with the batch that would") {
   CHECK(plan.batch == 20);
   CHECK(plan.operations > 300);
   CHECK(plan.gradients * 2 == plan.adam);
-  CHECK(plan.total() > plan.arena);
-  CHECK_NOTHROW(plan_memory(setup, plan.total(), out));
-  const int64_t available = plan.total() - plan.arena / 2;
+  CHECK(plan.host() > plan.arena);
+  CHECK_NOTHROW(plan_memory(setup, plan.host(), out));
+  const int64_t available = plan.host() - plan.arena / 2;
   const std::string message = input_error([&] { plan_memory(setup, available, out); });
   CHECK_MESSAGE(contains(message, "--batch 20: needs"), message);
   const size_t at = message.find("use --batch ");

@@ -150,7 +150,7 @@ std::string error_of(const std::function<void()>& action) {
   try {
     action();
   } catch (const Error& error) {
-    CHECK(error.kind() == ErrorKind::kInternal);
+    CHECK(error.kind() == ErrorKind::kDevice);
     return error.what();
   }
   return "no error";

@@ -45,6 +45,9 @@ Options& options() {
   static Options settings = [] {
     Options from_environment;
     from_environment.lazy = is_set("VERACE_SIMT_LAZY");
+    if (is_set("VERACE_SIMT_MEMORY")) {
+      from_environment.memory_limit = std::strtoull(std::getenv("VERACE_SIMT_MEMORY"), nullptr, 10);
+    }
     return from_environment;
   }();
   return settings;

@@ -45,7 +45,7 @@ struct Options {
   // than 4096 threads, which those of the operations' tests are with their few blocks.
   int os_threads = 0;
   bool lazy = false;  // streams do nothing until something waits for them (VERACE_SIMT_LAZY=1)
-  size_t memory_limit = size_t{4} << 30;  // bytes of device memory
+  size_t memory_limit = size_t{4} << 30;  // bytes of device memory (VERACE_SIMT_MEMORY=BYTES)
   // Of the access checker:
   bool check_races = true;
   bool check_uninitialised = true;

@@ -3,10 +3,12 @@
 #include "kernels/simt/emulator/runtime.h"
 
 #include <cstdio>
+#include <cstdlib>
 #include <exception>
 #include <utility>
 
 #include "kernels/check.h"
+#include "kernels/check_cuda.h"
 #include "kernels/format.h"
 #include "kernels/simt/emulator/core.h"
 #include "kernels/simt/emulator/faults.h"
@@ -125,14 +127,21 @@ namespace {
               text::format("{}:{}: simt::launch: {}", shape.file, shape.line, why));
 }
 
+[[noreturn]] void throw_launch_error(const Shape& shape, cudaError_t error) {
+  Runtime::get().last_error = cudaSuccess;
+  kernels::check_cuda(error, "simt::launch", shape.file, shape.line);
+  std::abort();  // not reached: `error` is one
+}
+
 }  // namespace
 
 void enqueue(cudaStream_t stream, Launch&& launch) {
   Runtime& runtime = Runtime::get();
   const std::lock_guard<std::recursive_mutex> lock(runtime.mutex);
   const Shape shape = launch.shape;
-  if (injected_fault("simt::launch", cudaErrorLaunchOutOfResources) != cudaSuccess) {
-    throw_launch_error(shape, cudaGetErrorString(cudaErrorLaunchOutOfResources));
+  if (const cudaError_t fault = injected_fault("simt::launch", cudaErrorLaunchOutOfResources);
+      fault != cudaSuccess) {
+    throw_launch_error(shape, fault);
   }
   if (!runtime.valid(stream)) throw_launch_error(shape, "the stream does not exist");
   const auto allowed = runtime.allowed_dynamic_shared.find(launch.body.kernel);
@@ -145,7 +154,7 @@ void enqueue(cudaStream_t stream, Launch&& launch) {
     runtime.last_error = cudaSuccess;
     throw Error(ErrorKind::kInternal, std::exchange(runtime.kernel_failure, {}));
   }
-  if (status != cudaSuccess) throw_launch_error(shape, cudaGetErrorString(status));
+  if (status != cudaSuccess) throw_launch_error(shape, status);
 }
 
 LiveObjects live_objects() {

@@ -51,7 +51,8 @@ namespace {
 cudaError_t allocate(const char* name, void** p, size_t bytes, MemoryKind kind) {
   Runtime& runtime = Runtime::get();
   const std::lock_guard<std::recursive_mutex> lock(runtime.mutex);
-  if (injected_fault(name) != cudaSuccess) return report(cudaErrorMemoryAllocation);
+  const cudaError_t fault = injected_fault(name, cudaErrorMemoryAllocation);
+  if (fault != cudaSuccess) return report(fault);
   if (p == nullptr) return report(cudaErrorInvalidValue);
   if (const cudaError_t error = runtime.refuse_during_capture(); error != cudaSuccess) return error;
   void* const memory = runtime.memory.allocate(kind, bytes);
