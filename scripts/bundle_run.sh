@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The command of the GPU bundle: ./run gpu --phase check|bench [--results FOLDER]
+# The command of the GPU bundle: ./run gpu --phase check|plans|bench [--results FOLDER]
 #
 # Needs glibc (libraries.txt says which), bash and NVIDIA's driver; no root, no compiler. Convolutions
 # need cuDNN 9: without it their tests are counted as skipped on the GPU, by name. Results go to
@@ -18,8 +18,8 @@ while (($# > 1)); do
   esac
   shift 2
 done
-if (($# > 0)) || [[ ! $phase =~ ^(check|bench)$ ]]; then
-  echo "usage: ./run gpu --phase check|bench [--results FOLDER]"
+if (($# > 0)) || [[ ! $phase =~ ^(check|plans|bench)$ ]]; then
+  echo "usage: ./run gpu --phase check|plans|bench [--results FOLDER]"
   exit 2
 fi
 
@@ -32,4 +32,5 @@ if [ "$(printf '%s\n%s\n' "$wanted" "$have" | sort -V | head -n 1)" != "$wanted"
 fi
 
 exec scripts/gpu_phases.sh "$phase" --tests bin --laboratory bin/verace_laboratory \
-  --emulated emulated/verace_laboratory --results "$results" --commit "$(cat commit.txt)"
+  --emulated emulated/verace_laboratory --speed bin/verace_bench_model --verace bin/verace \
+  --plan-cache plan_cache --results "$results" --commit "$(cat commit.txt)"

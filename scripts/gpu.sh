@@ -4,17 +4,22 @@
 
 gpu_usage() {
   cat <<'END'
-Usage: ./run gpu --phase check|bench [--results FOLDER]
+Usage: ./run gpu --phase check|plans|bench [--results FOLDER]
 
-  check    builds the CUDA kernels for sm_90 and their tests; then, within 8 minutes on the GPU: the
-           device, every test of the kernels on it (of convolutions where cuDNN 9, of matrix
-           products where cuBLASLt is installed), every kernel against its emulated outputs,
+  check    every test of kernels, engine and networks on the GPU (of convolutions where cuDNN 9, of
+           matrix products where cuBLASLt is installed), every kernel against its emulated outputs,
            compute-sanitizer where it is installed
-  bench    the kernel laboratory: the time of every kernel (docs/kernel_laboratory.md)
+  plans    cuDNN's plan of every convolution of the networks, by its heuristics and by the clock: time,
+           engine, workspace, what planning took, and what a second start finds again
+  bench    the time of whole steps: inference, training, attack, in every precision, as a graph and
+           operation by operation, against the roofline; then of every kernel
+           (docs/kernel_laboratory.md)
+
+Each builds what it needs for sm_90, then takes 8 minutes at most on the GPU (docs/gpu.md).
 
 Results: FOLDER/PHASE.json, PHASE.txt and logs (default: build/gpu).
 Exit codes: 0 all right, 1 something failed, 2 usage or missing tools, 3 there is no GPU here.
-The phases plans and peers belong to a later version.
+The phase peers belongs to a later version.
 END
 }
 
@@ -46,8 +51,8 @@ command_gpu() {
     shift 2 || { gpu_usage && return 2; }
   done
   case $phase in
-    check | bench) ;;
-    plans | peers) say "the phase '$phase' belongs to a later version" && return 2 ;;
+    check | plans | bench) ;;
+    peers) say "the phase '$phase' belongs to a later version" && return 2 ;;
     *) gpu_usage && return 2 ;;
   esac
   if reason=$(why_no_gpu); then
@@ -58,12 +63,13 @@ command_gpu() {
     say "no CUDA build: $reason"
     return 2
   fi
-  build cuda --target device_tests verace_laboratory || return 1
+  build cuda --target device_tests verace_laboratory verace_bench_model verace || return 1
   build emulated --target verace_laboratory || return 1
   local laboratory=bench/kernels/laboratory/verace_laboratory
   scripts/gpu_phases.sh "$phase" --tests build/cuda/tests \
     --laboratory "build/cuda/$laboratory" --emulated "build/emulated/$laboratory" \
-    --results "$results" --commit "$(current_commit)"
+    --speed build/cuda/bench/model/verace_bench_model --verace build/cuda/verace \
+    --plan-cache build/gpu_plans --results "$results" --commit "$(current_commit)"
 }
 
 # bundle_build PRESET TARGETS...: for any x86-64 machine, its libraries beside it.
@@ -85,7 +91,7 @@ command_bundle() {
     say "no CUDA build: $reason"
     return 2
   fi
-  bundle_build cuda device_tests verace_laboratory || return 1
+  bundle_build cuda device_tests verace_laboratory verace_bench_model verace || return 1
   bundle_build emulated verace_laboratory || return 1
   scripts/pack_bundle.sh build/bundle-cuda build/bundle-emulated "$(current_commit)" "$file"
 }

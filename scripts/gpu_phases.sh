@@ -1,41 +1,42 @@
 #!/usr/bin/env bash
-# What a GPU is asked for: gpu_phases.sh check|bench OPTIONS; `./run gpu` and the bundle call it.
+# What a GPU is asked for: gpu_phases.sh PHASE OPTIONS; `./run gpu` and the bundle call it.
 #
-#   --tests FOLDER        with the programs kernels_*_test
+#   --tests FOLDER        with the programs kernels_*_test, engine_*_test, layers_*_test
 #   --laboratory FILE     verace_laboratory, built for the GPU
 #   --emulated FILE       verace_laboratory, built with the emulator (check)
+#   --speed FILE          verace_bench_model, built for the GPU
+#   --verace FILE         the program (check)
+#   --peers FOLDER        bench/peers (peers)
+#   --plan-cache FOLDER   where plans leaves what it made, and bench finds it
 #   --results FOLDER      where PHASE.json, PHASE.txt and the logs go
 #   --commit TEXT         for the reports
 #   --minutes N           limit for the phase (8)
+#   --rehearsal yes       tiny networks and few runs: every line of this once, figures that mean nothing
 #
 # VERACE_REQUIRE_CUDNN=1: fails where cuDNN or cuBLASLt is missing, instead of skipping the tests of
 # convolutions and matrix products.
 #
-# check: the device; every test of the kernels on it; every kernel proven at shapes with tails, and
-# its outputs against the emulated ones; compute-sanitizer, where it is installed.
-# bench: the kernel laboratory's times.
-# JSON and table are complete after every step. Exit codes: 0 all right, 1 something failed, 2 usage,
-# 3 no GPU.
+# Each phase is a file of gpu_phases/ (docs/gpu.md). JSON and table are complete after every step.
+# Exit codes: 0 all right, 1 something failed, 2 usage, 3 no GPU.
 set -uo pipefail
 
 say() { printf 'gpu: %s\n' "$*"; }
 
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 phase=${1:-} && shift
-tests='' laboratory='' emulated='' results=gpu-results commit=unknown minutes=8
+tests='' laboratory='' emulated='' speed='' verace='' peers='' results=gpu-results commit=unknown
+minutes=8 rehearsal=no plan_cache=''
 while (($# > 1)); do
   case $1 in
-    --tests) tests=$2 ;;
-    --laboratory) laboratory=$2 ;;
-    --emulated) emulated=$2 ;;
-    --results) results=$2 ;;
-    --commit) commit=$2 ;;
-    --minutes) minutes=$2 ;;
+    --tests | --laboratory | --emulated | --speed | --verace | --peers | --results | --commit | \
+      --minutes | --rehearsal) declare "${1#--}=$2" ;;
+    --plan-cache) plan_cache=$2 ;;
     *) say "unknown option $1" && exit 2 ;;
   esac
   shift 2
 done
-if [[ ! $phase =~ ^(check|bench)$ ]] || (($# > 0)); then
-  say "the phases are check and bench"
+if [[ ! $phase =~ ^(check|plans|bench)$ ]] || (($# > 0)); then
+  say "the phases are check, plans and bench"
   exit 2
 fi
 [ -x "$laboratory" ] || { say "$laboratory is missing" && exit 2; }
@@ -50,10 +51,19 @@ esac
 mkdir -p "$results/logs" || exit 1
 results=$(cd "$results" && pwd) || exit 1
 table=$results/$phase.txt
+plan_cache=${plan_cache:-$results/plan_cache}
 part_end=$((SECONDS + minutes * 60))
 started=$(date -u +%Y-%m-%dT%H:%M:%SZ)
 steps=() failures=0 unfinished=0 skipped=0
 export OMP_WAIT_POLICY=passive # spinning threads take minutes where processors are few
+export CUDA_MODULE_LOADING=LAZY
+
+# What is timed: the network of the tables, or in a rehearsal a narrow one.
+network=() kernels=() small=64 large=256 step_seconds=2
+if [ "$rehearsal" = yes ]; then
+  network=(--stem 4 --size 32) kernels=(--scale tiny --samples 2) small=2 large=3 step_seconds=0
+fi
+read -ra precisions <<<"$([ -x "$speed" ] && "$speed" --precisions --device cuda 2>/dev/null)"
 
 left() { # SECONDS_WANTED: what of it the phase still has; at least 1
   local rest=$((part_end - SECONDS))
@@ -68,17 +78,32 @@ quoted() { # TEXT: as a JSON string
   printf '"%s"' "$(printf '%s' "$text" | tr '\n\t' '  ' | tr -d '\000-\037')"
 }
 
+# The JSON objects in FILES, with commas between them.
+joined() { # FILES...
+  local file comma=''
+  for file in "$@"; do
+    [ -s "$file" ] || continue
+    printf '%s\n' "$comma" && cat "$file"
+    comma=,
+  done
+}
+
 write_json() {
   local i outcome=ok
   ((unfinished > 0)) && outcome=unfinished
   ((failures > 0)) && outcome=failed
   {
-    printf '{\n "phase": "%s",\n "commit": %s,\n "started": "%s",\n' \
-      "$phase" "$(quoted "$commit")" "$started"
+    printf '{\n "phase": "%s",\n "commit": %s,\n "started": "%s",\n "rehearsal": "%s",\n' \
+      "$phase" "$(quoted "$commit")" "$started" "$rehearsal"
     printf ' "seconds": %d,\n "device": %s,\n "result": "%s",\n "steps": [' \
       "$SECONDS" "$(quoted "$device")" "$outcome"
     for i in "${!steps[@]}"; do printf '%s\n  %s' "$( ((i == 0)) || echo ,)" "${steps[i]}"; done
-    printf '\n ]\n}\n'
+    printf '\n ],\n "cases": ['
+    case $phase in
+      plans) joined "$results"/plans/*.json ;;
+      bench) joined "$results"/cases/*.json ;;
+    esac
+    printf ']\n}\n'
   } >"$results/$phase.json.part" && mv "$results/$phase.json.part" "$results/$phase.json"
 }
 
@@ -93,7 +118,7 @@ record() { # NAME ok|FAILED|skipped|unfinished SECONDS DETAIL
 
 # The line that says most about a program that failed.
 reason() { # LOG
-  grep -aE 'ERROR|REFUSED|FAILED|WRONG|error|verace_laboratory:' "$1" | head -n 1 | cut -c 1-300
+  grep -aE 'ERROR|REFUSED|FAILED|WRONG|error|verace[a-z_]*:' "$1" | head -n 1 | cut -c 1-300
 }
 
 # step NAME LIMIT COMMAND...: runs it; the detail is the last line of what it prints.
@@ -115,98 +140,45 @@ step() {
   return "$rc"
 }
 
-# ---- tests --------------------------------------------------------------------------------------
-
-run_test() { # PROGRAM: leaves its log and "RC SECONDS"
-  local log=$results/logs/${1##*/} start=$SECONDS
-  VERACE_REQUIRE_CUDA=1 VERACE_TEST_DEVICES=cuda OMP_NUM_THREADS=2 \
-    timeout -k 5 "$(left 180)" "$1" >"$log.log" 2>&1
-  echo "$? $((SECONDS - start))" >"$log.rc"
+# Clocks, power and temperature while figures are taken, twice a second, into PHASE-clocks.csv.
+clocks_pid=''
+watch_clocks() {
+  command -v nvidia-smi >/dev/null || return
+  nvidia-smi --format=csv,noheader,nounits -lms 500 \
+    --query-gpu=clocks.sm,clocks.mem,power.draw,temperature.gpu,utilization.gpu \
+    >"$results/$phase-clocks.csv" 2>/dev/null &
+  clocks_pid=$!
 }
-
-# What a test could not run here, which it says in lines "SKIPPED name: reason".
-skips_of() { # LOG
-  local line
-  while read -r line; do
-    line=${line#SKIPPED }
-    record "${line%%: *}" skipped 0 "${line#*: }"
-  done < <(grep -a '^SKIPPED [^:]*: ' "$1" | sort -u)
-}
-
-all_tests() {
-  local program rc seconds cases running=0 programs=()
-  for program in "$tests"/kernels_*_test; do [ -x "$program" ] && programs+=("$program"); done
-  if ((${#programs[@]} == 0)); then
-    record tests FAILED 0 "there are no programs kernels_*_test in '$tests'"
+stop_clocks() {
+  if [ -z "$clocks_pid" ]; then
+    record "clocks" skipped 0 "there is no nvidia-smi"
     return
   fi
-  for program in "${programs[@]}"; do
-    ((running >= 4)) && wait -n && running=$((running - 1))
-    run_test "$program" &
-    running=$((running + 1))
-  done
-  wait
-  for program in "${programs[@]}"; do
-    rc=unknown seconds=0
-    read -r rc seconds <"$results/logs/${program##*/}.rc"
-    cases=$(grep -a '^\[doctest\] test cases:' "$results/logs/${program##*/}.log" | tail -n 1 |
-      sed -E 's/^[^|]*\| *//; s/ +/ /g')
-    case $rc in
-      0) record "${program##*/}" ok "$seconds" "${cases:-no summary}" ;;
-      124 | 137) record "${program##*/}" unfinished "$seconds" "stopped at its time limit" ;;
-      *) record "${program##*/}" FAILED "$seconds" \
-        "exit code $rc; ${cases} $(reason "$results/logs/${program##*/}.log")" ;;
-    esac
-    skips_of "$results/logs/${program##*/}.log"
-  done
+  kill "$clocks_pid" 2>/dev/null
+  wait "$clocks_pid" 2>/dev/null
+  clocks_pid=''
+  record clocks ok 0 "$(sort -n "$results/$phase-clocks.csv" | awk -F', *' '
+    NF < 5 || $5 < 20 { next }  # idle
+    { sm[++n] = $1; watts[n] = $3; if ($4 > hot) hot = $4 }
+    END {
+      if (n == 0) { print "no sample under load"; exit }
+      for (i = 1; i <= n; i++) if (watts[i] > most) most = watts[i]
+      printf "SM %d - %d MHz, median %d, of %d samples under load; at most %.0f W, %d C", sm[1],
+        sm[n], sm[int((n + 1) / 2)], n, most, hot
+    }')"
 }
+trap '[ -z "$clocks_pid" ] || kill "$clocks_pid" 2>/dev/null' EXIT
 
-# ---- the phases ---------------------------------------------------------------------------------
+# shellcheck source=scripts/gpu_phases/check.sh
+# shellcheck source=scripts/gpu_phases/plans.sh
+# shellcheck source=scripts/gpu_phases/bench.sh
+source "$here/gpu_phases/$phase.sh"
 
-compare_with_emulated() {
-  if [ ! -x "$emulated" ]; then
-    record "emulated outputs" skipped 0 "there is no emulated laboratory"
-    return
-  fi
-  step "outputs of this device" 60 "$laboratory" write "$results/outputs.device" || return
-  step "emulated outputs" 120 "$emulated" write "$results/outputs.emulated" || return
-  step "device against emulated" 60 "$laboratory" compare "$results/outputs.device" \
-    "$results/outputs.emulated" --json "$results/compare.json"
-  cat "$results/logs/device_against_emulated.log" >>"$table"
-  rm -f "$results"/outputs.{device,emulated}
-}
-
-# Not initcheck: every output is poisoned, so nothing is uninitialised.
-sanitize() {
-  local tool program
-  program=$(command -v compute-sanitizer) || program=/usr/local/cuda/bin/compute-sanitizer
-  if [ ! -x "$program" ]; then
-    record compute-sanitizer skipped 0 "it is not installed"
-    return
-  fi
-  for tool in memcheck racecheck synccheck; do
-    step "compute-sanitizer $tool" 90 "$program" --tool "$tool" --error-exitcode 9 \
-      "$laboratory" prove
-  done
-}
-
-printf '%s\ncommit %s, %s\n\n' "$device" "$commit" "$started" | tee "$table"
+: >"$table"
+printf '%s\ncommit %s, %s\n\n' "$device" "$commit" "$started" | tee -a "$table"
+[ "$rehearsal" = yes ] && echo "A rehearsal: the figures mean nothing." | tee -a "$table"
 write_json
-if [ "$phase" = check ]; then
-  all_tests
-  step "kernels at shapes with tails" 120 "$laboratory" prove
-  compare_with_emulated
-  sanitize
-else
-  start=$SECONDS
-  timeout -k 5 "$(left 3600)" "$laboratory" time --commit "$commit" \
-    --json "$results/laboratory.json" --seconds $((minutes * 60 - 30)) 2>&1 | tee -a "$table"
-  case ${PIPESTATUS[0]} in
-    0) record laboratory ok $((SECONDS - start)) "laboratory.json" ;;
-    124 | 137) record laboratory unfinished $((SECONDS - start)) "stopped at its time limit" ;;
-    *) record laboratory FAILED $((SECONDS - start)) "$(reason "$table")" ;;
-  esac
-fi
+"phase_$phase"
 printf '\n%d steps, %d failed, %d unfinished, %d skipped; %s\n' \
   ${#steps[@]} "$failures" "$unfinished" "$skipped" "$results/$phase.json" | tee -a "$table"
 ((failures == 0))

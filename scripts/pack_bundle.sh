@@ -21,12 +21,13 @@ mkdir -p "$root"/{bin,emulated,lib,scripts,goldens}
 readonly SYSTEM='^(linux-vdso|ld-linux.*|libc|libm|libpthread|libdl|librt|libresolv|libutil|libcuda)\.so'
 
 laboratory=bench/kernels/laboratory/verace_laboratory
-cp "$cuda/$laboratory" "$cuda"/tests/kernels_*_test "$root/bin/"
+cp "$cuda/$laboratory" "$cuda/bench/model/verace_bench_model" "$cuda/verace" \
+  "$cuda"/tests/{kernels,engine,layers}_*_test "$root/bin/"
 cp "$emulated/$laboratory" "$root/emulated/"
 strip "$root"/bin/* # not the emulated one: its reports name functions
-cp "$here/gpu_phases.sh" "$root/scripts/"
+cp -r "$here"/gpu_phases{,.sh} "$root/scripts/"
 cp "$here/bundle_run.sh" "$root/run"
-cp "$here"/../tests/goldens/{ops,foolbox_fgsm}.safetensors "$root/goldens/"
+cp "$here"/../tests/goldens/*.{safetensors,json} "$root/goldens/"
 echo "$commit" >"$root/commit.txt"
 
 needed() { # PROGRAMS: "NAME PATH" of every shared library

@@ -2,11 +2,13 @@
 #include "bench/model/cases.h"
 
 #include <algorithm>
+#include <charconv>
 #include <fstream>
 #include <map>
 #include <numeric>
 
 #include "apps/lib/model_file.h"
+#include "engine/transfer.h"
 #include "kernels/check.h"
 #include "kernels/format.h"
 #include "kernels/gemm.h"
@@ -16,19 +18,22 @@
 namespace verace::bench {
 namespace {
 
-constexpr int64_t kMostPictures = 16;
+constexpr int64_t kPictures = 16;        // in the file of pixels; larger batches repeat them
+constexpr int64_t kMostPictures = 4096;  // of one step
 constexpr float kEpsilon = 0.01f;
 
-std::unique_ptr<layers::Classifier> make_classifier(const std::string& file) {
-  if (!file.empty()) return apps::load_model(file).classifier;
+std::unique_ptr<layers::Classifier> make_classifier(const WorldOptions& o) {
+  if (!o.model_file.empty()) return apps::load_model(o.model_file).classifier;
   layers::ClassifierOptions options;
+  options.backbone.stem_channels = o.stem_channels;
+  options.input_size = o.input_size;
   options.head_hidden = 3000;
   options.head_slope = 0.05;
   return apps::make_model(options, layers::Initialisation::kPyTorch, 1).classifier;
 }
 
 std::vector<uint8_t> make_pixels(const std::string& file, int64_t size) {
-  std::vector<uint8_t> pixels(static_cast<size_t>(kMostPictures * size * size * 3));
+  std::vector<uint8_t> pixels(static_cast<size_t>(kPictures * size * size * 3));
   if (file.empty()) {
     for (size_t i = 0; i < pixels.size(); ++i) {
       pixels[i] = static_cast<uint8_t>((i * 2654435761u) >> 13);
@@ -43,54 +48,73 @@ std::vector<uint8_t> make_pixels(const std::string& file, int64_t size) {
   return pixels;
 }
 
+kernels::Exec exec_of(const WorldOptions& o, const engine::Device& device) {
+  kernels::Exec exec = device.exec();
+  const std::vector<std::string> known = precisions(o.device);
+  if (std::ranges::find(known, o.precision) == known.end()) {
+    fail_input(text::format("--precision {}: {} has {}", o.precision, engine::to_string(o.device),
+                            text::join(known, ", ")));
+  }
+  exec.tf32 = o.precision == "tf32";
+  exec.convolutions = o.convolutions;
+  return exec;
+}
+
 Case make_sgemm(World& world) {
   constexpr int64_t kSize = 2048;
-  auto matrices = std::make_shared<std::vector<float>>(3 * kSize * kSize, 0.5f);
-  Case c;
-  c.flops = 2 * kSize * kSize * kSize;
+  constexpr int64_t kCount = kSize * kSize;
+  const kernels::Exec& exec = world.exec;
   const std::shared_ptr<kernels::GemmPlan> plan =
-      kernels::plan_gemm(world.exec, {.m = kSize, .n = kSize, .k = kSize});
-  c.run = [plan, matrices] {
-    float* a = matrices->data();
-    plan->run({.a = a, .b = a + kSize * kSize, .c = a + 2 * kSize * kSize});
+      kernels::plan_gemm(exec, {.m = kSize, .n = kSize, .k = kSize});
+  const auto memory = engine::memory_of(exec);
+  const auto matrices = std::make_shared<engine::Tensor>("matrices", engine::DType::kF32,
+                                                         engine::Shape{3, kCount}, memory);
+  const auto scratch = std::make_shared<engine::Buffer>(plan->scratch_bytes(), memory);
+  engine::write(*matrices, std::vector<float>(3 * kCount, 0.5f));
+  Case c;
+  c.flops = 2 * kSize * kCount;
+  c.after = [plan, matrices, scratch] {
+    float* a = matrices->f32();
+    plan->run({.a = a, .b = a + kCount, .c = a + 2 * kCount, .scratch = scratch->data()});
   };
-  c.result = [matrices] { return std::vector<float>{matrices->back()}; };
+  c.result = [matrices] { return std::vector<float>{engine::read(*matrices).back()}; };
   return c;
 }
 
 // Labels 0, 1, 0, 1 ...
-void fill_labels(const engine::Step& step, engine::Value labels, int64_t n) {
-  for (int64_t i = 0; i < n; ++i) step.memory().i32(labels)[i] = static_cast<int32_t>(i % 2);
+void fill_labels(const engine::Step& step, engine::Value labels) {
+  std::vector<int32_t> values(static_cast<size_t>(engine::element_count(step.info(labels).shape)));
+  for (size_t i = 0; i < values.size(); ++i) values[i] = static_cast<int32_t>(i % 2);
+  step.write(labels, std::span<const int32_t>(values));
+}
+
+// The first pictures of the world, from the start again where a batch is larger.
+void fill_pictures(const World& world, const engine::Step& step, engine::Value pictures) {
+  const engine::ValueInfo& info = step.info(pictures);
+  std::vector<uint8_t> batch(static_cast<size_t>(engine::element_count(info.shape)));
+  for (size_t i = 0; i < batch.size(); ++i) batch[i] = world.pixels[i % world.pixels.size()];
+  if (info.dtype == engine::DType::kU8)
+    return step.write(pictures, std::span<const uint8_t>(batch));
+  std::vector<float> unit(batch.size());
+  std::ranges::transform(batch, unit.begin(),
+                         [](uint8_t pixel) { return static_cast<float>(pixel) / 255.0f; });
+  step.write(pictures, std::span<const float>(unit));
 }
 
 template <typename Planned>
-Case start(World& world, Planned& planned, int64_t n) {
+Case start(const World& world, Planned& planned, int64_t n) {
   Case c;
   c.step = std::make_shared<engine::Step>(std::move(planned.step));
-  const engine::Step& step = *c.step;
-  const engine::ValueInfo& info = step.info(planned.pictures);
-  std::byte* bytes = step.memory().bytes(planned.pictures);
-  for (int64_t i = 0; i < engine::element_count(info.shape); ++i) {
-    const uint8_t pixel = world.pixels[static_cast<size_t>(i)];
-    if (info.dtype == engine::DType::kF32) {
-      reinterpret_cast<float*>(bytes)[i] = static_cast<float>(pixel) / 255.0f;
-    } else {
-      bytes[i] = std::byte{pixel};
-    }
-  }
-  c.flops = step.summary().flops;
+  fill_pictures(world, *c.step, planned.pictures);
+  c.flops = c.step->summary().flops;
   c.pictures = n;
-  c.run = [step = c.step] { step->run(); };
   return c;
 }
 
 Case make_inference(World& world, int64_t n) {
   auto planned = world.classifier->plan_inference(world.exec, world.arena, n);
   Case c = start(world, planned, n);
-  c.result = [step = c.step, value = planned.logits] {
-    const float* logits = step->memory().f32(value);
-    return std::vector<float>(logits, logits + engine::element_count(step->info(value).shape));
-  };
+  c.result = [step = c.step, value = planned.logits] { return step->read_f32(value); };
   return c;
 }
 
@@ -107,11 +131,14 @@ Case make_training(World& world, const std::string& freeze, int64_t n) {
   };
   auto planned = world.classifier->plan_training(world.exec, world.arena, n, options);
   Case c = start(world, planned, n);
-  fill_labels(*c.step, planned.labels, n);
+  const std::vector<uint8_t> straight(static_cast<size_t>(n), 0);
+  c.step->write(planned.flip, std::span<const uint8_t>(straight));
+  fill_labels(*c.step, planned.labels);
   for (const engine::Parameter* p : table.trainable_parameters()) c.trained += p->value.count();
   c.result = [step = c.step, value = planned.loss, n] {
-    const float* loss = step->memory().f32(value);
-    return std::vector<float>{std::accumulate(loss, loss + n, 0.0f) / static_cast<float>(n)};
+    const std::vector<float> loss = step->read_f32(value);
+    return std::vector<float>{std::accumulate(loss.begin(), loss.end(), 0.0f) /
+                              static_cast<float>(n)};
   };
   return c;
 }
@@ -119,48 +146,77 @@ Case make_training(World& world, const std::string& freeze, int64_t n) {
 Case make_fgsm(World& world, int64_t n) {
   auto planned = world.classifier->plan_gradient(world.exec, world.arena, n);
   Case c = start(world, planned, n);
-  fill_labels(*c.step, planned.labels, n);
-  const int64_t count = engine::element_count(c.step->info(planned.pictures).shape);
-  auto attacked = std::make_shared<std::vector<float>>(static_cast<size_t>(count));
-  c.run = [&world, step = c.step, attacked, count, x = planned.pictures, dx = planned.dx] {
-    step->run();
-    kernels::fgsm_step(world.exec, {.count = count,
+  fill_labels(*c.step, planned.labels);
+  const auto attacked = std::make_shared<engine::Tensor>("attacked", engine::DType::kF32,
+                                                         c.step->info(planned.pictures).shape,
+                                                         engine::memory_of(world.exec));
+  c.after = [&world, step = c.step, attacked, x = planned.pictures, dx = planned.dx] {
+    kernels::fgsm_step(world.exec, {.count = attacked->count(),
                                     .x = step->memory().f32(x),
                                     .gradient = step->memory().f32(dx),
                                     .epsilon = kEpsilon,
-                                    .adversarial = attacked->data()});
+                                    .adversarial = attacked->f32()});
   };
-  c.result = [attacked] { return *attacked; };
+  c.result = [attacked] { return engine::read(*attacked); };
   return c;
-}
-
-using Maker = std::function<Case(World&)>;
-const std::map<std::string, Maker>& makers() {
-  static const std::map<std::string, Maker> table = {
-      {"sgemm", make_sgemm},
-      {"infer1", [](World& w) { return make_inference(w, 1); }},
-      {"infer16", [](World& w) { return make_inference(w, 16); }},
-      {"train16_none", [](World& w) { return make_training(w, "none", 16); }},
-      {"train16_keras15", [](World& w) { return make_training(w, "keras:15", 16); }},
-      {"train16_stages3", [](World& w) { return make_training(w, "stages:3", 16); }},
-      {"fgsm16", [](World& w) { return make_fgsm(w, 16); }},
-  };
-  return table;
 }
 
 }  // namespace
 
-World::World(int threads, const std::string& model_file, const std::string& pixel_file)
-    : exec(kernels::make_exec(kernels::DeviceKind::kCpu, threads)),
-      classifier(make_classifier(model_file)),
-      pixels(make_pixels(pixel_file, classifier->options().input_size)) {}
-
-std::vector<std::string> case_names() {
-  std::vector<std::string> names;
-  for (const auto& [name, maker] : makers()) names.push_back(name);
-  return names;
+std::vector<std::string> precisions(const engine::DeviceChoice& device) {
+  if (device.kind != kernels::DeviceKind::kCuda) return {"fp32"};
+  return {"fp32", "tf32"};
 }
 
-Case make_case(World& world, const std::string& name) { return makers().at(name)(world); }
+World::World(const WorldOptions& given)
+    : options(given),
+      device(given.device, given.threads),
+      exec(exec_of(given, device)),
+      classifier(make_classifier(given)),
+      pixels(make_pixels(given.pixel_file, classifier->options().input_size)) {
+  classifier->table().move_to(engine::memory_of(exec));
+}
+
+void Case::run() const {
+  if (step) step->run();
+  if (after) after();
+}
+
+void Case::run_eagerly() const {
+  if (step) {
+    for (const engine::Operation& operation : step->operations()) operation.run(step->memory());
+  }
+  if (after) after();
+}
+
+CaseName parse_case(const std::string& name) {
+  static const std::map<std::string, std::string> freezes = {
+      {"_none", "none"}, {"_keras15", "keras:15"}, {"_stages3", "stages:3"}};
+  CaseName parsed;
+  if (name == "sgemm") return {name, 0, ""};
+  for (const char* kind : {"infer", "train", "fgsm"}) {
+    if (!name.starts_with(kind)) continue;
+    const char* begin = name.data() + std::string(kind).size();
+    const char* end = name.data() + name.size();
+    const auto [rest, error] = std::from_chars(begin, end, parsed.n);
+    const std::string suffix(rest, end);
+    const auto freeze = freezes.find(suffix);
+    const bool training = std::string(kind) == "train";
+    if (error != std::errc() || parsed.n < 1 || parsed.n > kMostPictures) break;
+    if (training ? freeze == freezes.end() : !suffix.empty()) break;
+    return {kind, parsed.n, training ? freeze->second : ""};
+  }
+  fail_input(
+      text::format("--case {}: use inferN, trainN_none, trainN_keras15, trainN_stages3 or "
+                   "fgsmN, with N pictures, 1 to {}; or sgemm",
+                   name, kMostPictures));
+}
+
+Case make_case(World& world, const CaseName& name) {
+  if (name.kind == "sgemm") return make_sgemm(world);
+  if (name.kind == "infer") return make_inference(world, name.n);
+  if (name.kind == "fgsm") return make_fgsm(world, name.n);
+  return make_training(world, name.freeze, name.n);
+}
 
 }  // namespace verace::bench

@@ -70,6 +70,10 @@ ConvPlan::ConvPlan(ConvGraph graph, Choice choice, bool cached)
   name_ = text::format("cuDNN {} ({})", engine().name, how());
 }
 
+double ConvPlan::measure(const Exec& exec) const {
+  return DeviceClock(exec, spec()).milliseconds(graph_, choice_.engine);
+}
+
 std::string ConvPlan::how() const {
   std::string text = "first by the heuristics";
   if (choice_.timed > 0) {
@@ -188,17 +192,21 @@ void ConvPlans::save() {
   for (const auto& [folder, cache] : caches_) cache->plans.save();
 }
 
+std::vector<ConvPlans::Listed> ConvPlans::list() const {
+  std::vector<Listed> listed;
+  const std::lock_guard lock(table_);
+  for (const auto& [key, slot] : slots_) {
+    if (slot->plan) listed.push_back({slot->plan, slot->asked});
+  }
+  return listed;
+}
+
 std::string ConvPlans::report() const {
   std::vector<std::array<std::string, 5>> rows = {
       {"convolution", "asked", "engine", "workspace", "chosen"}};
-  {
-    const std::lock_guard lock(table_);
-    for (const auto& [key, slot] : slots_) {
-      if (!slot->plan) continue;
-      rows.push_back({to_string(slot->plan->spec()), text::format("{}", slot->asked),
-                      slot->plan->engine().name,
-                      text::format("{}", slot->plan->engine().workspace_bytes), slot->plan->how()});
-    }
+  for (const auto& [plan, asked] : list()) {
+    rows.push_back({to_string(plan->spec()), text::format("{}", asked), plan->engine().name,
+                    text::format("{}", plan->engine().workspace_bytes), plan->how()});
   }
   if (rows.size() == 1) return "";
   std::string table;

@@ -10,6 +10,7 @@
 #include <span>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "kernels/cudnn/conv_graph.h"
 #include "kernels/cudnn/plan_cache.h"
@@ -33,6 +34,9 @@ class ConvPlan {
   std::string how() const;
   // "cuDNN eng44_k2=4_k18=0 (HOW)"
   const std::string& name() const { return name_; }
+
+  // Times it on the device: DeviceClock::milliseconds(), on exec.stream.
+  double measure(const Exec& exec) const;
 
   // ConvGraph::execute().
   void execute(cudnnContext* handle, std::span<const ConvBinding> bindings,
@@ -63,6 +67,12 @@ class ConvPlans {
   // works on exec.stream. Throws as ConvGraph and choose() do.
   std::shared_ptr<const ConvPlan> get(const Exec& exec, const ConvSpec& spec);
 
+  // All plans, in an order of their own, and how often each was asked for.
+  struct Listed {
+    std::shared_ptr<const ConvPlan> plan;
+    int64_t asked = 0;
+  };
+  std::vector<Listed> list() const;
   // A table, one line for each plan: the convolution, how often it was asked for, engine, bytes of
   // workspace, how it was chosen. Empty where there are none.
   std::string report() const;

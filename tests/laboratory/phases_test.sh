@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# `./run gpu` without a GPU, and a rehearsal of its phases with the laboratory that is built here.
+# `./run gpu` without a GPU, and a rehearsal of its phases with the programs that are built here.
 #
-#   phases_test.sh REPOSITORY LABORATORY FOLDER
+#   phases_test.sh REPOSITORY LABORATORY SPEED FOLDER
 set -uo pipefail
 
-repository=$1 laboratory=$2 folder=$3
+repository=$1 laboratory=$2 speed=$3 folder=$4
 failures=0
 rm -rf "$folder" && mkdir -p "$folder/tests" || exit 1
 
@@ -24,7 +24,7 @@ expect() {
 run=$repository/run phases=$repository/scripts/gpu_phases.sh
 expect "no GPU" 3 '^run: no GPU: ' env CUDA_VISIBLE_DEVICES= "$run" gpu --phase check
 [ "$(wc -l <"$folder/out")" = 1 ] || { echo "FAILED: more than one line" && failures=1; }
-expect "a later phase" 2 "'plans' belongs to a later version" "$run" gpu --phase plans
+expect "a later phase" 2 "'peers' belongs to a later version" "$run" gpu --phase peers
 expect "no phase" 2 'Usage: ./run gpu' "$run" gpu
 expect "no laboratory" 2 'is missing' "$phases" check --laboratory /nowhere
 
@@ -39,7 +39,16 @@ case $? in
     printf '#!/bin/sh\necho "x.cc:1: ERROR: CHECK( a \\"b\\" )"; exit 1\n' >"$folder/tests/kernels_bad_test"
     printf '#!/bin/sh\nexit 124\n' >"$folder/tests/kernels_hanging_test"
     printf '#!/bin/sh\necho "SKIPPED kernels_half_test [cuda]: cuDNN 9: not found"\n' >"$folder/tests/kernels_half_test"
-    chmod +x "$folder"/tests/*
+    mkdir "$folder/bin"
+    cat >"$folder/bin/nvidia-smi" <<'END'
+#!/bin/sh
+echo "1980, 2619, 600.5, 55, 99"
+echo "1500, 2619, 650.2, 50, 80"
+echo "1980, 2619, 300.0, 40, 20"
+echo "345, 2619, 70.0, 30, 0"
+exec sleep 60
+END
+    chmod +x "$folder"/{tests,bin}/*
     expect "check" 1 'steps, 1 failed, 1 unfinished' "$phases" check --tests "$folder/tests" \
       --laboratory "$laboratory" --emulated "$laboratory" --results "$folder/check" --commit here
     for pattern in '"kernels_good_test", "result": "ok"' '"kernels_bad_test", "result": "FAILED"' \
@@ -50,8 +59,43 @@ case $? in
       grep -qF "$pattern" "$folder/check/check.json" ||
         { echo "FAILED check.json lacks $pattern" && failures=$((failures + 1)); }
     done
+    # plans: made, then found again; bench takes the tuned ones
+    expect "plans" 0 ' 0 failed, 0 unfinished' "$phases" plans --laboratory "$laboratory" \
+      --speed "$speed" --results "$folder/plans" --plan-cache "$folder/cache" --rehearsal yes
+    for pattern in '^infer1 .*, heuristic, first start  *ok .* 0 from the cache' \
+      '^train2_stages3 .*, heuristic, second start  *ok .* from the cache' \
+      '^train2_stages3 .*, tuned, second start  *ok .* tuned .*, [1-9][0-9]* from the cache'; do
+      grep -q "$pattern" "$folder/plans/plans.txt" ||
+        { echo "FAILED plans.txt lacks $pattern" && failures=$((failures + 1)); }
+    done
+    grep -qxF 'infer1 fp32' "$folder/cache/tuned" ||
+      { echo "FAILED no tuned plans of infer1" && failures=$((failures + 1)); }
+    expect "plans that are not there" 1 'all-cached: [1-9][0-9]* plans were not in' "$speed" \
+      --device cuda --stem 4 --size 32 --case infer4 --time-plans --all-cached yes \
+      --plan-cache "$folder/cache"
+    # the times: a wrong program, then the emulated one
+    expect "bench without networks" 1 'no precision of networks' "$phases" bench \
+      --laboratory "$laboratory" --speed /bin/false --results "$folder/none" --rehearsal yes
+    expect "bench" 0 ' 0 failed, 0 unfinished' env PATH="$folder/bin:$PATH" "$phases" bench \
+      --laboratory "$laboratory" --speed "$speed" --plan-cache "$folder/cache" \
+      --results "$folder/bench" --rehearsal yes
+    for precision in $("$speed" --device cuda --precisions); do
+      for case in infer1 infer2 train2_none train2_stages3 fgsm2 infer3; do
+        grep -qE "^\| $case \| $precision \| [a-z]+ \| [0-9.]+ \([0-9.]+ - [0-9.]+\) \|" "$folder/bench/bench.txt" ||
+          { echo "FAILED bench.txt lacks $case in $precision" && failures=$((failures + 1)); }
+        [ -s "$folder/bench/operations/$case-$precision.txt" ] ||
+          { echo "FAILED no operations of $case in $precision" && failures=$((failures + 1)); }
+      done
+    done
+    grep -q '^| infer1 | fp32 | tuned |' "$folder/bench/bench.txt" ||
+      { echo "FAILED infer1 does not take the tuned plans" && failures=$((failures + 1)); }
+    grep -q '^clocks .*SM 1500 - 1980 MHz, median 1980, of 3 samples under load; at most 650 W, 55 C$' \
+      "$folder/bench/bench.txt" || { echo "FAILED the clocks" && failures=$((failures + 1)); }
+    grep -q '^laboratory  *ok' "$folder/bench/bench.txt" || { echo "FAILED the laboratory" && failures=$((failures + 1)); }
     if command -v python3 >/dev/null; then
       expect "valid JSON" 0 '' python3 -m json.tool "$folder/check/check.json"
+      expect "valid JSON" 0 'heuristic_seconds' python3 -m json.tool "$folder/plans/plans.json"
+      expect "valid JSON" 0 'train2_stages3' python3 -m json.tool "$folder/bench/bench.json"
     fi
     ;;
   *) echo "FAILED: $(cat "$folder/device")" && failures=$((failures + 1)) ;;
