@@ -22,6 +22,10 @@
 #include "layers/classifier.h"
 #include "optim/adam.h"
 
+namespace verace::engine {
+class Staging;
+}
+
 namespace verace::apps {
 
 // Answers of a network for n pictures; probabilities are the softmax of the logits.
@@ -178,6 +182,14 @@ class TrainingSession {
   // not finite.
   TrainingOutcome run(const data::Batch& batch, const std::string& where);
 
+  // The same in parts, so that a CUDA device and the host work at once. start() enqueues the step
+  // on `batch`, which stays as it is until finish() has waited for it; stage() in between sends the
+  // batch of the next start() on its way. A host device has done the step when start() returns, and
+  // stages nothing.
+  void start(const data::Batch& batch);
+  void stage(const data::Batch& next);
+  TrainingOutcome finish(const std::string& where);
+
   // Throws Error(kInput), naming `where`, if a parameter is not finite: a ReLU hides that from the
   // loss.
   void check_parameters(const std::string& where) const;
@@ -189,7 +201,11 @@ class TrainingSession {
   void release();
 
  private:
+  // The inputs of a step on a batch, in the step's order.
+  struct Inputs;
+  Inputs inputs_of(const data::Batch& batch) const;
   void write_inputs(const layers::TrainingStep& plan, const data::Batch& batch) const;
+  void deliver_or_write(const layers::TrainingStep& plan, const data::Batch& batch);
   std::string parameter_not_finite() const;
   std::string first_not_finite(const engine::Step& step) const;
 
@@ -199,6 +215,12 @@ class TrainingSession {
   TrainingSessionOptions options_;
   std::shared_ptr<engine::Arena> arena_;
   PlanCache<layers::TrainingStep> plans_;
+  // Of what start() began.
+  const layers::TrainingStep* running_ = nullptr;
+  const data::Batch* batch_ = nullptr;
+  // CUDA only: the way of the next inputs, and of which batch they are.
+  std::shared_ptr<engine::Staging> staging_;
+  const data::Batch* staged_ = nullptr;
   engine::Trace* trace_ = nullptr;
 };
 

@@ -1,10 +1,13 @@
 // One step of training, and the search for the cause when its loss is not finite.
 
 #include <algorithm>
+#include <array>
 #include <cmath>
+#include <utility>
 
 #include "apps/lib/metrics.h"
 #include "apps/lib/session.h"
+#include "engine/staging.h"
 #include "kernels/check.h"
 #include "kernels/format.h"
 
@@ -43,19 +46,91 @@ TrainingSession::TrainingSession(layers::Classifier& classifier, optim::Adam& ad
         return classifier_.plan_training(exec_, arena_, n, plan);
       }) {}
 
+struct TrainingSession::Inputs {
+  std::vector<int32_t> outputs;  // the labels in the network's order of classes
+  std::array<std::span<const std::byte>, 3> bytes;
+};
+
+TrainingSession::Inputs TrainingSession::inputs_of(const data::Batch& batch) const {
+  Inputs inputs;
+  inputs.outputs.resize(batch.labels.size());
+  std::ranges::transform(batch.labels, inputs.outputs.begin(), [this](int32_t label) {
+    return label == 1 ? options_.fake_class : 1 - options_.fake_class;
+  });
+  inputs.bytes = {std::as_bytes(std::span(batch.pixels)), std::as_bytes(std::span(batch.flip)),
+                  std::as_bytes(std::span(inputs.outputs))};
+  return inputs;
+}
+
+namespace {
+
+std::array<engine::Value, 3> values_of(const layers::TrainingStep& plan) {
+  return {plan.pictures, plan.flip, plan.labels};
+}
+
+}  // namespace
+
 const engine::Step& TrainingSession::plan(int64_t n) { return plans_.at(n).step; }
 
 void TrainingSession::release() {
   plans_.clear();
+  staging_.reset();
+  staged_ = nullptr;
   *arena_ = engine::Arena();
 }
 
 TrainingOutcome TrainingSession::run(const data::Batch& batch, const std::string& where) {
+  start(batch);
+  return finish(where);
+}
+
+void TrainingSession::start(const data::Batch& batch) {
   const auto n = static_cast<int64_t>(batch.labels.size());
   VERACE_CHECK(n > 0 && batch.flip.size() == batch.labels.size());
-  layers::TrainingStep& plan = plans_.at(n);
+  running_ = &plans_.at(n);
+  batch_ = &batch;
+  deliver_or_write(*running_, batch);
+  running_->step.run(trace_);
+}
+
+void TrainingSession::stage([[maybe_unused]] const data::Batch& next) {
+  if constexpr (kernels::have_cuda) {
+    VERACE_CHECK(running_ != nullptr);
+    if (engine::memory_of(exec_) != engine::MemoryKind::kDevice) return;
+    const Inputs inputs = inputs_of(next);
+    std::vector<int64_t> sizes;
+    for (const auto bytes : inputs.bytes) sizes.push_back(static_cast<int64_t>(bytes.size()));
+    if (!staging_) staging_ = std::make_shared<engine::Staging>(exec_, sizes);
+    if (staging_->sizes() != sizes) return;  // the last batch of an epoch may be smaller
+    staging_->stage(inputs.bytes);
+    staged_ = &next;
+  }
+}
+
+// What was staged is this batch, or nothing is.
+void TrainingSession::deliver_or_write(const layers::TrainingStep& plan, const data::Batch& batch) {
+  if constexpr (kernels::have_cuda) {
+    if (staged_ != nullptr) {
+      VERACE_CHECK(staged_ == &batch, "another batch was staged");
+      staged_ = nullptr;
+      return staging_->deliver(plan.step, values_of(plan));
+    }
+  }
   write_inputs(plan, batch);
-  plan.step.run(trace_);
+}
+
+void TrainingSession::write_inputs(const layers::TrainingStep& plan,
+                                   const data::Batch& batch) const {
+  const Inputs inputs = inputs_of(batch);
+  const auto values = values_of(plan);
+  for (size_t i = 0; i < values.size(); ++i) plan.step.write(values[i], inputs.bytes[i]);
+}
+
+TrainingOutcome TrainingSession::finish(const std::string& where) {
+  VERACE_CHECK(running_ != nullptr);
+  const layers::TrainingStep& plan = *std::exchange(running_, nullptr);
+  const data::Batch& batch = *batch_;
+  const auto n = static_cast<int64_t>(batch.labels.size());
   const std::vector<float> losses = plan.step.read_f32(plan.loss);
   if (const int64_t bad = not_finite(losses); bad > 0) {
     write_inputs(plan, batch);
@@ -74,17 +149,6 @@ TrainingOutcome TrainingSession::run(const data::Batch& batch, const std::string
     outcome.correct += fake == (batch.labels[i] == 1);
   }
   return outcome;
-}
-
-void TrainingSession::write_inputs(const layers::TrainingStep& plan,
-                                   const data::Batch& batch) const {
-  std::vector<int32_t> outputs(batch.labels.size());
-  std::ranges::transform(batch.labels, outputs.begin(), [this](int32_t label) {
-    return label == 1 ? options_.fake_class : 1 - options_.fake_class;
-  });
-  plan.step.write(plan.pictures, std::span<const uint8_t>(batch.pixels));
-  plan.step.write(plan.flip, std::span<const uint8_t>(batch.flip));
-  plan.step.write(plan.labels, std::span<const int32_t>(outputs));
 }
 
 // The first such parameter and how much of it; empty: none. No statistics: a failed step has moved

@@ -2,6 +2,7 @@
 #include "apps/lib/trainer.h"
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <memory>
 #include <optional>
@@ -86,7 +87,9 @@ class Run {
   [[noreturn]] void fail(const Error& error, const std::string& advice);
   bool train_epoch();
   bool evaluate_epoch(EpochMetrics& metrics);
-  void take_step(const data::Batch& batch);
+  // One step on `batch`; reads the batch after it into `next` while a device works. False: there is
+  // none.
+  bool take_step(BatchReader& reader, const data::Batch& batch, data::Batch& next);
   void finish_epoch(EpochMetrics metrics);
   void save_last();
   std::string moment() const {
@@ -138,16 +141,20 @@ void Run::add_loss_scale(EpochMetrics& metrics) const {
   metrics.skipped_steps = now.skipped - before;
 }
 
-void Run::take_step(const data::Batch& batch) {
+bool Run::take_step(BatchReader& reader, const data::Batch& batch, data::Batch& next) {
   recorder_.before_step(steps_here_, static_cast<int64_t>(batch.labels.size()));
-  const TrainingOutcome outcome = setup_.session->run(
-      batch, text::format("epoch {}, step {}", state_.epoch + 1, state_.step + 1));
+  setup_.session->start(batch);
+  const bool read = reader.next(next);
+  if (read) setup_.session->stage(next);
+  const TrainingOutcome outcome =
+      setup_.session->finish(text::format("epoch {}, step {}", state_.epoch + 1, state_.step + 1));
   ++steps_here_;
   ++state_.step;
   ++state_.global_step;
   state_.epoch_samples += outcome.count;
   state_.epoch_correct += outcome.correct;
   state_.epoch_loss_sum += outcome.loss_sum;
+  return read;
 }
 
 // The rest of the running epoch; false when it was stopped.
@@ -155,10 +162,11 @@ bool Run::train_epoch() {
   data::Loader& loader = *setup_.train;
   loader.start_epoch(state_.epoch);
   BatchReader reader(loader, setup_.batch_statistics);
-  data::Batch batch;
+  std::array<data::Batch, 2> batches;  // the one of the step, and the one after it
+  size_t now = 0;
   // A resumed epoch reads what it has seen already: only reading tells which pictures are broken.
   for (int64_t i = 0; i < state_.step; ++i) {
-    if (!reader.next(batch)) {
+    if (!reader.next(batches[now])) {
       fail_input(
           text::format("{}: the data has fewer pictures than when training was stopped: "
                        "restore it, or train anew",
@@ -170,10 +178,14 @@ bool Run::train_epoch() {
   const Clock::time_point begin = Clock::now();
   const double seconds_before = state_.epoch_seconds, wait_before = state_.epoch_wait;
   const double skipped = loader.seconds_waited();
-  bool more = true;
+  bool more = true, read = false;  // read: while the step before it ran
   while (more && !must_stop()) {
-    more = reader.next(batch);
-    if (more) take_step(batch);
+    if (!read) more = reader.next(batches[now]);
+    if (more) {
+      read = take_step(reader, batches[now], batches[1 - now]);
+      now = 1 - now;
+      more = read || must_stop();
+    }
     state_.epoch_seconds = seconds_before + seconds_since(begin);
     state_.epoch_wait = wait_before + loader.seconds_waited() - skipped;
     const EpochMetrics so_far = training_metrics();

@@ -12,8 +12,9 @@
 namespace verace::apps {
 namespace {
 
-// Batches that wait in a loader (its own window of prefetched ones) and with its reader.
-constexpr int64_t kBatchesAhead = 4;
+// Batches that wait in a loader (its own window of prefetched ones), with its reader, and with the
+// training loop.
+constexpr int64_t kBatchesAhead = 5;
 
 int64_t picture_bytes(const TrainingSetup& setup, int64_t batch) {
   int64_t bytes = 0;
@@ -64,6 +65,8 @@ MemoryPlan common_plan(const TrainingSetup& setup, int64_t batch) {
   plan.pictures = picture_bytes(setup, batch);
   plan.saving = saving_bytes(setup);
   plan.on_device = on_device(setup);
+  // Two sets of pixels, flips and labels (engine/staging.h).
+  if (plan.on_device) plan.staged = 2 * batch * (setup.inference->picture_count() + 5);
   return plan;
 }
 
@@ -133,8 +136,9 @@ std::string memory_text(const MemoryPlan& p) {
       "Adam {:.1f} MB, prepared weights {:.1f} MB",
       p.batch, p.operations, megabytes(p.arena), megabytes(p.parameters), megabytes(p.gradients),
       megabytes(p.adam), megabytes(p.prepared));
-  const std::string beside = text::format("pictures {:.1f} MB, saving {:.1f} MB",
-                                          megabytes(p.pictures), megabytes(p.saving));
+  std::string beside = text::format("pictures {:.1f} MB, saving {:.1f} MB", megabytes(p.pictures),
+                                    megabytes(p.saving));
+  if (p.on_device) beside += text::format(", staged on both {:.1f} MB", megabytes(p.staged));
   return p.on_device ? text::format("{}: {:.1f} MB on the GPU; {}: {:.1f} MB on the host", network,
                                     megabytes(p.device()), beside, megabytes(p.host()))
                      : text::format("{}, {}; peak {:.1f} MB", network, beside, megabytes(p.host()));

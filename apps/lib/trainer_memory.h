@@ -19,10 +19,11 @@ struct MemoryPlan {
   int64_t prepared = 0;    // weights that training and evaluation plans have folded or packed
   int64_t pictures = 0;    // batches read ahead, and the cache
   int64_t saving = 0;      // copies while a checkpoint is written
+  int64_t staged = 0;      // inputs on their way to a GPU, in memory of both sides
   bool on_device = false;  // all but pictures and copies lies in a GPU's memory
   int64_t network() const { return arena + parameters + gradients + adam + prepared; }
-  int64_t device() const { return on_device ? network() : 0; }
-  int64_t host() const { return pictures + saving + (on_device ? 0 : network()); }
+  int64_t device() const { return on_device ? network() + staged : 0; }
+  int64_t host() const { return pictures + saving + staged + (on_device ? 0 : network()); }
 };
 
 // The sizes of batch that evaluation asks for, when training has batches of `batch`; not empty.
