@@ -24,7 +24,6 @@ expect() {
 run=$repository/run phases=$repository/scripts/gpu_phases.sh
 expect "no GPU" 3 '^run: no GPU: ' env CUDA_VISIBLE_DEVICES= "$run" gpu --phase check
 [ "$(wc -l <"$folder/out")" = 1 ] || { echo "FAILED: more than one line" && failures=1; }
-expect "a later phase" 2 "'peers' belongs to a later version" "$run" gpu --phase peers
 expect "no phase" 2 'Usage: ./run gpu' "$run" gpu
 expect "no laboratory" 2 'is missing' "$phases" check --laboratory /nowhere
 
@@ -92,6 +91,17 @@ END
     grep -q '^clocks .*SM 1500 - 1980 MHz, median 1980, of 3 samples under load; at most 650 W, 55 C$' \
       "$folder/bench/bench.txt" || { echo "FAILED the clocks" && failures=$((failures + 1)); }
     grep -q '^laboratory  *ok' "$folder/bench/bench.txt" || { echo "FAILED the laboratory" && failures=$((failures + 1)); }
+    # PyTorch, where a python has it; on the CPU here
+    expect "peers" 0 'PyTorch' env PATH="$folder/bin:$PATH" "$phases" peers --laboratory "$laboratory" \
+      --speed "$speed" --peers "$repository/bench/peers" --results "$folder/peers" --rehearsal yes
+    if grep -q '^PyTorch  *skipped' "$folder/peers/peers.txt"; then
+      echo "SKIPPED peers: no python3 here has torch"
+    else
+      for case in infer2 train2_none fgsm2; do
+        grep -qE "^\\| $case \\| fp32 \\| PyTorch eager \\| [0-9.]+ \\(.*\\*\\*[0-9.]+\\*\\* \\(" "$folder/peers/peers.txt" ||
+          { echo "FAILED peers.txt lacks $case" && failures=$((failures + 1)); }
+      done
+    fi
     if command -v python3 >/dev/null; then
       expect "valid JSON" 0 '' python3 -m json.tool "$folder/check/check.json"
       expect "valid JSON" 0 'heuristic_seconds' python3 -m json.tool "$folder/plans/plans.json"

@@ -42,11 +42,16 @@ struct Bounds {
   double equal_signs;       // share of the attack's signs
 };
 const Bounds kBounds[] = {
-    // 53 layers of rounding at 2^-24; later losses: Adam moves a weight by its gradient's sign,
-    // which rounding decides where the gradient is nearly 0.
-    {"fp32", 1e-3, 2e-2, 1e-4, 2e-2, 0.01, 0.98},
+    // 53 layers of rounding at 2^-24 make 2e-5 of the outputs. In batch norms over a small batch
+    // many
+    // values lie near the kink of the ReLU behind them, and each that rounding puts on the other
+    // side
+    // changes the gradients of all layers before it: 1 to 2 % of their norm between oneDNN and
+    // plain
+    // loops. Later losses: Adam moves a weight by its gradient's sign.
+    {"fp32", 1e-3, 0.1, 1e-4, 5e-2, 0.02, 0.98},
     // u = 2^-11: sqrt(50) u = 0.35 % in outputs, with a factor of 5 to spare.
-    {"tf32", 2e-2, 0.2, 5e-3, 0.1, 0.1, 0.8},
+    {"tf32", 2e-2, 0.3, 5e-3, 0.1, 0.1, 0.8},
 };
 
 kernels::Exec with_precision(kernels::Exec exec, const std::string& precision) {
@@ -58,6 +63,8 @@ ClassifierOptions network() {
   ClassifierOptions options;
   options.head_hidden = 128;
   options.head_slope = 0.05;
+  // After few steps the running statistics are those of the batch.
+  options.backbone.batch_norm.momentum = 0.9;
   if (kernels::cuda_is_emulated) {
     options.backbone.stem_channels = 4;
     options.input_size = 64;
@@ -67,8 +74,18 @@ ClassifierOptions network() {
 
 int64_t batch() { return kernels::cuda_is_emulated ? 6 : 4; }
 
+// Waves of another length and colour in each picture, and noise: pictures that a network tells
+// apart, so that their gradients do not cancel.
 std::vector<float> pictures(const ClassifierOptions& options) {
-  return test::uniform(batch() * options.input_size * options.input_size * 3, 17, 0.0f, 1.0f);
+  const int64_t size = options.input_size;
+  std::vector<float> values = test::uniform(batch() * size * size * 3, 17, 0.0f, 0.3f);
+  for (size_t i = 0; i < values.size(); ++i) {
+    const auto at = static_cast<int64_t>(i);
+    const int64_t picture = at / (size * size * 3), row = at / (size * 3) % size, colour = at % 3;
+    const double wave = std::sin(static_cast<double>((row + 7 * colour) * (picture + 1)) / 9.0);
+    values[i] += 0.35f + 0.35f * static_cast<float>(wave);
+  }
+  return values;
 }
 
 std::vector<int32_t> labels() {
@@ -234,7 +251,10 @@ TEST_CASE("a network trains, judges and is attacked on the device as on the CPU"
     const kernels::Exec exec = with_precision(cuda, bounds.precision);
     check_training(train(exec), trained, bounds);
     const Judged got = judge(exec, trained.finished);
-    test::expect_ok("features", compare_outputs(got.features, judged.features, bounds.outputs));
+    const Comparison features = compare_outputs(got.features, judged.features, bounds.outputs);
+    MESSAGE(bounds.precision, ": features differ by ", features.used * bounds.outputs,
+            " of the largest");
+    test::expect_ok("features", features);
     test::expect_ok("logits", compare_outputs(got.logits, judged.logits, bounds.outputs));
     const double signs = share_of_equal_signs(got.dx, judged.dx);
     MESSAGE(bounds.precision, ": ", 100 * signs, " % of the attack's signs are equal");
@@ -247,8 +267,9 @@ TEST_CASE("planted: one wrong filter of the device is seen") {
   const test::DeviceStream stream;
   kernels::Exec cuda{kernels::DeviceKind::kCuda, 1};
   cuda.stream = stream.get();
-  Tensors weights = values_of(make(network())->table());
-  const Judged right = judge(kernels::make_exec(kernels::DeviceKind::kCpu), weights);
+  const kernels::Exec cpu = kernels::make_exec(kernels::DeviceKind::kCpu);
+  Tensors weights = train(cpu).finished;
+  const Judged right = judge(cpu, weights);
   std::vector<float>& filters = weights.at("layer3.2.conv2.weight");  // [k, r, s, c]
   const size_t one = filters.size() / static_cast<size_t>(4 * network().backbone.stem_channels);
   std::fill_n(filters.begin(), one, 0.0f);
