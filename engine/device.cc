@@ -103,17 +103,16 @@ Device::Device(const DeviceChoice& choice, int threads, const std::string& where
   }
 }
 
-std::string Device::description() const {
+std::string Device::description(Precision precision) const {
   if (choice_.kind != DeviceKind::kCuda) {
-    return text::format("{}, {} threads, fp32", name_, exec_.threads);
+    return text::format("{}, {} threads, {}", name_, exec_.threads, to_string(precision));
   }
   const CudaFacts facts = facts_of_build();
   const std::string libraries =
       facts.emulated ? "convolutions and matrix products emulated, too"
                      : text::format("{} {}, {} {}", facts.cudnn.name, facts.cudnn.version,
                                     facts.cublaslt.name, facts.cublaslt.version);
-  return text::format("{}, {}fp32, {}, {}, {} host threads", name_,
-                      exec_.tf32 ? "TF32 arithmetic on " : "",
+  return text::format("{}, {}, {}, {}, {} host threads", name_, to_string(precision),
                       exec_.checked  ? "operation by operation, each waited for"
                       : exec_.graphs ? "steps as CUDA graphs"
                                      : "operation by operation",

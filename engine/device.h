@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 
+#include "engine/precision.h"
 #include "kernels/exec.h"
 
 namespace verace::engine {
@@ -74,7 +75,7 @@ class Device {
   // The device and how it is used, for the first line of a run: "cpu, 8 threads, fp32", or
   // "cuda:0 (NVIDIA H200), fp32, steps as CUDA graphs, cuDNN 9.10.2, cuBLASLt 13.0.2, 8 host
   // threads".
-  std::string description() const;
+  std::string description(Precision precision) const;
   // Bytes of the device's memory, free now and in all; of the host's both 0 (apps/lib/memory_limit
   // knows that). Other programs share it.
   struct Memory {

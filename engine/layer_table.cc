@@ -67,14 +67,16 @@ std::vector<Parameter*> LayerTable::trainable_parameters() const {
   return trainable;
 }
 
-void LayerTable::allocate_gradients() {
+void LayerTable::allocate_gradients(DType filters) {
   for (const auto& layer : layers_) {
+    const DType dtype = layer->kind == LayerKind::kConvolution ? filters : DType::kF32;
     for (const auto& parameter : layer->parameters) {
       const bool wanted = layer->trainable && !parameter->statistic;
-      if (wanted == !parameter->gradient.empty()) continue;
-      parameter->gradient = wanted ? Tensor(parameter->name + " gradient", DType::kF32,
-                                            parameter->value.shape(), memory_)
-                                   : Tensor();
+      const Tensor& old = parameter->gradient;
+      if (wanted ? !old.empty() && old.dtype() == dtype : old.empty()) continue;
+      parameter->gradient =
+          wanted ? Tensor(parameter->name + " gradient", dtype, parameter->value.shape(), memory_)
+                 : Tensor();
     }
   }
 }

@@ -52,8 +52,9 @@ class LayerTable {
   // Those that the optimiser moves: parameters of trainable layers that are no statistics.
   std::vector<Parameter*> trainable_parameters() const;
   // Gives every trainable parameter a gradient tensor, beside its value, and takes it from all
-  // others.
-  void allocate_gradients();
+  // others. Those of convolutions' filters are of type `filters`, what the backward pass writes;
+  // all others of kF32.
+  void allocate_gradients(DType filters = DType::kF32);
   // Moves all values, and gradients with them, into the memory that a device works in. Steps that
   // were planned before must not be run any more.
   void move_to(MemoryKind memory);

@@ -67,7 +67,14 @@ void Step::replay([[maybe_unused]] const StepMemory& here) const {
           std::make_shared<const cuda::Graph>(exec_.stream, [&] { run_eagerly(here); });
       replay_->base = here.base();
     }
-    replay_->graph->launch(exec_.stream);
+    try {
+      replay_->graph->launch(exec_.stream);
+    } catch (const Error& error) {
+      throw_at(text::format("launching {} operations as one graph (--launch checked names the one "
+                            "that fails)",
+                            operations_.size()),
+               error);
+    }
   }
 }
 
@@ -89,10 +96,9 @@ void Step::read_bytes(Value v, void* to, int64_t bytes) const {
 }
 
 std::vector<float> Step::read_f32(Value v) const {
-  VERACE_CHECK(info(v).dtype == DType::kF32, info(v).name);
-  std::vector<float> values(static_cast<size_t>(element_count(info(v).shape)));
-  read(v, std::span(values));
-  return values;
+  std::vector<std::byte> bytes(static_cast<size_t>(info(v).bytes()));
+  read_bytes(v, bytes.data(), info(v).bytes());
+  return to_f32(info(v).dtype, bytes.data(), element_count(info(v).shape));
 }
 
 std::vector<PlannedBuffer> Step::buffers() const {

@@ -40,11 +40,20 @@ class StepMemory {
       : base_(base), offsets_(offsets) {}
   std::byte* base() const { return base_; }
   std::byte* bytes(Value v) const { return base_ + offsets_[static_cast<size_t>(v.id)]; }
-  float* f32(Value v) const { return reinterpret_cast<float*>(bytes(v)); }
+  float* f32(Value v) const { return as<float>(v); }
   int32_t* i32(Value v) const { return reinterpret_cast<int32_t*>(bytes(v)); }
   uint8_t* u8(Value v) const { return reinterpret_cast<uint8_t*>(bytes(v)); }
   // nullptr for an absent value.
-  float* f32(const std::optional<Value>& v) const { return v ? f32(*v) : nullptr; }
+  float* f32(const std::optional<Value>& v) const { return as<float>(v); }
+  // The same for a storage type; it must be the value's.
+  template <typename T>
+  T* as(Value v) const {
+    return reinterpret_cast<T*>(bytes(v));
+  }
+  template <typename T>
+  T* as(const std::optional<Value>& v) const {
+    return v ? as<T>(*v) : nullptr;
+  }
 
  private:
   std::byte* base_;
@@ -129,6 +138,7 @@ class Step {
   void read(Value v, std::span<T> to) const {
     read_bytes(v, to.data(), static_cast<int64_t>(to.size_bytes()));
   }
+  // Of any real type.
   std::vector<float> read_f32(Value v) const;
 
   const kernels::Exec& exec() const { return exec_; }
@@ -197,7 +207,7 @@ class StepBuilder {
 
   // A tensor in memory of the device that the step owns: written by preparations, read by
   // operations.
-  Tensor& constant(const std::string& name, Shape shape);
+  Tensor& constant(const std::string& name, Shape shape, DType dtype = DType::kF32);
   void add(Operation operation) { operations_.push_back(std::move(operation)); }
   void add_preparation(Operation operation) { preparations_.push_back(std::move(operation)); }
 

@@ -2,6 +2,7 @@
 #include <utility>
 
 #include "engine/placement.h"
+#include "engine/precision.h"
 #include "engine/step.h"
 #include "kernels/activation.h"
 #include "kernels/check.h"
@@ -51,9 +52,8 @@ void StepBuilder::mark_gradient(Value of, Value gradient) {
 
 void StepBuilder::keep(Value v) { values_[static_cast<size_t>(storage(v))].kept = true; }
 
-Tensor& StepBuilder::constant(const std::string& name, Shape shape) {
-  constants_.push_back(
-      std::make_unique<Tensor>(name, DType::kF32, std::move(shape), memory_of(exec_)));
+Tensor& StepBuilder::constant(const std::string& name, Shape shape, DType dtype) {
+  constants_.push_back(std::make_unique<Tensor>(name, dtype, std::move(shape), memory_of(exec_)));
   return *constants_.back();
 }
 
@@ -63,6 +63,7 @@ void StepBuilder::set_needs_gradient(Value v, bool needed) {
 
 void StepBuilder::add_gradient(Value of, Value gradient) {
   VERACE_CHECK(info(of).shape == info(gradient).shape, info(of).name);
+  VERACE_CHECK(info(of).dtype == info(gradient).dtype, info(of).name);
   mark_gradient(of, gradient);
   gradients_[static_cast<size_t>(of.id)].push_back(gradient);
 }
@@ -76,14 +77,16 @@ std::vector<Value> StepBuilder::gradients(Value of) {
     const Value a = parts.back();
     const Value sum = in_place(a, info(of).name + " gradient sum");
     const int64_t count = element_count(info(of).shape);
-    add({info(of).name + " gradient sum",
-         "add",
-         {a, b},
-         {sum},
-         0,
-         [exec = exec_, a, b, sum, count](const StepMemory& m) {
-           kernels::add(exec, {count, m.f32(a), m.f32(b), false, m.f32(sum)});
-         }});
+    with_storage(info(of).dtype, [&]<typename T>(T) {
+      add({info(of).name + " gradient sum",
+           "add",
+           {a, b},
+           {sum},
+           0,
+           [exec = exec_, a, b, sum, count](const StepMemory& m) {
+             kernels::add<T>(exec, {count, m.as<T>(a), m.as<T>(b), false, m.as<T>(sum)});
+           }});
+    });
     parts.back() = sum;
   }
   gradients_[static_cast<size_t>(of.id)] = parts;

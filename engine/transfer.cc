@@ -66,7 +66,11 @@ void write_bytes(const Tensor& tensor, const void* from, int64_t bytes) {
 }
 
 std::vector<float> read(const Tensor& tensor) {
-  VERACE_CHECK(tensor.dtype() == DType::kF32, tensor.name());
+  if (tensor.dtype() != DType::kF32) {
+    std::vector<std::byte> bytes(static_cast<size_t>(tensor.bytes()));
+    read_bytes(tensor, bytes.data(), tensor.bytes());
+    return to_f32(tensor.dtype(), bytes.data(), tensor.count());
+  }
   std::vector<float> values(static_cast<size_t>(tensor.bytes()) / sizeof(float));
   read_bytes(tensor, values.data(), tensor.bytes());
   return values;

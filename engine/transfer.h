@@ -24,7 +24,7 @@ void fill_zero(const kernels::Exec& exec, void* p, int64_t bytes);
 // Returns when all that was enqueued on the stream is done. Throws Error where some of it failed.
 void wait(const kernels::Exec& exec);
 
-// The elements of a tensor in any memory, after all work of the device.
+// The elements of a tensor of a real type in any memory, as fp32, after all work of the device.
 std::vector<float> read(const Tensor& tensor);
 // Overwrites them, after all work of the device. Throws Error(kInternal) on another size.
 void write(const Tensor& tensor, std::span<const float> values);

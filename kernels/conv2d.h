@@ -49,6 +49,9 @@ class ConvForwardOf {
   virtual ~ConvForwardOf() = default;
   virtual int64_t packed_count() const = 0;                // elements
   virtual void pack(const float* w, T* packed) const = 0;  // w [k,r,s,c] -> packed
+  // True: pack() only converts w to T, in the order of [k, r, s, c]. One copy then serves all such
+  // plans of a filter, and with T = float the weights themselves are `packed`.
+  virtual bool keeps_layout() const { return false; }
   virtual int64_t scratch_bytes() const = 0;
   virtual void run(const ConvForwardArgsOf<T>& args) const = 0;
   virtual const char* implementation() const = 0;  // the library's name of the kernel, for reports
@@ -70,6 +73,7 @@ class ConvBackwardDataOf {
   virtual ~ConvBackwardDataOf() = default;
   virtual int64_t packed_count() const = 0;
   virtual void pack(const float* w, T* packed) const = 0;
+  virtual bool keeps_layout() const { return false; }  // as ConvForwardOf's
   virtual int64_t scratch_bytes() const = 0;
   virtual void run(const ConvBackwardDataArgsOf<T>& args) const = 0;
   virtual const char* implementation() const = 0;

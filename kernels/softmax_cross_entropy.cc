@@ -48,8 +48,9 @@ void process_row(const SoftmaxCrossEntropy& a, int64_t i) {
   const double weight = a.class_weight ? a.class_weight[label] : 1.0;
   if (a.loss) a.loss[i] = static_cast<float>(weight * cross_entropy(row, a.form));
   if (!a.dlogits) return;
+  const double scale = a.gradient_scale ? *a.gradient_scale : 1.0;
   const double share =
-      a.reduction == CrossEntropyReduction::kMean ? 1.0 / static_cast<double>(a.n) : 1.0;
+      a.reduction == CrossEntropyReduction::kMean ? scale / static_cast<double>(a.n) : scale;
   float* dx = a.dlogits + i * a.classes;
   if (a.form == CrossEntropyForm::kClippedProbability && is_clipped(row)) {
     std::fill_n(dx, a.classes, 0.0f);

@@ -79,6 +79,7 @@ __global__ void __launch_bounds__(kThreads == kWarp ? kWarp * kRowsPerBlock : kB
     softmax_kernel(const SoftmaxCrossEntropyOf<T> a) {
   constexpr int kRows = kThreads == kWarp ? kRowsPerBlock : 1;
   __shared__ float shared[kBlock / kWarp];
+  const float scale = a.gradient_scale != nullptr ? *a.gradient_scale : 1.0f;
   const int thread = static_cast<int>(threadIdx.x % kThreads);
   const int64_t first = static_cast<int64_t>(blockIdx.x) * kRows + threadIdx.x / kThreads;
   for (int64_t i = first; i < a.n; i += static_cast<int64_t>(gridDim.x) * kRows) {
@@ -92,7 +93,7 @@ __global__ void __launch_bounds__(kThreads == kWarp ? kWarp * kRowsPerBlock : kB
       loss = weight * cross_entropy(row, a.form);
       const bool constant = a.form == CrossEntropyForm::kClippedProbability && is_clipped(row);
       const bool mean = a.reduction == CrossEntropyReduction::kMean;
-      factor = constant ? 0.0f : (mean ? weight / static_cast<float>(a.n) : weight);
+      factor = constant ? 0.0f : scale * (mean ? weight / static_cast<float>(a.n) : weight);
     }
     if (thread == 0 && a.loss != nullptr) a.loss[i] = loss;
     write_row<kThreads, kWidth>(a, row, offset, label, factor, thread);

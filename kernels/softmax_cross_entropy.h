@@ -20,7 +20,8 @@ enum class CrossEntropyReduction { kMean, kSum };
 // Per sample i with label t: loss[i] = class_weight[t] * cross-entropy; dlogits[i] = d(reduced
 // loss)/d logits[i] = class_weight[t] * (p - onehot(t)) * (1/n for kMean, 1 for kSum). The mean
 // divides by n, not by the sum of weights (Keras' class_weight). Clipped form: the row's
-// gradient is 0 when its label's p is clipped.
+// gradient is 0 when its label's p is clipped. dlogits, not the loss, is multiplied by
+// *gradient_scale (kernels/loss_scale.h).
 //
 // A label outside [0, classes) is an Error(kInternal) on the host devices. kCuda, which does not
 // wait for the device to look, makes that sample's loss and its row of dlogits NaN: training stops
@@ -37,6 +38,7 @@ struct SoftmaxCrossEntropyOf {
   float* probabilities = nullptr;  // [n, classes], overwritten, not logits; nullptr: not wanted
   float* loss = nullptr;           // [n], overwritten; nullptr: not wanted
   T* dlogits = nullptr;  // [n, classes], overwritten; nullptr: not wanted; may alias logits
+  const float* gradient_scale = nullptr;  // read when it runs; nullptr: 1
 };
 using SoftmaxCrossEntropy = SoftmaxCrossEntropyOf<float>;
 

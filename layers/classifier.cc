@@ -1,10 +1,12 @@
 // The classifier and its planned steps.
 #include "layers/classifier.h"
 
+#include <array>
 #include <utility>
 
 #include "kernels/check.h"
 #include "kernels/image.h"
+#include "kernels/loss_scale.h"
 
 namespace verace::layers {
 
@@ -51,40 +53,78 @@ Classifier::Logits Classifier::append(StepBuilder& b, const BuildOptions& option
 
 namespace {
 
+// Pictures to the network's input, in the storage type `dtype`.
 Value append_normalise_pixels(StepBuilder& b, Value pixels, std::optional<Value> flip,
-                              engine::InputScale mode) {
-  const engine::Shape shape = b.info(pixels).shape;
-  const Value z = b.temporary("input", DType::kF32, shape);
+                              engine::InputScale mode, DType dtype) {
+  const engine::Shape s = b.info(pixels).shape;
+  const Value z = b.temporary("input", dtype, s);
   std::vector<Value> reads = {pixels};
   if (flip) reads.push_back(*flip);
-  b.add({"normalise",
-         "normalise",
-         reads,
-         {z},
-         0,
-         [exec = b.exec(), shape, pixels, flip, mode, z](const StepMemory& m) {
-           kernels::normalise_pixels(exec, {{shape[0], shape[1], shape[2], shape[3]},
-                                            m.u8(pixels),
-                                            flip ? m.u8(*flip) : nullptr,
-                                            mode,
-                                            m.f32(z)});
-         }});
+  engine::with_storage(dtype, [&]<typename T>(T) {
+    b.add({"normalise",
+           "normalise",
+           reads,
+           {z},
+           0,
+           [exec = b.exec(), s, pixels, flip, mode, z](const StepMemory& m) {
+             kernels::normalise_pixels<T>(exec, {{s[0], s[1], s[2], s[3]},
+                                                 m.u8(pixels),
+                                                 flip ? m.u8(*flip) : nullptr,
+                                                 mode,
+                                                 m.as<T>(z)});
+           }});
+  });
   return z;
 }
 
-Value append_normalise(StepBuilder& b, Value pictures, engine::InputScale mode) {
-  const engine::Shape shape = b.info(pictures).shape;
-  const Value z = b.temporary("input", DType::kF32, shape);
-  b.add({"normalise",
-         "normalise",
-         {pictures},
-         {z},
-         0,
-         [exec = b.exec(), shape, pictures, mode, z](const StepMemory& m) {
-           kernels::normalise(
-               exec, {{shape[0], shape[1], shape[2], shape[3]}, m.f32(pictures), mode, m.f32(z)});
-         }});
+Value append_normalise(StepBuilder& b, Value pictures, engine::InputScale mode, DType dtype) {
+  const engine::Shape s = b.info(pictures).shape;
+  const Value z = b.temporary("input", dtype, s);
+  engine::with_storage(dtype, [&]<typename T>(T) {
+    b.add({"normalise",
+           "normalise",
+           {pictures},
+           {z},
+           0,
+           [exec = b.exec(), s, pictures, mode, z](const StepMemory& m) {
+             kernels::normalise<T>(exec,
+                                   {{s[0], s[1], s[2], s[3]}, m.f32(pictures), mode, m.as<T>(z)});
+           }});
+  });
   return z;
+}
+
+// dx = d loss / d pictures from dz = d loss / d input.
+void append_normalise_backward(StepBuilder& b, Value dz, engine::InputScale mode, Value dx) {
+  const engine::Shape s = b.info(dz).shape;
+  engine::with_storage(b.info(dz).dtype, [&]<typename T>(T) {
+    b.add({"normalise backward",
+           "normalise",
+           {dz},
+           {dx},
+           0,
+           [exec = b.exec(), s, dz, mode, dx](const StepMemory& m) {
+             kernels::normalise_backward<T>(
+                 exec, {{s[0], s[1], s[2], s[3]}, m.as<T>(dz), mode, m.f32(dx)});
+           }});
+  });
+}
+
+// x / *scale in place.
+Value append_unscale(StepBuilder& b, Value x, const engine::Tensor& scale,
+                     const std::string& name) {
+  const Value y = b.in_place(x, name);
+  b.add({"unscale",
+         "unscale",
+         {x},
+         {y},
+         0,
+         [exec = b.exec(), y, &scale,
+          count = engine::element_count(b.info(x).shape)](const StepMemory& m) {
+           const kernels::StorageTensor tensors[] = {{m.f32(y), count}};
+           kernels::unscale(exec, {tensors, scale.f32()});
+         }});
+  return y;
 }
 
 // What the loss operation computes; absent values are not wanted.
@@ -94,6 +134,7 @@ struct LossValues {
   kernels::CrossEntropyForm form = kernels::CrossEntropyForm::kLogits;
   kernels::CrossEntropyReduction reduction = kernels::CrossEntropyReduction::kMean;
   const engine::Tensor* class_weight = nullptr;
+  const float* gradient_scale = nullptr;
 };
 
 void append_loss(StepBuilder& b, const LossValues& v) {
@@ -115,7 +156,8 @@ void append_loss(StepBuilder& b, const LossValues& v) {
                       .reduction = v.reduction,
                       .probabilities = m.f32(v.probabilities),
                       .loss = m.f32(v.loss),
-                      .dlogits = m.f32(v.dlogits)});
+                      .dlogits = m.f32(v.dlogits),
+                      .gradient_scale = v.gradient_scale});
          }});
 }
 
@@ -137,16 +179,17 @@ TrainingStep Classifier::plan_training(const kernels::Exec& exec,
                                        const TrainingOptions& options) {
   check_plan(exec, n);
   VERACE_CHECK(options.build.training);
-  table_.allocate_gradients();
+  const DType storage = engine::storage_of(precision_);
+  table_.allocate_gradients(storage);
   StepBuilder b(exec);
   TrainingStep t;
   const int64_t s = options_.input_size;
   t.pictures = b.input("pictures", options.from_unit ? DType::kF32 : DType::kU8, {n, s, s, 3});
   t.labels = b.input("labels", DType::kI32, {n});
   if (!options.from_unit) t.flip = b.input("flip", DType::kU8, {n});
-  const Value x = options.from_unit
-                      ? append_normalise(b, t.pictures, options_.input_scale)
-                      : append_normalise_pixels(b, t.pictures, t.flip, options_.input_scale);
+  const Value x = options.from_unit ? append_normalise(b, t.pictures, options_.input_scale, storage)
+                                    : append_normalise_pixels(b, t.pictures, t.flip,
+                                                              options_.input_scale, storage);
   const Logits out = append(b, options.build, x);
   t.loss = kept(b, "loss", {n});
   t.probabilities = kept(b, "probabilities", {n, options_.classes});
@@ -159,6 +202,7 @@ TrainingStep Classifier::plan_training(const kernels::Exec& exec,
   }
   const Value dlogits = b.temporary("dlogits", DType::kF32, {n, options_.classes});
   v.dlogits = dlogits;
+  v.gradient_scale = options.gradient_scale;
   append_loss(b, v);
   b.add_gradient(out.logits, dlogits);
   b.backward();
@@ -177,7 +221,8 @@ RecalibrationStep Classifier::plan_recalibration(const kernels::Exec& exec,
   t.momentum = std::make_unique<double>(1.0);
   const int64_t s = options_.input_size;
   t.pictures = b.input("pictures", DType::kU8, {n, s, s, 3});
-  const Value x = append_normalise_pixels(b, t.pictures, {}, options_.input_scale);
+  const Value x = append_normalise_pixels(b, t.pictures, {}, options_.input_scale,
+                                          engine::storage_of(precision_));
   backbone_.append(b, {true, frozen, t.momentum.get()}, x);
   t.step = std::move(b).plan(std::move(arena));
   t.step.prepare();
@@ -192,8 +237,10 @@ InferenceStep Classifier::plan_inference(const kernels::Exec& exec,
   InferenceStep t;
   const int64_t s = options_.input_size;
   t.pictures = b.input("pictures", from_unit ? DType::kF32 : DType::kU8, {n, s, s, 3});
-  const Value x = from_unit ? append_normalise(b, t.pictures, options_.input_scale)
-                            : append_normalise_pixels(b, t.pictures, {}, options_.input_scale);
+  const DType storage = engine::storage_of(precision_);
+  const Value x = from_unit
+                      ? append_normalise(b, t.pictures, options_.input_scale, storage)
+                      : append_normalise_pixels(b, t.pictures, {}, options_.input_scale, storage);
   const Logits out = append(b, {}, x);
   t.features = out.features;
   t.logits = out.logits;
@@ -214,32 +261,36 @@ GradientStep Classifier::plan_gradient(const kernels::Exec& exec,
   const int64_t s = options_.input_size;
   t.pictures = b.input("pictures", DType::kF32, {n, s, s, 3});
   t.labels = b.input("labels", DType::kI32, {n});
-  const Value x = append_normalise(b, t.pictures, options_.input_scale);
+  const Value x =
+      append_normalise(b, t.pictures, options_.input_scale, engine::storage_of(precision_));
   b.set_needs_gradient(x);
   const Logits out = append(b, {}, x);
   t.logits = out.logits;
   b.keep(t.logits);
   t.loss = kept(b, "loss", {n});
   const Value dlogits = b.temporary("dlogits", DType::kF32, {n, options_.classes});
+  engine::Tensor* scale = nullptr;
+  if (precision_ == engine::Precision::kFp16) {
+    scale = &b.constant("gradient scale", {1});
+    engine::write(*scale, std::array{GradientStep::kHalfScale});
+  }
   append_loss(b, {.logits = out.logits,
                   .labels = t.labels,
                   .loss = t.loss,
                   .dlogits = dlogits,
-                  .reduction = kernels::CrossEntropyReduction::kSum});
+                  .reduction = kernels::CrossEntropyReduction::kSum,
+                  .gradient_scale = scale ? scale->f32() : nullptr});
   b.add_gradient(out.logits, dlogits);
   b.backward();
   const std::vector<Value> dz = b.gradients(x);
   VERACE_CHECK(dz.size() == 1);
-  t.dx = kept(b, "dx", {n, s, s, 3});
+  t.dx = kept(b, scale ? "dx scaled" : "dx", {n, s, s, 3});
+  append_normalise_backward(b, dz[0], options_.input_scale, t.dx);
+  if (scale) {
+    b.set_role(t.dx, engine::ValueRole::kAuxiliary);
+    t.dx = append_unscale(b, t.dx, *scale, "dx");
+  }
   b.mark_gradient(t.pictures, t.dx);
-  b.add({"normalise backward",
-         "normalise",
-         {dz[0]},
-         {t.dx},
-         0,
-         [exec, n, s, from = dz[0], to = t.dx, mode = options_.input_scale](const StepMemory& m) {
-           kernels::normalise_backward(exec, {{n, s, s, 3}, m.f32(from), mode, m.f32(to)});
-         }});
   t.step = std::move(b).plan(std::move(arena));
   t.step.prepare();
   return t;

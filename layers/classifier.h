@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "engine/layer_table.h"
+#include "engine/precision.h"
 #include "engine/step.h"
 #include "kernels/softmax_cross_entropy.h"
 #include "layers/build_options.h"
@@ -49,8 +50,17 @@ struct InferenceStep {
   engine::Value features;       // f32 [n, feature_count]
 };
 
-// The gradient of the summed cross-entropy with respect to the pictures (evaluation mode).
+// The gradient of the summed cross-entropy with respect to the pictures (evaluation mode). With
+// fp16 activations a gradient may overflow: dx then holds values that are not finite.
 struct GradientStep {
+  // What dlogits are multiplied by with fp16 activations; dx is divided by it again, in fp32.
+  // Without it the gradients of a sure network vanish: behind dlogits p - onehot of size 1e-4 stand
+  // weights of about 0.05 and the mean over 49 places, which makes 1e-7, two of fp16's smallest
+  // numbers. 2^10 makes that 1e-4, a normal number, and leaves a factor of 64 to the largest number
+  // where a gradient is as large as 1. It is also what a picture gets of the usual first loss
+  // scale, 2^16, in a batch of 64. A power of two changes no digit.
+  static constexpr float kHalfScale = 1024.0f;
+
   engine::Step step;
   engine::Value pictures;  // f32 [n, s, s, 3] in [0, 1], input
   engine::Value labels;    // i32 [n], input
@@ -74,6 +84,9 @@ struct TrainingOptions {
   kernels::CrossEntropyForm loss = kernels::CrossEntropyForm::kLogits;
   std::vector<float> class_weight;  // [classes], or empty: all 1
   bool from_unit = false;           // pictures arrive as f32 in [0, 1] instead of 8-bit pixels
+  // In memory of the device, or nullptr (1): all gradients come out multiplied by it
+  // (kernels/loss_scale.h), the loss does not.
+  const float* gradient_scale = nullptr;
   // Appends the optimiser's update after the backward pass; `loss` is [n].
   std::function<void(engine::StepBuilder&, engine::Value loss)> append_update;
 };
@@ -85,6 +98,11 @@ class Classifier {
   const ClassifierOptions& options() const { return options_; }
   engine::LayerTable& table() { return table_; }
   const engine::LayerTable& table() const { return table_; }
+
+  // What steps that are planned from now on store activations, their gradients and the gradients of
+  // filters in; kTf32 as kFp32 (the switch for it is Exec's). fp32 until told otherwise.
+  void set_precision(engine::Precision precision) { precision_ = precision; }
+  engine::Precision precision() const { return precision_; }
 
   // Initialises all layers, or only the head's.
   void initialise_all(Initialisation how, uint64_t seed);
@@ -113,6 +131,7 @@ class Classifier {
                 engine::Value normalised) const;
 
   ClassifierOptions options_;
+  engine::Precision precision_ = engine::Precision::kFp32;
   engine::LayerTable table_;
   ResNet50 backbone_;
   std::vector<Dense> head_;

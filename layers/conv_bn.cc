@@ -2,12 +2,15 @@
 #include "layers/conv_bn.h"
 
 #include <algorithm>
+#include <type_traits>
 #include <utility>
 
+#include "engine/precision.h"
 #include "kernels/activation.h"
 #include "kernels/batch_norm.h"
 #include "kernels/check.h"
 #include "kernels/conv2d.h"
+#include "layers/packed_filter.h"
 
 namespace verace::layers {
 
@@ -55,15 +58,6 @@ kernels::ConvGeometry ConvBn::geometry(const StepBuilder& builder, Value x) cons
           spec_.pad};
 }
 
-Value ConvBn::append(StepBuilder& builder, const BuildOptions& options,
-                     const ConvBnInputs& in) const {
-  const bool trainable = options.training && (conv_->trainable || bn_->trainable);
-  const bool batch_statistics =
-      options.training && options.frozen_batch_norm == FrozenBatchNorm::kBatch;
-  return trainable || batch_statistics ? append_unfolded(builder, options, in)
-                                       : append_folded(builder, in);
-}
-
 void ConvBn::fold(const kernels::Exec& exec, float* filter, float* bias) const {
   const Tensor& w = conv_->parameter("weight").value;
   kernels::fold_batch_norm(exec, {.k = spec_.out_channels,
@@ -78,92 +72,133 @@ void ConvBn::fold(const kernels::Exec& exec, float* filter, float* bias) const {
                                   .bias_out = bias});
 }
 
+struct ConvBn::Folded {
+  ConvBnInputs in;
+  Value y;
+  PackedFilter packed;
+};
+
+template <typename T>
 Value ConvBn::append_folded(StepBuilder& b, const ConvBnInputs& in) const {
   const kernels::ConvGeometry g = geometry(b, in.x);
   const std::string& name = spec_.conv_name;
   const kernels::ConvPostOps post{.bias = true, .add = in.shortcut.has_value(), .relu = in.relu};
-  std::shared_ptr<kernels::ConvForward> plan = kernels::plan_conv_forward(b.exec(), g, post);
-  Tensor& packed = b.constant(name + " folded", {plan->packed_count()});
+  std::shared_ptr<kernels::ConvForwardOf<T>> plan =
+      kernels::plan_conv_forward<T>(b.exec(), g, post);
+  Tensor& packed = b.constant(name + " folded", {plan->packed_count()}, engine::dtype_of<T>());
   Tensor& bias = b.constant(name + " folded bias", {g.k});
-  b.add_preparation(
-      {name + " fold",
-       "fold",
-       {},
-       {},
-       0,
-       [this, exec = b.exec(), plan, &packed, &bias, count = g.filter_count()](const StepMemory&) {
-         const Tensor filter("folded", engine::DType::kF32, {count}, engine::memory_of(exec));
-         fold(exec, filter.f32(), bias.f32());
-         plan->pack(filter.f32(), packed.f32());
-       }});
+  b.add_preparation({name + " fold",
+                     "fold",
+                     {},
+                     {},
+                     0,
+                     [this, exec = b.exec(), plan, &packed, &bias](const StepMemory&) {
+                       fold_into<T>(exec, *plan, packed, bias);
+                     }});
   const Value y =
       in.shortcut && in.overwrite_shortcut
           ? b.in_place(*in.shortcut, name + " output")
-          : b.temporary(name + " output", engine::DType::kF32, {g.x.n, g.p(), g.q(), g.k});
+          : b.temporary(name + " output", engine::dtype_of<T>(), {g.x.n, g.p(), g.q(), g.k});
   std::vector<Value> reads = {in.x}, writes = {y};
   if (in.shortcut) reads.push_back(*in.shortcut);
   const auto scratch = b.scratch(name + " scratch", plan->scratch_bytes());
   if (scratch) writes.push_back(*scratch);
   b.add({name + " forward", "conv forward, folded", reads, writes, g.flops(),
          [plan, in, y, scratch, &packed, &bias](const StepMemory& m) {
-           plan->run({.x = m.f32(in.x),
-                      .packed = packed.f32(),
+           plan->run({.x = m.as<T>(in.x),
+                      .packed = packed.as<T>(),
                       .bias = bias.f32(),
-                      .add = m.f32(in.shortcut),
-                      .y = m.f32(y),
-                      .scratch = scratch ? m.bytes(*scratch) : nullptr});
+                      .add = m.as<T>(in.shortcut),
+                      .y = m.as<T>(y),
+                      .scratch = m.as<std::byte>(scratch)});
          }});
   if (b.needs_gradient(in.x) || (in.shortcut && b.needs_gradient(*in.shortcut))) {
     b.set_needs_gradient(y);
-    b.on_backward([this, &b, in, y] { append_folded_backward(b, in, y); });
+    const Folded f{in, y, {std::nullopt, &packed, plan->keeps_layout()}};
+    b.on_backward([this, &b, f] { append_folded_backward<T>(b, f); });
   }
   return y;
 }
 
-void ConvBn::append_folded_backward(StepBuilder& b, const ConvBnInputs& in, Value y) const {
-  const std::string& name = spec_.conv_name;
-  const std::vector<Value> dy = b.gradients(y);
-  if (dy.empty()) return;
-  Value dz = dy[0];
-  if (in.relu || dy.size() == 2) {
-    dz = b.in_place(dy[0], name + " dz");
-    std::vector<Value> reads = dy;
-    if (in.relu) reads.push_back(y);
-    const int64_t count = engine::element_count(b.info(y).shape);
-    b.add({name + " relu backward",
-           "relu backward",
-           reads,
-           {dz},
-           0,
-           [exec = b.exec(), dy, dz, y, count, relu = in.relu](const StepMemory& m) {
-             const float* second = dy.size() == 2 ? m.f32(dy[1]) : nullptr;
-             if (relu) {
-               kernels::leaky_relu_backward(
-                   exec, {count, m.f32(y), m.f32(dy[0]), second, 0.0f, m.f32(dz)});
-             } else {
-               kernels::add(exec, {count, m.f32(dy[0]), second, false, m.f32(dz)});
-             }
-           }});
+template <typename T, typename Plan>
+void ConvBn::fold_into(const kernels::Exec& exec, const Plan& plan, const Tensor& packed,
+                       const Tensor& bias) const {
+  if constexpr (std::is_same_v<T, float>) {
+    if (plan.keeps_layout()) return fold(exec, packed.f32(), bias.f32());
   }
+  const int64_t count = conv_->parameter("weight").value.count();
+  const Tensor filter("folded", engine::DType::kF32, {count}, engine::memory_of(exec));
+  fold(exec, filter.f32(), bias.f32());
+  plan.pack(filter.f32(), packed.as<T>());
+}
+
+namespace {
+
+// The gradients of y, one or two, as one: through the ReLU where there is one, in the bytes of the
+// first.
+template <typename T>
+Value append_relu_backward(StepBuilder& b, const std::string& name, const std::vector<Value>& dy,
+                           bool relu, Value y) {
+  if (!relu && dy.size() == 1) return dy[0];
+  const Value dz = b.in_place(dy[0], name + " dz");
+  std::vector<Value> reads = dy;
+  if (relu) reads.push_back(y);
+  const int64_t count = engine::element_count(b.info(y).shape);
+  b.add({name + " relu backward",
+         "relu backward",
+         reads,
+         {dz},
+         0,
+         [exec = b.exec(), dy, dz, y, count, relu](const StepMemory& m) {
+           const T* first = m.as<T>(dy[0]);
+           const T* second = dy.size() == 2 ? m.as<T>(dy[1]) : nullptr;
+           if (relu) {
+             kernels::leaky_relu_backward<T>(exec,
+                                             {count, m.as<T>(y), first, second, 0.0f, m.as<T>(dz)});
+           } else {
+             kernels::add<T>(exec, {count, first, second, false, m.as<T>(dz)});
+           }
+         }});
+  return dz;
+}
+
+}  // namespace
+
+// The folded filter in the form that `plan` reads: the forward pass' copy where that serves both.
+template <typename T, typename Plan>
+PackedFilter ConvBn::append_folded_filter(StepBuilder& b, std::shared_ptr<Plan> plan,
+                                          const Folded& f) const {
+  if (f.packed.keeps_layout && plan->keeps_layout()) return f.packed;
+  const std::string& name = spec_.conv_name;
+  Tensor& packed =
+      b.constant(name + " folded, for data", {plan->packed_count()}, engine::dtype_of<T>());
+  b.add_preparation(
+      {name + " fold for data",
+       "fold",
+       {},
+       {},
+       0,
+       [this, exec = b.exec(), plan, &packed, k = spec_.out_channels](const StepMemory&) {
+         const Tensor bias("unused", engine::DType::kF32, {k}, engine::memory_of(exec));
+         fold_into<T>(exec, *plan, packed, bias);
+       }});
+  return {std::nullopt, &packed, plan->keeps_layout()};
+}
+
+template <typename T>
+void ConvBn::append_folded_backward(StepBuilder& b, const Folded& f) const {
+  const ConvBnInputs& in = f.in;
+  const std::string& name = spec_.conv_name;
+  const std::vector<Value> dy = b.gradients(f.y);
+  if (dy.empty()) return;
+  const Value dz = append_relu_backward<T>(b, name, dy, in.relu, f.y);
   if (in.shortcut && b.needs_gradient(*in.shortcut)) b.add_gradient(*in.shortcut, dz);
   if (!b.needs_gradient(in.x)) return;
   const kernels::ConvGeometry g = geometry(b, in.x);
-  std::shared_ptr<kernels::ConvBackwardData> plan = kernels::plan_conv_backward_data(b.exec(), g);
-  Tensor& packed = b.constant(name + " folded, for data", {plan->packed_count()});
-  b.add_preparation({name + " fold for data",
-                     "fold",
-                     {},
-                     {},
-                     0,
-                     [this, exec = b.exec(), plan, &packed, k = g.k,
-                      count = g.filter_count()](const StepMemory&) {
-                       const engine::MemoryKind memory = engine::memory_of(exec);
-                       const Tensor filter("folded", engine::DType::kF32, {count}, memory);
-                       const Tensor bias("unused", engine::DType::kF32, {k}, memory);
-                       fold(exec, filter.f32(), bias.f32());
-                       plan->pack(filter.f32(), packed.f32());
-                     }});
-  const Value dx = b.temporary(name + " dx", engine::DType::kF32, b.info(in.x).shape);
+  std::shared_ptr<kernels::ConvBackwardDataOf<T>> plan =
+      kernels::plan_conv_backward_data<T>(b.exec(), g);
+  const PackedFilter packed = append_folded_filter<T>(b, plan, f);
+  const Value dx = b.temporary(name + " dx", engine::dtype_of<T>(), b.info(in.x).shape);
   std::vector<Value> writes = {dx};
   const auto scratch = b.scratch(name + " data scratch", plan->scratch_bytes());
   if (scratch) writes.push_back(*scratch);
@@ -172,10 +207,22 @@ void ConvBn::append_folded_backward(StepBuilder& b, const ConvBnInputs& in, Valu
          {dz},
          writes,
          g.flops(),
-         [plan, dz, dx, scratch, &packed](const StepMemory& m) {
-           plan->run({m.f32(dz), packed.f32(), m.f32(dx), scratch ? m.bytes(*scratch) : nullptr});
+         [plan, packed, dz, dx, scratch](const StepMemory& m) {
+           plan->run({m.as<T>(dz), packed.get<T>(m), m.as<T>(dx), m.as<std::byte>(scratch)});
          }});
   b.add_gradient(in.x, dx);
+}
+
+Value ConvBn::append(StepBuilder& builder, const BuildOptions& options,
+                     const ConvBnInputs& in) const {
+  VERACE_CHECK(!in.shortcut || builder.info(*in.shortcut).dtype == builder.info(in.x).dtype,
+               spec_.conv_name);
+  const bool trainable = options.training && (conv_->trainable || bn_->trainable);
+  const bool batch_statistics =
+      options.training && options.frozen_batch_norm == FrozenBatchNorm::kBatch;
+  if (trainable || batch_statistics) return append_unfolded(builder, options, in);
+  return engine::with_storage(builder.info(in.x).dtype,
+                              [&]<typename T>(T) { return append_folded<T>(builder, in); });
 }
 
 }  // namespace verace::layers

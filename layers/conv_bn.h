@@ -2,6 +2,7 @@
 // ReLU.
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
 
@@ -10,6 +11,7 @@
 #include "engine/step.h"
 #include "kernels/shape.h"
 #include "layers/build_options.h"
+#include "layers/packed_filter.h"
 
 namespace verace::layers {
 
@@ -43,7 +45,8 @@ class ConvBn {
   // Adds the two layers to the table (weights zero, gamma and running variance one).
   ConvBn(engine::LayerTable& table, ConvBnSpec spec, const BatchNormAttributes& attributes);
 
-  // Appends y = relu(batch_norm(conv(x)) + shortcut) and, if y needs a gradient, its backward.
+  // Appends y = relu(batch_norm(conv(x)) + shortcut) and, if y needs a gradient, its backward. All
+  // of them are stored in the type of x; batch norm's parameters and statistics are fp32.
   // Returns y [n, p, q, out_channels]. Frozen convolution and batch norm with running statistics
   // become one convolution with folded weights, of which nothing but the output is kept (and that
   // only for the mask of a ReLU that a gradient must pass).
@@ -53,22 +56,37 @@ class ConvBn {
   const ConvBnSpec& spec() const { return spec_; }
 
  private:
-  struct Forward;  // what the backward pass must know of the forward one
+  // T is the storage type of x.
+  struct Folded;   // what the backward pass must know of the folded forward one
+  struct Forward;  // and of the unfolded one
+  template <typename T>
   engine::Value append_folded(engine::StepBuilder& builder, const ConvBnInputs& in) const;
+  template <typename T, typename Plan>
+  PackedFilter append_folded_filter(engine::StepBuilder& builder, std::shared_ptr<Plan> plan,
+                                    const Folded& f) const;
+  template <typename T>
+  void append_folded_backward(engine::StepBuilder& builder, const Folded& f) const;
   engine::Value append_unfolded(engine::StepBuilder& builder, const BuildOptions& options,
                                 const ConvBnInputs& in) const;
-  void append_folded_backward(engine::StepBuilder& builder, const ConvBnInputs& in,
-                              engine::Value y) const;
-  engine::Value append_convolution(engine::StepBuilder& builder, engine::Value x,
-                                   bool trainable) const;
+  template <typename T>
+  engine::Value append_unfolded_of(engine::StepBuilder& builder, const BuildOptions& options,
+                                   const ConvBnInputs& in) const;
+  void append_convolution(engine::StepBuilder& builder, Forward& f) const;
+  template <typename T>
   void append_statistics(engine::StepBuilder& builder, Forward& f) const;
+  template <typename T>
   void append_normalisation(engine::StepBuilder& builder, const ConvBnInputs& in, Forward& f) const;
+  template <typename T>
   void append_batch_norm_backward(engine::StepBuilder& builder, const Forward& f) const;
   void append_convolution_backward(engine::StepBuilder& builder, const Forward& f,
                                    engine::Value dz) const;
   kernels::ConvGeometry geometry(const engine::StepBuilder& builder, engine::Value x) const;
-  // Writes the folded filter [k, r, s, c] and bias [k].
+  // Writes the folded filter [k, r, s, c] and bias [k], both fp32.
   void fold(const kernels::Exec& exec, float* filter, float* bias) const;
+  // The same with the filter in the form that `plan` reads.
+  template <typename T, typename Plan>
+  void fold_into(const kernels::Exec& exec, const Plan& plan, const engine::Tensor& packed,
+                 const engine::Tensor& bias) const;
 
   ConvBnSpec spec_;
   BatchNormAttributes attributes_;

@@ -1,10 +1,9 @@
 // Convolution and batch norm, unfolded: the form of which something is trained (or normalised with
-// batch statistics).
-#include <algorithm>
-
+// batch statistics). The convolution is in conv_bn_convolution.cc.
+#include "engine/precision.h"
 #include "kernels/batch_norm.h"
-#include "kernels/conv2d.h"
-#include "layers/conv_bn.h"
+#include "kernels/check.h"
+#include "layers/conv_bn_forward.h"
 
 namespace verace::layers {
 
@@ -15,30 +14,15 @@ using engine::Tensor;
 using engine::Value;
 using kernels::GradMode;
 
-struct ConvBn::Forward {
-  ConvBnInputs in;
-  bool train_conv = false, train_bn = false;  // gradients wanted
-  bool batch_statistics = false;
-  bool move_statistics = false;
-  const double* momentum = nullptr;            // of the running statistics
-  Value z, y;                                  // convolution's output, layer's output
-  std::optional<Value> mean_value, inv_value;  // statistics of the batch, or
-  const Tensor* mean_tensor = nullptr;         // running ones
-  const Tensor* inv_tensor = nullptr;
-
-  const float* mean(const StepMemory& m) const {
-    return mean_value ? m.f32(*mean_value) : mean_tensor->f32();
-  }
-  const float* inv_std(const StepMemory& m) const {
-    return inv_value ? m.f32(*inv_value) : inv_tensor->f32();
-  }
-  void add_statistics_to(std::vector<Value>& reads) const {
-    if (mean_value) reads.insert(reads.end(), {*mean_value, *inv_value});
-  }
-};
-
 Value ConvBn::append_unfolded(StepBuilder& b, const BuildOptions& options,
                               const ConvBnInputs& in) const {
+  return engine::with_storage(b.info(in.x).dtype,
+                              [&]<typename T>(T) { return append_unfolded_of<T>(b, options, in); });
+}
+
+template <typename T>
+Value ConvBn::append_unfolded_of(StepBuilder& b, const BuildOptions& options,
+                                 const ConvBnInputs& in) const {
   Forward f;
   f.in = in;
   const bool learning = options.training && options.recalibration_momentum == nullptr;
@@ -49,76 +33,26 @@ Value ConvBn::append_unfolded(StepBuilder& b, const BuildOptions& options,
   f.move_statistics = options.training && bn_->trainable;
   f.momentum =
       options.recalibration_momentum ? options.recalibration_momentum : &attributes_.momentum;
-  f.z = append_convolution(b, in.x, f.train_conv);
-  append_statistics(b, f);
+  append_convolution(b, f);
+  append_statistics<T>(b, f);
   const bool needed = f.train_conv || f.train_bn || b.needs_gradient(in.x) ||
                       (in.shortcut && b.needs_gradient(*in.shortcut));
   if (in.shortcut && in.overwrite_shortcut) {
     f.y = b.in_place(*in.shortcut, spec_.conv_name + " output");
   } else if (needed) {
-    f.y = b.temporary(spec_.conv_name + " output", DType::kF32, b.info(f.z).shape);
+    f.y = b.temporary(spec_.conv_name + " output", engine::dtype_of<T>(), b.info(f.z).shape);
   } else {
     f.y = b.in_place(f.z, spec_.conv_name + " output");
   }
-  append_normalisation(b, in, f);
+  append_normalisation<T>(b, in, f);
   if (needed) {
     b.set_needs_gradient(f.y);
-    b.on_backward([this, &b, f] { append_batch_norm_backward(b, f); });
+    b.on_backward([this, &b, f] { append_batch_norm_backward<T>(b, f); });
   }
   return f.y;
 }
 
-namespace {
-
-// The packed form of `weight` for `plan`: prepared once if frozen, else packed by an operation of
-// every step.
-struct Packed {
-  std::optional<Value> value;
-  const Tensor* constant = nullptr;
-  const float* get(const StepMemory& m) const { return value ? m.f32(*value) : constant->f32(); }
-};
-
-template <typename Plan>
-Packed append_packing(StepBuilder& b, std::shared_ptr<Plan> plan, const Tensor& weight,
-                      bool trainable, const std::string& name) {
-  if (trainable) {
-    const Value packed = b.temporary(name, DType::kF32, {plan->packed_count()});
-    b.set_role(packed, engine::ValueRole::kAuxiliary);
-    b.add({name, "pack weights", {}, {packed}, 0, [plan, &weight, packed](const StepMemory& m) {
-             plan->pack(weight.f32(), m.f32(packed));
-           }});
-    return {packed, nullptr};
-  }
-  Tensor& packed = b.constant(name, {plan->packed_count()});
-  b.add_preparation({name, "pack weights", {}, {}, 0, [plan, &weight, &packed](const StepMemory&) {
-                       plan->pack(weight.f32(), packed.f32());
-                     }});
-  return {std::nullopt, &packed};
-}
-
-}  // namespace
-
-Value ConvBn::append_convolution(StepBuilder& b, Value x, bool trainable) const {
-  const kernels::ConvGeometry g = geometry(b, x);
-  const std::string& name = spec_.conv_name;
-  std::shared_ptr<kernels::ConvForward> plan = kernels::plan_conv_forward(b.exec(), g);
-  const Packed packed =
-      append_packing(b, plan, conv_->parameter("weight").value, trainable, name + " packed");
-  const Value z = b.temporary(name + " z", DType::kF32, {g.x.n, g.p(), g.q(), g.k});
-  std::vector<Value> reads = {x}, writes = {z};
-  if (packed.value) reads.push_back(*packed.value);
-  const auto scratch = b.scratch(name + " scratch", plan->scratch_bytes());
-  if (scratch) writes.push_back(*scratch);
-  b.add({name + " forward", "conv forward", reads, writes, g.flops(),
-         [plan, packed, x, z, scratch](const StepMemory& m) {
-           plan->run({.x = m.f32(x),
-                      .packed = packed.get(m),
-                      .y = m.f32(z),
-                      .scratch = scratch ? m.bytes(*scratch) : nullptr});
-         }});
-  return z;
-}
-
+template <typename T>
 void ConvBn::append_statistics(StepBuilder& b, Forward& f) const {
   const int64_t c = spec_.out_channels;
   const std::string& name = spec_.bn_name;
@@ -159,10 +93,10 @@ void ConvBn::append_statistics(StepBuilder& b, Forward& f) const {
          0,
          [exec = b.exec(), f, scratch, rows, c, a = attributes_, &running_mean,
           &running_var](const StepMemory& m) {
-           kernels::batch_norm_statistics(
+           kernels::batch_norm_statistics<T>(
                exec, {.rows = rows,
                       .c = c,
-                      .x = m.f32(f.z),
+                      .x = m.as<T>(f.z),
                       .epsilon = a.epsilon,
                       .mean = m.f32(*f.mean_value),
                       .inv_std = m.f32(*f.inv_value),
@@ -176,6 +110,7 @@ void ConvBn::append_statistics(StepBuilder& b, Forward& f) const {
          f.momentum != &attributes_.momentum});
 }
 
+template <typename T>
 void ConvBn::append_normalisation(StepBuilder& b, const ConvBnInputs& in, Forward& f) const {
   const int64_t c = spec_.out_channels;
   const int64_t rows = engine::element_count(b.info(f.z).shape) / c;
@@ -189,19 +124,20 @@ void ConvBn::append_normalisation(StepBuilder& b, const ConvBnInputs& in, Forwar
          0,
          [exec = b.exec(), f, rows, c, &gamma = bn_->parameter("weight").value,
           &beta = bn_->parameter("bias").value](const StepMemory& m) {
-           kernels::batch_norm_apply(exec, {.rows = rows,
-                                            .c = c,
-                                            .x = m.f32(f.z),
-                                            .mean = f.mean(m),
-                                            .inv_std = f.inv_std(m),
-                                            .gamma = gamma.f32(),
-                                            .beta = beta.f32(),
-                                            .shortcut = m.f32(f.in.shortcut),
-                                            .relu = f.in.relu,
-                                            .y = m.f32(f.y)});
+           kernels::batch_norm_apply<T>(exec, {.rows = rows,
+                                               .c = c,
+                                               .x = m.as<T>(f.z),
+                                               .mean = f.mean(m),
+                                               .inv_std = f.inv_std(m),
+                                               .gamma = gamma.f32(),
+                                               .beta = beta.f32(),
+                                               .shortcut = m.as<T>(f.in.shortcut),
+                                               .relu = f.in.relu,
+                                               .y = m.as<T>(f.y)});
          }});
 }
 
+template <typename T>
 void ConvBn::append_batch_norm_backward(StepBuilder& b, const Forward& f) const {
   const std::vector<Value> dy = b.gradients(f.y);
   if (dy.empty()) return;
@@ -213,8 +149,8 @@ void ConvBn::append_batch_norm_backward(StepBuilder& b, const Forward& f) const 
   if (f.in.shortcut && b.needs_gradient(*f.in.shortcut))
     dshortcut = b.in_place(dy[0], name + " dshortcut");
   if (want_dz)
-    dz =
-        dshortcut ? b.temporary(name + " dx", DType::kF32, shape) : b.in_place(dy[0], name + " dx");
+    dz = dshortcut ? b.temporary(name + " dx", engine::dtype_of<T>(), shape)
+                   : b.in_place(dy[0], name + " dx");
   if (dz) b.mark_gradient(f.z, *dz);
   const Value scratch =
       b.temporary(name + " sums", DType::kF32, {kernels::batch_norm_backward_scratch(rows, c)});
@@ -231,15 +167,15 @@ void ConvBn::append_batch_norm_backward(StepBuilder& b, const Forward& f) const 
          [exec = b.exec(), f, dy, dz, dshortcut, scratch, rows, c, &gamma,
           &beta](const StepMemory& m) {
            const GradMode mode = f.train_bn ? GradMode::kOverwrite : GradMode::kSkip;
-           kernels::batch_norm_backward(
+           kernels::batch_norm_backward<T>(
                exec, {.rows = rows,
                       .c = c,
                       .mode = f.batch_statistics ? kernels::BatchNormMode::kBatchStatistics
                                                  : kernels::BatchNormMode::kRunningStatistics,
-                      .dy = m.f32(dy[0]),
-                      .dy2 = dy.size() == 2 ? m.f32(dy[1]) : nullptr,
-                      .y = f.in.relu ? m.f32(f.y) : nullptr,
-                      .x = m.f32(f.z),
+                      .dy = m.as<T>(dy[0]),
+                      .dy2 = dy.size() == 2 ? m.as<T>(dy[1]) : nullptr,
+                      .y = f.in.relu ? m.as<T>(f.y) : nullptr,
+                      .x = m.as<T>(f.z),
                       .mean = f.mean(m),
                       .inv_std = f.inv_std(m),
                       .gamma = gamma.value.f32(),
@@ -247,52 +183,14 @@ void ConvBn::append_batch_norm_backward(StepBuilder& b, const Forward& f) const 
                       .dbeta = f.train_bn ? beta.gradient.f32() : nullptr,
                       .dgamma_mode = mode,
                       .dbeta_mode = mode,
-                      .dx = m.f32(dz),
-                      .dshortcut = m.f32(dshortcut),
+                      .dx = m.as<T>(dz),
+                      .dshortcut = m.as<T>(dshortcut),
                       .scratch = m.f32(scratch)});
          },
          f.train_bn ? std::vector<const Tensor*>{&gamma.gradient, &beta.gradient}
                     : std::vector<const Tensor*>{}});
   if (dz) append_convolution_backward(b, f, *dz);
   if (dshortcut) b.add_gradient(*f.in.shortcut, *dshortcut);
-}
-
-void ConvBn::append_convolution_backward(StepBuilder& b, const Forward& f, Value dz) const {
-  const Value x = f.in.x;
-  const kernels::ConvGeometry g = geometry(b, x);
-  const std::string& name = spec_.conv_name;
-  engine::Parameter& weight = conv_->parameter("weight");
-  if (f.train_conv) {
-    std::shared_ptr<kernels::ConvBackwardFilter> plan =
-        kernels::plan_conv_backward_filter(b.exec(), g);
-    const auto scratch = b.scratch(name + " filter scratch", plan->scratch_bytes());
-    std::vector<Value> writes;
-    if (scratch) writes.push_back(*scratch);
-    b.add({name + " backward filter",
-           "conv backward filter",
-           {x, dz},
-           writes,
-           g.flops(),
-           [plan, x, dz, scratch, &weight](const StepMemory& m) {
-             plan->run({m.f32(x), m.f32(dz), weight.gradient.f32(), GradMode::kOverwrite,
-                        scratch ? m.bytes(*scratch) : nullptr});
-           },
-           {&weight.gradient}});
-  }
-  if (!b.needs_gradient(x)) return;
-  std::shared_ptr<kernels::ConvBackwardData> plan = kernels::plan_conv_backward_data(b.exec(), g);
-  const Packed packed =
-      append_packing(b, plan, weight.value, f.train_conv, name + " packed for data");
-  const Value dx = b.temporary(name + " dx", DType::kF32, b.info(x).shape);
-  std::vector<Value> reads = {dz}, writes = {dx};
-  if (packed.value) reads.push_back(*packed.value);
-  const auto scratch = b.scratch(name + " data scratch", plan->scratch_bytes());
-  if (scratch) writes.push_back(*scratch);
-  b.add({name + " backward data", "conv backward data", reads, writes, g.flops(),
-         [plan, packed, dz, dx, scratch](const StepMemory& m) {
-           plan->run({m.f32(dz), packed.get(m), m.f32(dx), scratch ? m.bytes(*scratch) : nullptr});
-         }});
-  b.add_gradient(x, dx);
 }
 
 }  // namespace verace::layers

@@ -103,7 +103,7 @@ Value ResNet50::append(engine::StepBuilder& b, const BuildOptions& options, Valu
   x = stem_[0].append(b, options, {.x = x, .shortcut = {}, .relu = true});
   x = append_max_pool(b, x, options_.pool);
   for (const Bottleneck& block : blocks_) x = append_block(b, options, block, x);
-  return append_global_average_pool(b, x);
+  return append_to_f32(b, "avgpool", append_global_average_pool(b, x));
 }
 
 }  // namespace verace::layers

@@ -30,6 +30,7 @@ class ResNet50 {
   ResNet50(engine::LayerTable& table, const ResNet50Options& options);
 
   // Appends everything: x [n, h, w, 3] normalised pictures -> features [n, 32 * stem_channels].
+  // What lies between is stored in the type of x; the features are fp32.
   engine::Value append(engine::StepBuilder& builder, const BuildOptions& options,
                        engine::Value x) const;
 

@@ -3,7 +3,6 @@
 
 #include "engine/transfer.h"
 #include "kernels/check.h"
-#include "kernels/loss_scale.h"
 
 namespace verace::optim {
 
@@ -12,6 +11,8 @@ Adam::Adam(engine::LayerTable& table, const AdamOptions& options)
       state_("adam state", engine::DType::kU8, {static_cast<int64_t>(sizeof(State))},
              table.memory()) {
   VERACE_CHECK(options.learning_rate > 0 && options.epsilon > 0);
+  const State first{};
+  engine::write_bytes(state_, &first, sizeof(first));
   for (engine::Parameter* parameter : table.trainable_parameters()) {
     const auto zeros = [&](const char* what) {
       return engine::Tensor(parameter->name + what, engine::DType::kF32, parameter->value.shape(),
@@ -21,16 +22,34 @@ Adam::Adam(engine::LayerTable& table, const AdamOptions& options)
   }
 }
 
-int64_t Adam::step() const {
+Adam::State Adam::read_state() const {
   State now{};
   engine::read_bytes(state_, &now, sizeof(now));
-  return now.steps;
+  return now;
 }
+
+int64_t Adam::step() const { return read_state().steps; }
 
 void Adam::set_step(int64_t step) {
   VERACE_CHECK(step >= 0);
-  State now{};
+  State now = read_state();
   now.steps = step;
+  engine::write_bytes(state_, &now, sizeof(now));
+}
+
+const float* Adam::gradient_scale() const {
+  return options_.loss_scale ? &state()->scale.scale : nullptr;
+}
+
+kernels::LossScaleState Adam::loss_scale() const {
+  VERACE_CHECK(options_.loss_scale.has_value());
+  return read_state().scale;
+}
+
+void Adam::set_loss_scale(const kernels::LossScaleState& scale) {
+  VERACE_CHECK(options_.loss_scale.has_value() && scale.scale > 0 && scale.skipped >= 0);
+  State now = read_state();
+  now.scale = scale;
   engine::write_bytes(state_, &now, sizeof(now));
 }
 
@@ -60,7 +79,7 @@ void Adam::append_update(engine::StepBuilder& builder) {
   VERACE_CHECK(state_.memory() == engine::memory_of(builder.exec()));
   std::vector<kernels::AdamTensor> tensors;
   for (const Moments& entry : moments_) {
-    tensors.push_back({entry.parameter->value.f32(), entry.parameter->gradient.f32(), entry.m.f32(),
+    tensors.push_back({entry.parameter->value.f32(), entry.parameter->gradient.any(), entry.m.f32(),
                        entry.v.f32(), entry.parameter->value.count()});
   }
   kernels::AdamAdvance advance{options_.placement, options_.learning_rate, options_.beta1,
@@ -68,17 +87,46 @@ void Adam::append_update(engine::StepBuilder& builder) {
   advance.skip = &state()->left_out;
   advance.steps = &state()->steps;
   advance.factors = &state()->factors;
-  builder.add(
-      {"adam",
-       "adam",
-       {},
-       {},
-       0,
-       [exec = builder.exec(), advance, tensors = std::move(tensors)](const engine::StepMemory&) {
-         kernels::adam_advance(exec, advance);
-         kernels::adam_step(
-             exec, {.tensors = tensors, .live_factors = advance.factors, .skip = advance.skip});
-       }});
+  if (options_.loss_scale) append_overflow_check(builder);
+  builder.add({"adam",
+               "adam",
+               {},
+               {},
+               0,
+               [exec = builder.exec(), advance, tensors = std::move(tensors),
+                scale = gradient_scale()](const engine::StepMemory&) {
+                 kernels::adam_advance(exec, advance);
+                 kernels::adam_step(exec, {.tensors = tensors,
+                                           .live_factors = advance.factors,
+                                           .gradient_scale = scale,
+                                           .skip = advance.skip});
+               }});
+  if (!options_.loss_scale) return;
+  builder.add({"loss scale",
+               "loss scale",
+               {},
+               {},
+               0,
+               [exec = builder.exec(), state = state(),
+                rule = *options_.loss_scale](const engine::StepMemory&) {
+                 kernels::update_loss_scale(exec, {rule, &state->scale, &state->left_out});
+               }});
+}
+
+void Adam::append_overflow_check(engine::StepBuilder& builder) {
+  std::vector<kernels::ConstStorageTensor> gradients;
+  for (const Moments& entry : moments_) {
+    gradients.push_back({entry.parameter->gradient.any(), entry.parameter->gradient.count()});
+  }
+  builder.add({"overflow check",
+               "overflow check",
+               {},
+               {},
+               0,
+               [exec = builder.exec(), state = state(),
+                gradients = std::move(gradients)](const engine::StepMemory&) {
+                 kernels::find_non_finite(exec, {gradients, &state->left_out});
+               }});
 }
 
 int64_t Adam::bytes() const {

@@ -2,11 +2,13 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "engine/layer_table.h"
 #include "engine/step.h"
 #include "kernels/adam.h"
+#include "kernels/loss_scale.h"
 
 namespace verace::optim {
 
@@ -16,6 +18,8 @@ struct AdamOptions {
   // semantics.md A.6. Keras: 1e-7 outside the bias correction. PyTorch: 1e-8 inside.
   kernels::AdamEpsilon placement = kernels::AdamEpsilon::kKeras;
   double epsilon = 1e-7;
+  // How the loss scale of fp16 training moves (kernels/loss_scale.h); absent: there is none.
+  std::optional<kernels::LossScaleRule> loss_scale = {};
 };
 
 class Adam {
@@ -28,8 +32,18 @@ class Adam {
   // (f32) is NaN or infinite: parameters, moments and the number of the step stay as they are.
   void append_check(engine::StepBuilder& builder, const std::vector<engine::Value>& values);
   // Appends the update of all parameters: one operation. The step number advances with each run.
-  // Nothing of it depends on the host.
+  // Nothing of it depends on the host. With a loss scale the gradients are looked at before, all
+  // of them: where one is NaN or infinite the step is left out, and the scale falls; behind the
+  // update it moves by its rule.
   void append_update(engine::StepBuilder& builder);
+
+  // What all gradients must come multiplied by, in memory of the device: nullptr without a loss
+  // scale. For layers::TrainingOptions.
+  const float* gradient_scale() const;
+  // Where the loss scale stands. Settable, for resuming. Both wait for the device; only with a loss
+  // scale.
+  kernels::LossScaleState loss_scale() const;
+  void set_loss_scale(const kernels::LossScaleState& scale);
 
   // Steps taken; the next update uses step() + 1. Settable, for resuming. Both wait for the device.
   int64_t step() const;
@@ -51,7 +65,10 @@ class Adam {
     int64_t steps;
     kernels::AdamFactors factors;
     uint32_t left_out;  // not 0: this step's update
+    kernels::LossScaleState scale;
   };
+  State read_state() const;
+  void append_overflow_check(engine::StepBuilder& builder);
   State* state() const { return reinterpret_cast<State*>(state_.bytes_in_memory()); }
 
   AdamOptions options_;

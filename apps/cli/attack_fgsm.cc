@@ -42,6 +42,7 @@ void declare(Flags& flags, Options& o) {
   flags.toggle("--json", "Print the figures as JSON", o.json);
   flags.toggle("--quiet", "No progress, no notes", o.quiet);
   declare_device(flags, o.device);
+  declare_precision(flags, o.device.precision);
   declare_overrides(flags, o.model.overrides);
 }
 
@@ -58,6 +59,7 @@ int run(const Flags& flags, Options& o) {
   flags.require("--data", "name the folder or CSV file of pictures");
   flags.require("--epsilon", "give one or more, for example --epsilon 0.01,0.02");
   flags.require("--out", "name the folder of the results");
+  check_precision(o.device);
   check_output_folder(o.attack.out, "--out", o.overwrite);
   const auto samples = first_of_each_class(load_samples(o.data), o.limit);
   const apps::LoadedModel model = load(o.model, o.quiet);
@@ -70,8 +72,7 @@ int run(const Flags& flags, Options& o) {
   o.attack.strict = o.data.strict;
   o.attack.fit = {model.classifier->options().input_size, o.data.fit, 0, o.data.filter};
   const engine::Device device = open_device(o.device, o.quiet);
-  const kernels::Exec exec = device.exec();
-  model.classifier->table().move_to(engine::memory_of(exec));
+  const kernels::Exec exec = place(*model.classifier, device, o.device);
   apps::class_indices(model.classifier->options(), o.model.file.string());
   const apps::SignalGuard guard;
   apps::AttackResult result =

@@ -58,6 +58,20 @@ void declare_device(Flags& flags, DeviceFlags& device) {
               into(device.threads, 0, kMostThreads));
 }
 
+void declare_precision(Flags& flags, engine::Precision& precision) {
+  flags.value("--precision", "NAME",
+              "fp32; on a GPU also tf32, or activations in fp16 or bf16 (default fp32)",
+              [&precision](const std::string& text, const std::string& flag) {
+                precision = engine::parse_precision(text, flag);
+              });
+}
+
+void check_precision(const DeviceFlags& device) {
+  if (device.precision == engine::Precision::kFp32) return;
+  const engine::DeviceChoice choice = choose_device(device, true);
+  engine::with_precision({.device = choice.kind}, device.precision, "--precision");
+}
+
 engine::DeviceChoice choose_device(const DeviceFlags& device, bool quiet) {
   if (device.named) return *device.named;
   const engine::AutomaticDevice automatic = engine::automatic_device();
@@ -70,6 +84,14 @@ engine::DeviceChoice choose_device(const DeviceFlags& device, bool quiet) {
 
 engine::Device open_device(const DeviceFlags& device, bool quiet) {
   return engine::Device(choose_device(device, quiet), device.threads, "--device", device.launch);
+}
+
+kernels::Exec place(layers::Classifier& classifier, const engine::Device& device,
+                    const DeviceFlags& flags) {
+  const kernels::Exec exec = engine::with_precision(device.exec(), flags.precision, "--precision");
+  classifier.table().move_to(engine::memory_of(exec));
+  classifier.set_precision(flags.precision);
+  return exec;
 }
 
 engine::Device open_host_device(const DeviceFlags& device, const std::string& why) {

@@ -12,6 +12,7 @@
 #include "data/dataset.h"
 #include "data/resample.h"
 #include "engine/device.h"
+#include "engine/precision.h"
 
 namespace verace::cli {
 
@@ -24,14 +25,24 @@ struct DeviceFlags {
   std::optional<engine::DeviceChoice> named;  // a usable one; empty: auto
   int threads = 0;
   engine::Launch launch = engine::Launch::kGraph;
+  engine::Precision precision = engine::Precision::kFp32;
 };
+// --precision: for commands that run a network in any.
+void declare_precision(Flags& flags, engine::Precision& precision);
 // --device, --launch, --threads. A device that cannot be used is refused with the flags, before any
 // work.
 void declare_device(Flags& flags, DeviceFlags& device);
+// Throws Error(kInput) naming --precision where the device that a network shall run on does not
+// have it: before any work.
+void check_precision(const DeviceFlags& device);
 // The device that a network shall run on. Says on stderr what "auto" took unless `quiet`.
 engine::DeviceChoice choose_device(const DeviceFlags& device, bool quiet);
 // The same, opened. What runs on its exec() needs it alive.
 engine::Device open_device(const DeviceFlags& device, bool quiet);
+// Moves the network to the opened device, to work there in the flags' precision; what to plan its
+// steps with.
+kernels::Exec place(layers::Classifier& classifier, const engine::Device& device,
+                    const DeviceFlags& flags);
 // For a command that looks into a step's memory while it runs: auto is the CPU, and a CUDA device
 // is refused with `why`.
 engine::Device open_host_device(const DeviceFlags& device, const std::string& why);

@@ -40,6 +40,7 @@ void declare(Flags& flags, Options& o) {
 int run(const Flags& flags, Options& o) {
   flags.require("--model", "name the network's file");
   flags.require("--data", "name the folder or CSV file of pictures");
+  check_precision(o.judging.device);
   check_output_file({"--csv", o.csv, apps::kFacesCsvHeader, o.judging.data.data});
   check_output_folder(o.curves, "--curves", true);
   std::vector<data::Sample> samples = load_samples(o.judging.data);

@@ -15,6 +15,7 @@ void declare_judging(Flags& flags, JudgeFlags& judging) {
               into(judging.batch, 1, kMostPictures));
   flags.toggle("--quiet", "No progress, no notes", judging.quiet);
   declare_device(flags, judging.device);
+  declare_precision(flags, judging.device.precision);
   declare_overrides(flags, judging.model.overrides);
 }
 
@@ -36,8 +37,7 @@ apps::Evaluation judge(const JudgeFlags& judging, const apps::LoadedModel& model
   loading.strict = judging.data.strict;
   data::Loader loader(std::move(samples), loading);
   const engine::Device device = open_device(judging.device, judging.quiet);
-  const kernels::Exec exec = device.exec();
-  model.classifier->table().move_to(engine::memory_of(exec));
+  const kernels::Exec exec = place(*model.classifier, device, judging.device);
   apps::InferenceSession session(classifier, exec, std::make_shared<engine::Arena>(),
                                  judging.batch);
   apps::require_memory(session, judging.batch, std::min(judging.batch, loader.pictures_per_epoch()),

@@ -41,6 +41,7 @@ void declare(Flags& flags, Options& o) {
               into(o.batch, 1, kMostPictures));
   flags.toggle("--quiet", "No progress, no notes", o.quiet);
   declare_device(flags, o.device);
+  declare_precision(flags, o.device.precision);
   declare_overrides(flags, o.model.overrides);
 }
 
@@ -75,6 +76,7 @@ apps::Decision choose_threshold(const Options& o, const apps::LoadedModel& model
 int run(const Flags& flags, Options& o) {
   flags.require("--model", "name the network's file");
   flags.require("PICTURE", "name at least one picture or folder");
+  check_precision(o.device);
   const auto paths = apps::expand_pictures(o.pictures);
   const apps::LoadedModel model = load(o.model, o.quiet);
   const layers::ClassifierOptions& network = model.classifier->options();
@@ -83,9 +85,8 @@ int run(const Flags& flags, Options& o) {
   const data::FitOptions fit = choose_fit(o, network);
   const apps::Decision decision = choose_threshold(o, model, fit);
   const engine::Device device = open_device(o.device, o.quiet);
-  const kernels::Exec exec = device.exec();
+  const kernels::Exec exec = place(*model.classifier, device, o.device);
   const int64_t batch = std::min(o.batch, static_cast<int64_t>(paths.size()));
-  model.classifier->table().move_to(engine::memory_of(exec));
   apps::InferenceSession session(*model.classifier, exec, std::make_shared<engine::Arena>(), batch);
   apps::require_memory(session, o.batch, batch, apps::available_memory());
   apps::Progress progress(

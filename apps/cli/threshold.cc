@@ -43,6 +43,7 @@ int run(const Flags& flags, Options& o) {
   flags.require("--model", "name the network's file");
   flags.require("--data", "name the folder or CSV file of pictures");
   flags.require("--fpr", "give the share of reals that may be called fake, for example 0.05");
+  check_precision(o.judging.device);
   o.judging.model.file = model_file(o.judging.model.file);
   // Only val: a threshold chosen on test would make the figures on test better than they are.
   o.judging.data.split = data::Split::kVal;

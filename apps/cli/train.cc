@@ -136,6 +136,7 @@ void declare(Flags& flags, Options& o) {
   flags.toggle("--plan", "Print every operation and buffer of the step", o.train.print_plan);
   flags.toggle("--quiet", "No progress", o.train.quiet);
   declare_device(flags, o.device);
+  declare_precision(flags, o.train.precision);
   declare_overrides(flags, o.train.overrides);
 }
 
@@ -163,6 +164,7 @@ void check_resume(const Flags& flags, Options& o) {
                            "--resize",
                            "--allow-leak",
                            "--strict",
+                           "--precision",
                            "--variant",
                            "--pool",
                            "--input-scale",

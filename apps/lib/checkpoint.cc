@@ -1,6 +1,7 @@
 // Writing and reading checkpoints.
 #include "apps/lib/checkpoint.h"
 
+#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "apps/lib/model_file.h"
@@ -57,6 +58,18 @@ TrainingState state_from(const json& j, const std::string& path) {
   return s;
 }
 
+json scale_json(const kernels::LossScaleState& s) {
+  return {{"scale", s.scale}, {"good_steps", s.good_steps}, {"skipped", s.skipped}};
+}
+
+kernels::LossScaleState scale_from(const json& j, const std::string& path) {
+  const kernels::LossScaleState s{j.at("scale").get<float>(), j.at("good_steps").get<int32_t>(),
+                                  j.at("skipped").get<int64_t>()};
+  const bool good = s.scale > 0 && std::isfinite(s.scale) && s.good_steps >= 0 && s.skipped >= 0;
+  if (!good) fail_input(path + ": its loss scale is not what it should be: take another file");
+  return s;
+}
+
 json adam_json(const optim::AdamOptions& options) {
   return {{"learning_rate", options.learning_rate},
           {"beta1", options.beta1},
@@ -86,14 +99,15 @@ void save_checkpoint(const std::string& path, const layers::Classifier& classifi
     stored.tensors.push_back(stored_tensor(moment_name("v", parameter), entry.v, stored.owned));
   }
   const TrainingRecipe& recipe = checkpoint.recipe;
-  const json text = {{"format", kFormat},
-                     {"state", state_json(checkpoint.state)},
-                     {"adam", adam_json(adam.options())},
-                     {"adam_step", adam.step()},
-                     {"seed", recipe.seed},
-                     {"freeze", recipe.freeze},
-                     {"threads", recipe.threads},
-                     {"config", recipe.config}};
+  json text = {{"format", kFormat},
+               {"state", state_json(checkpoint.state)},
+               {"adam", adam_json(adam.options())},
+               {"adam_step", adam.step()},
+               {"seed", recipe.seed},
+               {"freeze", recipe.freeze},
+               {"threads", recipe.threads},
+               {"config", recipe.config}};
+  if (adam.options().loss_scale) text["loss_scale"] = scale_json(adam.loss_scale());
   stored.metadata[kStateKey] = text.dump(-1, ' ', false, json::error_handler_t::replace);
   weights::write_safetensors(path, stored.tensors, stored.metadata);
 }
@@ -131,7 +145,9 @@ void load_moments(const std::string& path, optim::Adam& adam) {
     read_stored_tensor(file, moment_name("v", *entry.parameter), entry.v);
   }
   try {
-    adam.set_step(json::parse(state_text(file)).at("adam_step").get<int64_t>());
+    const json j = json::parse(state_text(file));
+    adam.set_step(j.at("adam_step").get<int64_t>());
+    if (adam.options().loss_scale) adam.set_loss_scale(scale_from(j.at("loss_scale"), path));
   } catch (const json::exception& error) {
     fail_input(text::format("{}: the optimiser's step cannot be read ({}): take another file", path,
                             error.what()));

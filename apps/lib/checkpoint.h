@@ -2,7 +2,8 @@
 //
 // The file is a model file (load_model reads it and takes no notice of the rest) with further
 // tensors "optimizer.m.NAME" and "optimizer.v.NAME" (NAME, shape and order of dimensions as the
-// parameter's) and the state as JSON under the metadata key "verace.checkpoint".
+// parameter's) and the state as JSON under the metadata key "verace.checkpoint"; in fp16 training
+// with the loss scale.
 #pragma once
 
 #include <cstdint>
@@ -49,9 +50,9 @@ void save_checkpoint(const std::string& path, const layers::Classifier& classifi
 // State and recipe alone. Throws Error(kInput) naming the file when it is no checkpoint.
 Checkpoint read_checkpoint(const std::string& path);
 
-// Moments and step count into `adam`, whose table must be the classifier's, loaded from the same
-// file and frozen as it was. Throws Error(kInput) naming the file and the tensor for what does not
-// fit.
+// Moments, step count and loss scale into `adam`, whose table must be the classifier's, loaded from
+// the same file and frozen as it was. Throws Error(kInput) naming the file and the tensor for what
+// does not fit.
 void load_moments(const std::string& path, optim::Adam& adam);
 
 }  // namespace verace::apps

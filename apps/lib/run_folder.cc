@@ -60,6 +60,8 @@ std::string to_json(const EpochMetrics& metrics) {
   line["images_per_second"] = metrics.images_per_second;
   line["loader_wait_share"] = metrics.loader_wait_share;
   line["learning_rate"] = metrics.learning_rate;
+  if (metrics.loss_scale) line["loss_scale"] = *metrics.loss_scale;
+  if (metrics.skipped_steps) line["skipped_steps"] = *metrics.skipped_steps;
   line["wall_time"] = metrics.wall_time;
   return line.dump();
 }
@@ -81,6 +83,10 @@ EpochMetrics epoch_from_json(const std::string& text, const std::string& where) 
     metrics.images_per_second = line.number("images_per_second", 0, kMostRate);
     metrics.loader_wait_share = line.number("loader_wait_share", 0, 1);
     metrics.learning_rate = line.number("learning_rate", 0, std::numeric_limits<double>::max());
+    if (line.has("loss_scale")) {
+      metrics.loss_scale = line.number("loss_scale", 0, std::numeric_limits<float>::max());
+    }
+    if (line.has("skipped_steps")) metrics.skipped_steps = line.count("skipped_steps");
     metrics.wall_time = number_at(line, "wall_time", kMostSeconds).value_or(0);
     return metrics;
   } catch (const BadJson& error) {

@@ -47,7 +47,8 @@ inline constexpr std::array<SplitFigure, 12> kSplitFigures = {
 // balanced_accuracy, auc, video_accuracy, video_auc, average_precision, equal_error_rate,
 // expected_calibration_error, video_loss, video_balanced_accuracy, video_average_precision,
 // video_equal_error_rate, video_expected_calibration_error} (null where one class is missing),
-// seconds, images_per_second, loader_wait_share, learning_rate, wall_time.
+// seconds, images_per_second, loader_wait_share, learning_rate, wall_time; in fp16 training also
+// loss_scale and skipped_steps.
 struct EpochMetrics {
   int64_t epoch = 0;  // from 1
   double train_loss = 0, train_accuracy = 0;
@@ -56,6 +57,9 @@ struct EpochMetrics {
   double images_per_second = 0;  // of the training part
   double loader_wait_share = 0;  // of that time, [0, 1]
   double learning_rate = 0;
+  // fp16 training only: the loss scale after the epoch, and its steps that overflowed.
+  std::optional<double> loss_scale{};
+  std::optional<int64_t> skipped_steps{};
   // When the epoch was finished, in seconds since 1970; 0 in lines of older programs.
   double wall_time = 0;
 };

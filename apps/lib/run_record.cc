@@ -49,6 +49,7 @@ RunRecord record_in(const JsonReader& json) {
   record.resumed = json.flag("resumed");
   record.seed = json.whole("seed");
   record.device = json.text("device");
+  if (json.has("precision")) record.precision = json.text("precision");  // not in older files
   for (const Json& stage : json.array("stages")) {
     const Json& seconds = pair_in(stage)[1];
     const double value = seconds.is_number() ? seconds.get<double>() : -1;
@@ -93,11 +94,13 @@ void describe_process(RunRecord& record) {
 }
 
 std::string run_record_json(const RunRecord& record) {
-  Json json{
-      {"version", kVersion},           {"kind", record.kind},       {"command", record.command},
-      {"started", record.started},     {"seconds", record.seconds}, {"finished", record.finished},
-      {"resumed", record.resumed},     {"seed", record.seed},       {"device", record.device},
-      {"synthetic", record.synthetic}, {"quick", record.quick},     {"stages", Json::array()}};
+  Json json{{"version", kVersion},           {"kind", record.kind},
+            {"command", record.command},     {"started", record.started},
+            {"seconds", record.seconds},     {"finished", record.finished},
+            {"resumed", record.resumed},     {"seed", record.seed},
+            {"device", record.device},       {"precision", record.precision},
+            {"synthetic", record.synthetic}, {"quick", record.quick},
+            {"stages", Json::array()}};
   for (const auto& [name, seconds] : record.stages) {
     json["stages"].push_back(Json::array({name, seconds}));
   }

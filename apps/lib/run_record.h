@@ -17,6 +17,7 @@ struct RunRecord {
   bool finished = false;             // all epochs done, or the whole demonstration
   uint64_t seed = 0;
   std::string device;
+  std::string precision = "fp32";  // as --precision
   int64_t threads = 0;
   // The demonstration's parts and their seconds, in order.
   std::vector<std::pair<std::string, double>> stages;

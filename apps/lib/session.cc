@@ -2,8 +2,10 @@
 #include "apps/lib/session.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "kernels/check.h"
+#include "kernels/format.h"
 
 namespace verace::apps {
 namespace {
@@ -19,6 +21,21 @@ int64_t pictures_in(size_t elements, int64_t picture_count) {
 template <typename T>
 std::span<T> piece(std::span<T> all, int64_t first, int64_t n, int64_t elements) {
   return all.subspan(static_cast<size_t>(first * elements), static_cast<size_t>(n * elements));
+}
+
+// Throws where fp16 was too small for the gradient of one of n pictures, the first of them number
+// `first`: not finite, or mostly vanished. In fp32 hardly an element of it is exactly zero.
+void check_range(std::span<const float> gradient, int64_t n, int64_t first) {
+  const size_t picture = gradient.size() / static_cast<size_t>(n);
+  for (size_t i = 0; i < static_cast<size_t>(n); ++i) {
+    const auto one = gradient.subspan(i * picture, picture);
+    const bool finite = std::ranges::all_of(one, [](float v) { return std::isfinite(v); });
+    const auto zeros = static_cast<size_t>(std::ranges::count(one, 0.0f));
+    if (finite && zeros <= picture / 2) continue;
+    fail_input(text::format(
+        "--precision fp16: the gradient of picture {} is too {} for it: use bf16 or fp32",
+        first + static_cast<int64_t>(i) + 1, finite ? "small" : "large"));
+  }
 }
 
 // The plan for an answer fits into the gradient's arena, but has prepared weights of its own.
@@ -115,6 +132,9 @@ void GradientSession::gradient(std::span<const float> pictures, std::span<const 
     plan.step.run(trace_);
     plan.step.read(plan.logits, piece(logits, first, n, classes));
     plan.step.read(plan.dx, piece(gradient, first, n, picture));
+    if (classifier_.precision() == engine::Precision::kFp16) {
+      check_range(piece(gradient, first, n, picture), n, first);
+    }
   }
 }
 

@@ -117,7 +117,9 @@ class InferenceSession {
   engine::Trace* trace_ = nullptr;
 };
 
-// The classifier as attacks see it. Larger batches are run in pieces.
+// The classifier as attacks see it. Larger batches are run in pieces. With fp16 activations
+// gradient() throws Error(kInput), naming the picture of the batch, where that type does not hold
+// its gradient.
 class GradientSession : public engine::Differentiable {
  public:
   GradientSession(const layers::Classifier& classifier, const kernels::Exec& exec,

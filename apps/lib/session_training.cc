@@ -33,6 +33,7 @@ TrainingSession::TrainingSession(layers::Classifier& classifier, optim::Adam& ad
         plan.build = {.training = true, .frozen_batch_norm = options_.frozen_batch_norm};
         plan.loss = options_.loss;
         plan.class_weight = options_.class_weight;
+        plan.gradient_scale = adam_.gradient_scale();
         plan.append_update = [this](engine::StepBuilder& builder, engine::Value loss) {
           // Last before the update, so that a loss that is not finite leaves weights and moments as
           // they were and the cause can be looked for.
@@ -118,7 +119,7 @@ std::string TrainingSession::first_not_finite(const engine::Step& step) const {
     if (operation.kind == "check") throw Found{};  // the end of the pass
     for (const engine::Value value : operation.writes) {
       const engine::ValueInfo& info = step.info(value);
-      if (info.dtype != engine::DType::kF32) continue;
+      if (!engine::is_real(info.dtype)) continue;
       const int64_t bad = not_finite(step.read_f32(value));
       if (bad == 0) continue;
       cause = text::format("the first such output is that of {} ({} of {} values of {})",

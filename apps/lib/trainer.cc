@@ -95,6 +95,7 @@ class Run {
   void note_stop();
   void report_broken();
   EpochMetrics training_metrics() const;
+  void add_loss_scale(EpochMetrics& metrics) const;
   bool must_stop() const {
     return stop_signal() != 0 || (options_.max_steps > 0 && steps_here_ >= options_.max_steps);
   }
@@ -125,6 +126,16 @@ EpochMetrics Run::training_metrics() const {
   }
   m.learning_rate = options_.learning_rate;
   return m;
+}
+
+// Waits for the device: once an epoch.
+void Run::add_loss_scale(EpochMetrics& metrics) const {
+  if (!setup_.adam->options().loss_scale) return;
+  const kernels::LossScaleState now = setup_.adam->loss_scale();
+  int64_t before = 0;
+  for (const EpochMetrics& epoch : state_.history) before += epoch.skipped_steps.value_or(0);
+  metrics.loss_scale = now.scale;
+  metrics.skipped_steps = now.skipped - before;
 }
 
 void Run::take_step(const data::Batch& batch) {
@@ -229,6 +240,10 @@ void Run::finish_epoch(EpochMetrics metrics) {
   line += text::format(" | {:.1f} pictures/s, {}, {:.0f} % of it waiting for pictures",
                        metrics.images_per_second, duration_text(metrics.seconds),
                        100 * metrics.loader_wait_share);
+  if (metrics.loss_scale) {
+    line += text::format(" | loss scale {:.6g}, steps left out by overflow: {}",
+                         *metrics.loss_scale, metrics.skipped_steps.value_or(0));
+  }
   const bool best = state_.best_epoch == 0 ||
                     better(judge_of(metrics),
                            judge_of(state_.history[static_cast<size_t>(state_.best_epoch - 1)]));
@@ -266,8 +281,18 @@ void Run::note_stop() {
       stored_.empty()
           ? "nothing was stored yet"
           : text::format("{} holds the state of {}: go on with --resume {}", last, stored_, last);
-  throw Error(error.kind(), text::format("{}: {}{}; {}", moment(), error.what(),
-                                         advice.empty() ? "" : "; " + advice, left));
+  ErrorKind kind = error.kind();
+  std::string what = error.what();
+  if (kind == ErrorKind::kInternal) {  // a library may not have said that the device is lost
+    try {
+      setup_.device.synchronize();
+    } catch (const Error& cause) {
+      kind = cause.kind();
+      what += text::format(": {}", cause.what());
+    }
+  }
+  if (!advice.empty()) what += "; " + advice;
+  throw Error(kind, text::format("{}: {}; {}", moment(), what, left));
 }
 
 TrainResult Run::run() {
@@ -297,6 +322,7 @@ TrainResult Run::run_epochs() {
     finished = train_epoch();
     setup_.session->check_parameters(moment());
     EpochMetrics metrics = training_metrics();
+    add_loss_scale(metrics);
     finished = finished && evaluate_epoch(metrics);
     if (finished) {
       finish_epoch(metrics);

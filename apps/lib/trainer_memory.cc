@@ -44,13 +44,23 @@ int64_t saving_bytes(const TrainingSetup& setup) {
   return bytes;
 }
 
+// What a step allocates (LayerTable::allocate_gradients).
+int64_t gradient_bytes(const TrainingSetup& setup) {
+  const engine::DType filters = engine::storage_of(setup.options.precision);
+  int64_t bytes = 0;
+  for (const auto& entry : setup.adam->moments()) {
+    const bool filter = entry.parameter->value.shape().size() == 4;
+    bytes += entry.m.count() * engine::size_of(filter ? filters : engine::DType::kF32);
+  }
+  return bytes;
+}
+
 MemoryPlan common_plan(const TrainingSetup& setup, int64_t batch) {
   MemoryPlan plan;
   plan.batch = batch;
   plan.parameters = setup.model.classifier->table().value_bytes();
   plan.adam = setup.adam->bytes();
-  // Each trainable parameter has a first and a second moment, and one gradient.
-  plan.gradients = plan.adam / 2;
+  plan.gradients = gradient_bytes(setup);
   plan.pictures = picture_bytes(setup, batch);
   plan.saving = saving_bytes(setup);
   plan.on_device = on_device(setup);

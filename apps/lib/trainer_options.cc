@@ -96,6 +96,10 @@ void parse_text(const std::string& text, const std::string& where, engine::Launc
   out = engine::parse_launch(text, where);
 }
 
+void parse_text(const std::string& text, const std::string& where, engine::Precision& out) {
+  out = engine::parse_precision(text, where);
+}
+
 std::string activation_text(double slope) {
   return slope == 0 ? "relu" : text::format("leaky:{}", slope);
 }

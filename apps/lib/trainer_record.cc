@@ -121,6 +121,7 @@ void TrainingRecorder::finish(bool finished) {
   record.finished = finished;
   record.seed = o.seed;
   record.device = setup_.device.name();
+  record.precision = engine::to_string(o.precision);
   record.threads = setup_.exec.threads;
   record.epochs = state.epoch;
   record.best_epoch = state.best_epoch;

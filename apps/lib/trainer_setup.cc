@@ -138,6 +138,7 @@ void make_optimiser(TrainingSetup& setup) {
   adam.learning_rate = o.learning_rate;
   adam.placement = o.adam;
   adam.epsilon = o.adam_epsilon.value_or(o.adam == kernels::AdamEpsilon::kKeras ? 1e-7 : 1e-8);
+  if (engine::needs_loss_scale(o.precision)) adam.loss_scale.emplace();
   setup.adam = std::make_unique<optim::Adam>(setup.model.classifier->table(), adam);
   if (!o.resume.empty()) load_moments(o.resume.string(), *setup.adam);
 }
@@ -165,7 +166,9 @@ void open_device(TrainingSetup& setup) {
                        : text::format("{}: its device (--device names another)", o.resume.string());
   engine::check_usable(o.device, where);
   setup.device = engine::Device(o.device, o.threads, where, o.launch);
-  setup.exec = setup.device.exec();
+  setup.exec = engine::with_precision(
+      setup.device.exec(), o.precision,
+      o.resume.empty() ? "--precision" : text::format("{}: its precision", o.resume.string()));
 }
 
 void resume_options(TrainingSetup& setup, std::ostream& out) {
@@ -199,6 +202,21 @@ void resume_options(TrainingSetup& setup, std::ostream& out) {
   }
 }
 
+// Runs `take`, which takes memory that no smaller batch spares.
+template <typename Take>
+void with_room_for_network(const TrainingSetup& setup, Take take) {
+  try {
+    take();
+  } catch (const engine::OutOfMemory& error) {
+    fail_input(text::format(
+        "{}: not enough memory: the network alone, its moments and no picture yet, "
+        "lacks {} bytes or more ({:.1f} MB are in use): freeze more, or free memory "
+        "that other programs hold",
+        setup.device.name(), error.missing(),
+        static_cast<double>(engine::memory_use(engine::memory_of(setup.exec)).current) / 1e6));
+  }
+}
+
 }  // namespace
 
 int64_t TrainingSetup::largest_training_batch() const {
@@ -212,7 +230,7 @@ TrainingSetup prepare_training(const TrainOptions& options, std::ostream& out) {
   const TrainOptions& o = setup.options;
   check_options(o);
   open_device(setup);
-  text::print(out, "device: {}\n", setup.device.description());
+  text::print(out, "device: {}\n", setup.device.description(o.precision));
   const data::Dataset dataset = data::load_dataset(o.data, {o.allow_leak});
   report_dataset(o, dataset, out);
   setup.model = build_model(o);
@@ -220,7 +238,8 @@ TrainingSetup prepare_training(const TrainOptions& options, std::ostream& out) {
                                 o.resume.empty() ? o.weights.string() : o.resume.string());
   report_model(setup, out);
   engine::LayerTable& table = setup.model.classifier->table();
-  table.move_to(engine::memory_of(setup.exec));
+  with_room_for_network(setup, [&] { table.move_to(engine::memory_of(setup.exec)); });
+  setup.model.classifier->set_precision(o.precision);
   optim::freeze(table, o.freeze);
   if (table.trainable_parameters().empty()) {
     fail_input(text::format("--freeze {}: leaves nothing to train: freeze less", o.freeze));
@@ -244,7 +263,7 @@ TrainingSetup prepare_training(const TrainOptions& options, std::ostream& out) {
                      o.data.string()));
   }
   check_batch_norm_rows(setup);
-  make_optimiser(setup);
+  with_room_for_network(setup, [&] { make_optimiser(setup); });
   make_sessions(setup, data::count_classes(dataset));
   setup.checkpoint.recipe = {o.seed, o.freeze, setup.exec.threads, config_text(o)};
   return setup;

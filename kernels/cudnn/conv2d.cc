@@ -11,6 +11,7 @@
 #include "kernels/activation.h"
 #include "kernels/cast.h"
 #include "kernels/check.h"
+#include "kernels/check_cuda.h"
 #include "kernels/cudnn/library.h"
 #include "kernels/cudnn/plan.h"
 
@@ -68,9 +69,8 @@ class Planned {
   }
 
   void copy(float* to, const float* from, int64_t count) const {
-    const cudaError_t error = cudaMemcpyAsync(to, from, static_cast<size_t>(count) * sizeof(float),
-                                              cudaMemcpyDeviceToDevice, exec_.stream);
-    VERACE_CHECK(error == cudaSuccess, cudaGetErrorString(error));
+    VERACE_CUDA(cudaMemcpyAsync(to, from, static_cast<size_t>(count) * sizeof(float),
+                                cudaMemcpyDeviceToDevice, exec_.stream));
   }
 
   Exec exec_;
@@ -91,6 +91,7 @@ class Forward final : public ConvForwardOf<T> {
       : post_(post), planned_(exec, ConvPass::kForward, g, post) {}
   int64_t packed_count() const override { return planned_.filter_count(); }
   void pack(const float* w, T* packed) const override { planned_.pack(w, packed); }
+  bool keeps_layout() const override { return true; }
   int64_t scratch_bytes() const override { return planned_.workspace_bytes(); }
   const char* implementation() const override { return planned_.name(); }
 
@@ -120,6 +121,7 @@ class BackwardData final : public ConvBackwardDataOf<T> {
       : planned_(exec, ConvPass::kBackwardData, g) {}
   int64_t packed_count() const override { return planned_.filter_count(); }
   void pack(const float* w, T* packed) const override { planned_.pack(w, packed); }
+  bool keeps_layout() const override { return true; }
   int64_t scratch_bytes() const override { return planned_.workspace_bytes(); }
   const char* implementation() const override { return planned_.name(); }
 

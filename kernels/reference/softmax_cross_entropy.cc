@@ -66,8 +66,9 @@ void softmax_cross_entropy(const Exec&, const SoftmaxCrossEntropy& a) {
     const double loss = clip_form ? -std::log(clipped) : loss_of_logits(x, a.classes, label);
     const bool constant = clip_form && clipped != p[label] && !std::isnan(p[label]);
     std::vector<double> d = gradient(p, label);
+    const double scale = a.gradient_scale ? *a.gradient_scale : 1.0;
     const double share =
-        a.reduction == CrossEntropyReduction::kMean ? 1.0 / static_cast<double>(a.n) : 1.0;
+        a.reduction == CrossEntropyReduction::kMean ? scale / static_cast<double>(a.n) : scale;
     if (a.loss) a.loss[i] = static_cast<float>(weight * loss);
     for (int64_t j = 0; a.dlogits && j < a.classes; ++j) {
       a.dlogits[i * a.classes + j] = constant ? 0.0f : static_cast<float>(weight * d[j] * share);

@@ -46,6 +46,7 @@ TrainOptions unusual_options() {
   o.fpr = 0.0125;
   o.device = {kernels::DeviceKind::kCuda, 3};
   o.launch = engine::Launch::kChecked;
+  o.precision = engine::Precision::kBf16;
   o.threads = 3;
   o.out = "RUN";
   o.resume = "r";
@@ -63,6 +64,7 @@ TEST_CASE("the configuration file gives back all options") {
   CHECK(back.learning_rate == unusual_options().learning_rate);
   CHECK(back.head_slope == 0.05);
   CHECK(back.device == unusual_options().device);
+  CHECK(back.precision == engine::Precision::kBf16);
   CHECK(back.overrides.pool == engine::PoolMode::kCeil);
   // Every key differs from the default's line, so that none is forgotten by the comparison above.
   TrainOptions plain;

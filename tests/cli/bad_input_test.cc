@@ -105,6 +105,29 @@ TEST_CASE("a device that cannot be used is refused by every command, by name") {
                  "--device cuda:99: ");
 }
 
+TEST_CASE("a precision that a device does not have is refused by every command that takes one") {
+  const World& world = World::get();
+  const std::vector<Words> commands = {
+      world.train("new"),
+      eval(),
+      {"threshold", "--model", world / "run/best.safetensors", "--data", world / "data", "--fpr",
+       "0.1", "--quiet"},
+      {"predict", "--model", world / "run", "--quiet", world / "data/test"},
+      attack({"--epsilon", "0.01", "--out", world / "new"})};
+  for (const Words& words : commands) {
+    const auto with = [&](const std::string& precision) {
+      Words all = words;
+      all.insert(all.end(), {"--device", "cpu", "--precision", precision});
+      return all;
+    };
+    expect_refusal(with("half"), "--precision: 'half' is not a precision: use fp32, tf32, fp16");
+    for (const std::string precision : {"tf32", "fp16", "bf16"}) {
+      expect_refusal(with(precision),
+                     "--precision " + precision + ": device cpu computes in fp32 only");
+    }
+  }
+}
+
 TEST_CASE("flags that contradict each other are named") {
   const World& world = World::get();
   const auto both = [&](const Words& words, const std::string& a, const std::string& b) {
@@ -114,6 +137,7 @@ TEST_CASE("flags that contradict each other are named") {
        "--balanced-sampling", "--class-weights");
   both({"train", "--resume", world / "run", "--overwrite"}, "--resume", "--overwrite");
   both({"train", "--resume", world / "run", "--freeze", "none"}, "--resume", "--freeze");
+  both({"train", "--resume", world / "run", "--precision", "fp32"}, "--resume", "--precision");
   both(tune({"--head", "keep", "--activation", "relu"}), "--head", "--activation");
   both(world.train("new", {"--plan"}), "--quiet", "--plan");
   both(tune({"--width", "0.5"}), "--width", "--weights none");

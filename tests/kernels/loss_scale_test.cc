@@ -31,7 +31,7 @@ TEST_CASE("next_loss_scale: growth after an interval, backoff at once, bounds") 
   LossScaleRule rule;
   rule.interval = 3;
   rule.largest = 64.0f;
-  LossScaleState s{16.0f, 0};
+  LossScaleState s{16.0f, 0, 0};
   const auto step = [&](bool overflow) { s = next_loss_scale(rule, s, overflow); };
   const auto is = [&](float scale, int32_t good) {
     return s.scale == scale && s.good_steps == good;
@@ -49,6 +49,7 @@ TEST_CASE("next_loss_scale: growth after an interval, backoff at once, bounds") 
   CHECK(is(64.0f, 0));  // not 128
   for (int i = 0; i < 20; ++i) step(true);
   CHECK(is(1.0f, 0));  // not below the smallest
+  CHECK(s.skipped == 21);
   // PyTorch's defaults.
   const LossScaleRule torch;
   CHECK(LossScaleState{}.scale == 65536.0f);
@@ -209,7 +210,9 @@ TEST_CASE("update_loss_scale follows the rule and clears the flag") {
       CHECK(flag[0] == 0);
       CHECK(state[0].scale == want.scale);
       CHECK(state[0].good_steps == want.good_steps);
+      CHECK(state[0].skipped == want.skipped);
     }
+    CHECK(want.skipped == 4);
     CHECK(state.intact());
     CHECK(flag.intact());
   });

@@ -208,6 +208,59 @@ TEST_CASE("softmax cross-entropy on CUDA: no bit depends on the schedule") {
   });
 }
 
+// dlogits of the sum of `form`, multiplied by a scale that lies in memory of the device.
+template <typename T>
+std::vector<float> scaled_gradient(const OperationOf<T>& op, const Exec& exec, const Case& c,
+                                   float scale, std::vector<float>* loss = nullptr) {
+  const Input in = make_input(c);
+  const Shifted<T> logits(in.logits, 0);
+  const Guarded<int32_t> labels(in.labels);
+  const Guarded<float> factor(1, scale);
+  Guarded<float> losses(c.n);
+  Shifted<T> dlogits(c.n * c.classes, kNan, 0);
+  kernels::SoftmaxCrossEntropyOf<T> args{.n = c.n,
+                                         .classes = c.classes,
+                                         .logits = logits.data(),
+                                         .labels = labels.data(),
+                                         .form = c.form,
+                                         .reduction = c.reduction,
+                                         .loss = losses.data(),
+                                         .dlogits = dlogits.data()};
+  if (scale != 1.0f) args.gradient_scale = factor.data();
+  op(exec, args);
+  if (loss) *loss = losses.copy();
+  return dlogits.floats();
+}
+
+TEST_CASE("softmax cross-entropy: a gradient scale multiplies dlogits and nothing else") {
+  for_each_device_and_storage([]<typename T>(const Exec& exec, T) {
+    for (const int64_t classes : {2, 1000}) {
+      for (const auto form : {kLogits, kClipped}) {
+        for (const auto reduction : {kMean, kSum}) {
+          const Case c{5, classes, 6.0f, false, form, reduction};
+          INFO("classes ", classes, ", clipped ", form == kClipped, ", sum ", reduction == kSum);
+          const OperationOf<T> op = kernels::softmax_cross_entropy<T>;
+          std::vector<float> loss, loss_scaled;
+          std::vector<float> want = scaled_gradient<T>(op, exec, c, 1.0f, &loss);
+          for (float& value : want) value *= 64.0f;
+          const std::vector<float> got = scaled_gradient<T>(op, exec, c, 64.0f, &loss_scaled);
+          // A power of two changes no digit; fp16's smallest numbers gain some.
+          const Tolerance same = tolerance(OpClass::kElementwise, 1, 0.0);
+          const Tolerance t = stored_as<T>({same.absolute + 64 * 0x1p-25, same.relative, "scaled"});
+          expect_ok("dlogits", compare(got, want, t, 0.2));
+          expect_ok("loss", compare_bits(loss_scaled, loss));
+          const OperationOf<T> forgetful = [](const Exec& e, auto args) {
+            args.gradient_scale = nullptr;
+            kernels::softmax_cross_entropy<T>(e, args);
+          };
+          expect_caught("no scale",
+                        compare(scaled_gradient<T>(forgetful, exec, c, 64.0f), want, t, 0.2));
+        }
+      }
+    }
+  });
+}
+
 TEST_CASE("softmax cross-entropy: finite differences in both forms") {
   // Class weights are the random output weights: each row counts differently.
   const int64_t n = 6, classes = 5;

@@ -84,7 +84,7 @@ class Lister {
     for (const Operation& operation : step_.operations()) {
       for (const Value v : operation.reads) {
         const ValueInfo& info = step_.info(v);
-        if (!info.input || info.storage != v.id || info.dtype != DType::kF32) continue;
+        if (!info.input || info.storage != v.id || !engine::is_real(info.dtype)) continue;
         if (!seen.insert(v.id).second) continue;
         ListedTensor t;
         t.layer = "input";
@@ -100,7 +100,7 @@ class Lister {
 
   void list_value(const Operation& operation, int64_t index, Value v) {
     const ValueInfo& info = step_.info(v);
-    if (info.dtype != DType::kF32 || info.role == ValueRole::kAuxiliary) return;
+    if (!engine::is_real(info.dtype) || info.role == ValueRole::kAuxiliary) return;
     ListedTensor t = begin(operation, index, info.name);
     t.kind = kind_of(info.role);
     t.shape = info.shape;

@@ -37,7 +37,8 @@ Section settings_section(const RunData& run) {
   if (run.record.value) {
     const RunRecord& record = *run.record.value;
     Table table{"Machine and program", {}, {}, true};
-    table.rows.push_back({"device", text::format("{}, {} threads", record.device, record.threads)});
+    table.rows.push_back({"device", text::format("{}, {} threads, {}", record.device,
+                                                 record.threads, record.precision)});
     for (const auto& [what, which] : record.environment) table.rows.push_back({what, which});
     section.html += to_html(table);
   } else {

@@ -39,7 +39,7 @@ Planned from_environment() {
   const char* text = std::getenv("VERACE_SIMT_LOSE");
   if (text == nullptr) return {};
   const std::string_view words(text);
-  const size_t colon = words.find(':');
+  const size_t colon = words.rfind(':');
   const char* number = colon == std::string_view::npos ? "1" : text + colon + 1;
   return {std::string(words.substr(0, colon)), std::strtoull(number, nullptr, 10),
           cudaErrorECCUncorrectable, true};
