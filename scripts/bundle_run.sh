@@ -35,4 +35,5 @@ fi
 
 exec scripts/gpu_phases.sh "$phase" --tests bin --laboratory bin/verace_laboratory \
   --emulated emulated/verace_laboratory --speed bin/verace_bench_model --verace bin/verace \
-  --plan-cache plan_cache --peers peers --minutes "$minutes" --groups "$groups" --results "$results" --commit "$(cat commit.txt)"
+  --plan-cache plan_cache --peers peers --minutes "$minutes" --groups "$groups" \
+  --results "$results" --commit "$(cat commit.txt)"

@@ -66,6 +66,9 @@ if [ "$rehearsal" = yes ]; then
   network=(--stem 4 --size 32) kernels=(--scale tiny --samples 2) small=2 large=3 step_seconds=0
 fi
 read -ra precisions <<<"$([ -x "$speed" ] && "$speed" --precisions --device cuda 2>/dev/null)"
+if [ "$rehearsal" = yes ] && ((${#precisions[@]} > 2)); then
+  precisions=("${precisions[0]}" "${precisions[-1]}")
+fi
 
 left() { # SECONDS_WANTED: what of it the phase still has; at least 1
   local rest=$((part_end - SECONDS))

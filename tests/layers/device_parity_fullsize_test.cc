@@ -11,6 +11,7 @@
 #include <map>
 #include <numeric>
 
+#include "engine/precision.h"
 #include "engine/transfer.h"
 #include "kernels/perturb.h"
 #include "layers/classifier.h"
@@ -31,10 +32,11 @@ using test::OpClass;
 constexpr int64_t kDepth = 53;  // convolutions in sequence, more or less
 constexpr int kSteps = 4;
 constexpr double kLearningRate = 1e-4;
+constexpr float kLossScale = 1024;  // of fp16
 
 // What is allowed between a precision of the device and fp32 on the CPU.
 struct Bounds {
-  std::string precision;
+  engine::Precision precision;
   double outputs;           // features and logits, of the largest
   double gradient_error;    // norm of the difference, of the norm of each tensor
   double first_loss, loss;  // relative: of the first step, of all
@@ -49,15 +51,13 @@ const Bounds kBounds[] = {
     // changes the gradients of all layers before it: 1 to 2 % of their norm between oneDNN and
     // plain
     // loops. Later losses: Adam moves a weight by its gradient's sign.
-    {"fp32", 1e-3, 0.1, 1e-4, 5e-2, 0.02, 0.98},
+    {engine::Precision::kFp32, 1e-3, 0.1, 1e-4, 5e-2, 0.02, 0.98},
     // u = 2^-11: sqrt(50) u = 0.35 % in outputs, with a factor of 5 to spare.
-    {"tf32", 2e-2, 0.3, 5e-3, 0.1, 0.1, 0.8},
+    {engine::Precision::kTf32, 2e-2, 0.3, 5e-3, 0.1, 0.1, 0.8},
+    {engine::Precision::kFp16, 2e-2, 0.3, 5e-3, 0.1, 0.1, 0.8},
+    // u = 2^-8: sqrt(50) u = 2.8 % in outputs.
+    {engine::Precision::kBf16, 0.15, 1.0, 4e-2, 0.2, 0.5, 0.6},
 };
-
-kernels::Exec with_precision(kernels::Exec exec, const std::string& precision) {
-  exec.tf32 = precision == "tf32";
-  return exec;
-}
 
 ClassifierOptions network() {
   ClassifierOptions options;
@@ -94,8 +94,14 @@ std::vector<int32_t> labels() {
   return values;
 }
 
-std::unique_ptr<Classifier> make(const ClassifierOptions& options) {
+std::string name_of(const Bounds& bounds) {
+  return std::string(engine::to_string(bounds.precision));
+}
+
+std::unique_ptr<Classifier> make(const ClassifierOptions& options,
+                                 engine::Precision precision = engine::Precision::kFp32) {
   auto classifier = std::make_unique<Classifier>(options);
+  classifier->set_precision(precision);
   classifier->initialise_all(Initialisation::kPyTorch, 3);
   return classifier;
 }
@@ -134,13 +140,19 @@ Tensors values_of(const engine::LayerTable& table) {
   return all;
 }
 
-Trained train(const kernels::Exec& exec) {
+Trained train(const kernels::Exec& device, engine::Precision precision) {
+  const kernels::Exec exec = engine::with_precision(device, precision, "test");
   const ClassifierOptions options = network();
-  auto classifier = make(options);
+  auto classifier = make(options, precision);
   classifier->table().move_to(engine::memory_of(exec));
-  optim::Adam adam(classifier->table(), {.learning_rate = kLearningRate});
+  optim::AdamOptions rule{.learning_rate = kLearningRate};
+  // Small enough that no step is left out: the first ones are compared.
+  if (engine::needs_loss_scale(precision)) rule.loss_scale.emplace();
+  optim::Adam adam(classifier->table(), rule);
+  if (rule.loss_scale) adam.set_loss_scale({kLossScale, 0, 0});
   TrainingOptions training;
   training.from_unit = true;
+  training.gradient_scale = adam.gradient_scale();
   training.append_update = [&](engine::StepBuilder& b, engine::Value) { adam.append_update(b); };
   TrainingStep t =
       classifier->plan_training(exec, std::make_shared<engine::Arena>(), batch(), training);
@@ -154,7 +166,9 @@ Trained train(const kernels::Exec& exec) {
                             static_cast<double>(loss.size()));
     if (i > 0) continue;
     for (const engine::Parameter* p : classifier->table().trainable_parameters()) {
-      result.gradients[p->name] = engine::read(p->gradient);
+      std::vector<float>& gradient = result.gradients[p->name] = engine::read(p->gradient);
+      if (rule.loss_scale)
+        for (float& value : gradient) value /= kLossScale;
     }
     result.weights = values_of(classifier->table());
   }
@@ -167,9 +181,10 @@ struct Judged {
 };
 
 // With the weights of a finished training: so the statistics of batch norms are those of pictures.
-Judged judge(const kernels::Exec& exec, const Tensors& weights) {
+Judged judge(const kernels::Exec& device, engine::Precision precision, const Tensors& weights) {
+  const kernels::Exec exec = engine::with_precision(device, precision, "test");
   const ClassifierOptions options = network();
-  auto classifier = make(options);
+  auto classifier = make(options, precision);
   classifier->table().move_to(engine::memory_of(exec));
   for (const engine::Parameter* p : classifier->table().parameters()) {
     engine::write(p->value, weights.at(p->name));
@@ -216,8 +231,7 @@ void check_training(const Trained& got, const Trained& want, const Bounds& bound
   REQUIRE(got.losses.size() == want.losses.size());
   for (size_t i = 0; i < want.losses.size(); ++i) {
     const double off = std::abs(got.losses[i] / want.losses[i] - 1);
-    MESSAGE(bounds.precision, " loss ", i + 1, ": ", got.losses[i], ", on the CPU ",
-            want.losses[i]);
+    MESSAGE(name_of(bounds), " loss ", i + 1, ": ", got.losses[i], ", on the CPU ", want.losses[i]);
     CHECK(off <= (i == 0 ? bounds.first_loss : bounds.loss));
   }
   CHECK(want.losses.back() < want.losses.front());
@@ -227,13 +241,13 @@ void check_training(const Trained& got, const Trained& want, const Bounds& bound
     test::expect_ok("gradient of " + name, c);
     worst = std::max(worst, c.used * bounds.gradient_error);
   }
-  MESSAGE(bounds.precision, ": gradients differ by ", worst, " of their norm at most");
+  MESSAGE(name_of(bounds), ": gradients differ by ", worst, " of their norm at most");
   for (const auto& [name, values] : want.weights) {
     if (name.find("running_") == std::string::npos) continue;
     test::expect_ok(name, compare_outputs(got.weights.at(name), values, bounds.outputs));
   }
   const double off = share_off(got.weights, want.weights);
-  MESSAGE(bounds.precision, ": ", 100 * off, " % of the weights went elsewhere in the first step");
+  MESSAGE(name_of(bounds), ": ", 100 * off, " % of the weights went elsewhere in the first step");
   CHECK(off <= bounds.weights_off);
 }
 
@@ -241,23 +255,22 @@ TEST_CASE("a network trains, judges and is attacked on the device as on the CPU"
   test::note_skipped_devices();
   if (!test::cuda_is_present()) return;
   const kernels::Exec cpu = kernels::make_exec(kernels::DeviceKind::kCpu);
-  const Trained trained = train(cpu);
-  const Judged judged = judge(cpu, trained.finished);
+  const Trained trained = train(cpu, engine::Precision::kFp32);
+  const Judged judged = judge(cpu, engine::Precision::kFp32, trained.finished);
   const test::DeviceStream stream;
   kernels::Exec cuda{kernels::DeviceKind::kCuda, 1};
   cuda.stream = stream.get();
   for (const Bounds& bounds : kBounds) {
-    INFO("precision ", bounds.precision);
-    const kernels::Exec exec = with_precision(cuda, bounds.precision);
-    check_training(train(exec), trained, bounds);
-    const Judged got = judge(exec, trained.finished);
+    INFO("precision ", name_of(bounds));
+    check_training(train(cuda, bounds.precision), trained, bounds);
+    const Judged got = judge(cuda, bounds.precision, trained.finished);
     const Comparison features = compare_outputs(got.features, judged.features, bounds.outputs);
-    MESSAGE(bounds.precision, ": features differ by ", features.used * bounds.outputs,
+    MESSAGE(name_of(bounds), ": features differ by ", features.used * bounds.outputs,
             " of the largest");
     test::expect_ok("features", features);
     test::expect_ok("logits", compare_outputs(got.logits, judged.logits, bounds.outputs));
     const double signs = share_of_equal_signs(got.dx, judged.dx);
-    MESSAGE(bounds.precision, ": ", 100 * signs, " % of the attack's signs are equal");
+    MESSAGE(name_of(bounds), ": ", 100 * signs, " % of the attack's signs are equal");
     CHECK(signs >= bounds.equal_signs);
   }
 }
@@ -268,12 +281,12 @@ TEST_CASE("planted: one wrong filter of the device is seen") {
   kernels::Exec cuda{kernels::DeviceKind::kCuda, 1};
   cuda.stream = stream.get();
   const kernels::Exec cpu = kernels::make_exec(kernels::DeviceKind::kCpu);
-  Tensors weights = train(cpu).finished;
-  const Judged right = judge(cpu, weights);
+  Tensors weights = train(cpu, engine::Precision::kFp32).finished;
+  const Judged right = judge(cpu, engine::Precision::kFp32, weights);
   std::vector<float>& filters = weights.at("layer3.2.conv2.weight");  // [k, r, s, c]
   const size_t one = filters.size() / static_cast<size_t>(4 * network().backbone.stem_channels);
   std::fill_n(filters.begin(), one, 0.0f);
-  const Judged wrong = judge(cuda, weights);
+  const Judged wrong = judge(cuda, engine::Precision::kFp32, weights);
   test::expect_caught("a filter of zeros",
                       compare_outputs(wrong.features, right.features, kBounds[0].outputs));
 }
