@@ -113,7 +113,7 @@ END
     expect "peers" 0 'PyTorch' env PATH="$folder/bin:$PATH" "$phases" peers --laboratory "$laboratory" \
       --speed "$speed" --peers "$repository/bench/peers" --results "$folder/peers" --rehearsal yes
     if grep -q '^PyTorch  *skipped' "$folder/peers/peers.txt"; then
-      echo "SKIPPED peers: no python3 here has torch"
+      echo "SKIPPED laboratory/phases [peers]: no python3 here has torch"
     else
       for case in train2_none fgsm2; do
         grep -qE "^\| $case \| fp32 \| PyTorch eager \| [0-9.]+ \(.*\*[0-9.]+\*\* \(" \
