@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The command of the GPU bundle: ./run gpu --phase check|plans|bench [--results FOLDER]
+# The command of the GPU bundle: ./run gpu --phase check|plans|bench|peers [--results FOLDER]
 #
 # Needs glibc (libraries.txt says which), bash and NVIDIA's driver; no root, no compiler. Convolutions
 # need cuDNN 9: without it their tests are counted as skipped on the GPU, by name. Results go to
@@ -8,18 +8,20 @@
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")" || exit 1
 
-phase='' results=results
+phase='' results=results minutes=8 groups=''
 [ "${1:-}" = gpu ] && shift
 while (($# > 1)); do
   case $1 in
     --phase) phase=$2 ;;
     --results) results=$2 ;;
+    --minutes) minutes=$2 ;;
+    --groups) groups=$2 ;;
     *) break ;;
   esac
   shift 2
 done
-if (($# > 0)) || [[ ! $phase =~ ^(check|plans|bench)$ ]]; then
-  echo "usage: ./run gpu --phase check|plans|bench [--results FOLDER]"
+if (($# > 0)) || [[ ! $phase =~ ^(check|plans|bench|peers)$ ]]; then
+  echo "usage: ./run gpu --phase check|plans|bench|peers [--results FOLDER] [--minutes N] [--groups LIST]"
   exit 2
 fi
 
@@ -33,4 +35,5 @@ fi
 
 exec scripts/gpu_phases.sh "$phase" --tests bin --laboratory bin/verace_laboratory \
   --emulated emulated/verace_laboratory --speed bin/verace_bench_model --verace bin/verace \
-  --plan-cache plan_cache --results "$results" --commit "$(cat commit.txt)"
+  --plan-cache plan_cache --peers peers --minutes "$minutes" --groups "$groups" \
+  --results "$results" --commit "$(cat commit.txt)"

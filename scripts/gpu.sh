@@ -4,7 +4,7 @@
 
 gpu_usage() {
   cat <<'END'
-Usage: ./run gpu --phase check|plans|bench [--results FOLDER]
+Usage: ./run gpu --phase check|plans|bench|peers [--results FOLDER] [--minutes N] [--groups "A B"]
 
   check    every test of kernels, engine and networks on the GPU (of convolutions where cuDNN 9, of
            matrix products where cuBLASLt is installed), every kernel against its emulated outputs,
@@ -15,11 +15,13 @@ Usage: ./run gpu --phase check|plans|bench [--results FOLDER]
            operation by operation, against the roofline; then of every kernel
            (docs/kernel_laboratory.md)
 
-Each builds what it needs for sm_90, then takes 8 minutes at most on the GPU (docs/gpu.md).
+  peers    PyTorch eager, compiled and with CUDA graphs on the same work, in the same run; --groups
+           names some of it: "train64_none-fp32 infer64-tf32"
+
+Each builds what it needs for sm_90, then takes 8 minutes (--minutes) at most on the GPU (docs/gpu.md).
 
 Results: FOLDER/PHASE.json, PHASE.txt and logs (default: build/gpu).
 Exit codes: 0 all right, 1 something failed, 2 usage or missing tools, 3 there is no GPU here.
-The phase peers belongs to a later version.
 END
 }
 
@@ -41,18 +43,19 @@ current_commit() {
 }
 
 command_gpu() {
-  local phase='' results=build/gpu reason
+  local phase='' results=build/gpu reason minutes=8 groups=''
   while (($# > 0)); do
     case $1 in
       --phase) phase=${2:-} ;;
       --results) results=${2:-} ;;
+      --minutes) minutes=${2:-} ;;
+      --groups) groups=${2:-} ;;
       *) gpu_usage && return 2 ;;
     esac
     shift 2 || { gpu_usage && return 2; }
   done
   case $phase in
-    check | plans | bench) ;;
-    peers) say "the phase '$phase' belongs to a later version" && return 2 ;;
+    check | plans | bench | peers) ;;
     *) gpu_usage && return 2 ;;
   esac
   if reason=$(why_no_gpu); then
@@ -69,7 +72,8 @@ command_gpu() {
   scripts/gpu_phases.sh "$phase" --tests build/cuda/tests \
     --laboratory "build/cuda/$laboratory" --emulated "build/emulated/$laboratory" \
     --speed build/cuda/bench/model/verace_bench_model --verace build/cuda/verace \
-    --plan-cache build/gpu_plans --results "$results" --commit "$(current_commit)"
+    --plan-cache build/gpu_plans --peers bench/peers --minutes "$minutes" --groups "$groups" \
+    --results "$results" --commit "$(current_commit)"
 }
 
 # bundle_build PRESET TARGETS...: for any x86-64 machine, its libraries beside it.

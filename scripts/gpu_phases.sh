@@ -11,6 +11,7 @@
 #   --results FOLDER      where PHASE.json, PHASE.txt and the logs go
 #   --commit TEXT         for the reports
 #   --minutes N           limit for the phase (8)
+#   --groups "A B"        peers: only these, as train64_none-fp16
 #   --rehearsal yes       tiny networks and few runs: every line of this once, figures that mean nothing
 #
 # VERACE_REQUIRE_CUDNN=1: fails where cuDNN or cuBLASLt is missing, instead of skipping the tests of
@@ -25,18 +26,19 @@ say() { printf 'gpu: %s\n' "$*"; }
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 phase=${1:-} && shift
 tests='' laboratory='' emulated='' speed='' verace='' peers='' results=gpu-results commit=unknown
-minutes=8 rehearsal=no plan_cache=''
+minutes=8 rehearsal=no plan_cache='' groups=()
 while (($# > 1)); do
   case $1 in
     --tests | --laboratory | --emulated | --speed | --verace | --peers | --results | --commit | \
       --minutes | --rehearsal) declare "${1#--}=$2" ;;
     --plan-cache) plan_cache=$2 ;;
+    --groups) read -ra groups <<<"$2" ;;
     *) say "unknown option $1" && exit 2 ;;
   esac
   shift 2
 done
-if [[ ! $phase =~ ^(check|plans|bench)$ ]] || (($# > 0)); then
-  say "the phases are check, plans and bench"
+if [[ ! $phase =~ ^(check|plans|bench|peers)$ ]] || (($# > 0)); then
+  say "the phases are check, plans, bench and peers"
   exit 2
 fi
 [ -x "$laboratory" ] || { say "$laboratory is missing" && exit 2; }
@@ -64,6 +66,9 @@ if [ "$rehearsal" = yes ]; then
   network=(--stem 4 --size 32) kernels=(--scale tiny --samples 2) small=2 large=3 step_seconds=0
 fi
 read -ra precisions <<<"$([ -x "$speed" ] && "$speed" --precisions --device cuda 2>/dev/null)"
+if [ "$rehearsal" = yes ] && ((${#precisions[@]} > 2)); then
+  precisions=("${precisions[0]}" "${precisions[-1]}")
+fi
 
 left() { # SECONDS_WANTED: what of it the phase still has; at least 1
   local rest=$((part_end - SECONDS))
@@ -102,6 +107,7 @@ write_json() {
     case $phase in
       plans) joined "$results"/plans/*.json ;;
       bench) joined "$results"/cases/*.json ;;
+      peers) joined "$results"/peers_figures.json ;;
     esac
     printf ']\n}\n'
   } >"$results/$phase.json.part" && mv "$results/$phase.json.part" "$results/$phase.json"
@@ -172,6 +178,7 @@ trap '[ -z "$clocks_pid" ] || kill "$clocks_pid" 2>/dev/null' EXIT
 # shellcheck source=scripts/gpu_phases/check.sh
 # shellcheck source=scripts/gpu_phases/plans.sh
 # shellcheck source=scripts/gpu_phases/bench.sh
+# shellcheck source=scripts/gpu_phases/peers.sh
 source "$here/gpu_phases/$phase.sh"
 
 : >"$table"

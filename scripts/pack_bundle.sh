@@ -28,6 +28,10 @@ strip "$root"/bin/* # not the emulated one: its reports name functions
 cp -r "$here"/gpu_phases{,.sh} "$root/scripts/"
 cp "$here/bundle_run.sh" "$root/run"
 cp "$here"/../tests/goldens/*.{safetensors,json} "$root/goldens/"
+mkdir -p "$root/peers/engines"
+cp "$here"/../bench/peers/{run_gpu,rounds.py,speed_table.py,peer_list.py,make_workload.py} "$root/peers/"
+cp "$here"/../bench/peers/engines/{network,worker,pytorch_engine,pytorch_cuda_engine}.py \
+  "$root/peers/engines/"
 echo "$commit" >"$root/commit.txt"
 
 needed() { # PROGRAMS: "NAME PATH" of every shared library

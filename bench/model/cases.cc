@@ -49,13 +49,7 @@ std::vector<uint8_t> make_pixels(const std::string& file, int64_t size) {
 }
 
 kernels::Exec exec_of(const WorldOptions& o, const engine::Device& device) {
-  kernels::Exec exec = device.exec();
-  const std::vector<std::string> known = precisions(o.device);
-  if (std::ranges::find(known, o.precision) == known.end()) {
-    fail_input(text::format("--precision {}: {} has {}", o.precision, engine::to_string(o.device),
-                            text::join(known, ", ")));
-  }
-  exec.tf32 = o.precision == "tf32";
+  kernels::Exec exec = engine::with_precision(device.exec(), o.precision, "--precision");
   exec.convolutions = o.convolutions;
   return exec;
 }
@@ -123,9 +117,11 @@ Case make_training(World& world, const std::string& freeze, int64_t n) {
   optim::freeze(table, freeze);
   table.allocate_gradients();
   // PyTorch's Adam: what the other engines compute by default or can be told to.
-  world.adam = std::make_unique<optim::Adam>(
-      table, optim::AdamOptions{.placement = kernels::AdamEpsilon::kPyTorch, .epsilon = 1e-8});
+  optim::AdamOptions adam{.placement = kernels::AdamEpsilon::kPyTorch, .epsilon = 1e-8};
+  if (engine::needs_loss_scale(world.options.precision)) adam.loss_scale.emplace();
+  world.adam = std::make_unique<optim::Adam>(table, adam);
   layers::TrainingOptions options;
+  options.gradient_scale = world.adam->gradient_scale();
   options.append_update = [&world](engine::StepBuilder& b, engine::Value) {
     world.adam->append_update(b);
   };
@@ -163,9 +159,10 @@ Case make_fgsm(World& world, int64_t n) {
 
 }  // namespace
 
-std::vector<std::string> precisions(const engine::DeviceChoice& device) {
-  if (device.kind != kernels::DeviceKind::kCuda) return {"fp32"};
-  return {"fp32", "tf32"};
+std::vector<engine::Precision> precisions(const engine::DeviceChoice& device) {
+  using engine::Precision;
+  if (device.kind != kernels::DeviceKind::kCuda) return {Precision::kFp32};
+  return {Precision::kFp16, Precision::kBf16, Precision::kTf32, Precision::kFp32};
 }
 
 World::World(const WorldOptions& given)
@@ -174,6 +171,7 @@ World::World(const WorldOptions& given)
       exec(exec_of(given, device)),
       classifier(make_classifier(given)),
       pixels(make_pixels(given.pixel_file, classifier->options().input_size)) {
+  classifier->set_precision(options.precision);
   classifier->table().move_to(engine::memory_of(exec));
 }
 

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "engine/device.h"
+#include "engine/precision.h"
 #include "engine/step.h"
 #include "kernels/exec.h"
 #include "layers/classifier.h"
@@ -18,8 +19,8 @@ namespace verace::bench {
 
 struct WorldOptions {
   engine::DeviceChoice device;
-  int threads = 0;                 // of the host; 0: one per processor
-  std::string precision = "fp32";  // one of precisions()
+  int threads = 0;  // of the host; 0: one per processor
+  engine::Precision precision = engine::Precision::kFp32;
   kernels::ConvPlanning convolutions;
   // Weights and network from a file; without one, v1.5 with a hidden layer of 3000, random, of
   // these sizes.
@@ -28,8 +29,8 @@ struct WorldOptions {
   std::string pixel_file;  // u8 [16, s, s, 3], raw; without one a fixed pattern
 };
 
-// The precisions that networks have on a device, the most exact first.
-std::vector<std::string> precisions(const engine::DeviceChoice& device);
+// The precisions that networks have on a device, the fastest first.
+std::vector<engine::Precision> precisions(const engine::DeviceChoice& device);
 
 // What a case needs for longer than its step: the device, the network, the optimiser, the arena.
 struct World {

@@ -68,7 +68,7 @@ nlohmann::json to_json(const Report& report, const Case& c, const World& world, 
   json j = to_json(report.step);
   j.update({{"case", report.name},
             {"device", world.device.name()},
-            {"precision", world.options.precision},
+            {"precision", std::string(engine::to_string(world.options.precision))},
             {"gflop", static_cast<double>(c.flops) / 1e9},
             {"gflops", static_cast<double>(c.flops) / report.step.median / 1e6},
             {"plan_s", report.plan_s},
@@ -111,8 +111,9 @@ std::string table_row(const Report& report, const Case& c, const World& world) {
       "| {} | {} | {} | {:.3f} ({:.3f} - {:.3f}){} | {} | {} | {} | {:.1f} | {} | {} | {:.0f} | "
       "{:.1f} "
       "|\n",
-      report.name, world.options.precision, plans_of(world), report.step.median, report.step.p10,
-      report.step.p90, is_cuda(world) && c.step && !report.captured ? " not captured" : "",
+      report.name, std::string(engine::to_string(world.options.precision)), plans_of(world),
+      report.step.median, report.step.p10, report.step.p90,
+      is_cuda(world) && c.step && !report.captured ? " not captured" : "",
       c.pictures > 0 ? text::format("{:.0f}", images_per_second(c, report.step.median)) : "-",
       time(report.eager), time(report.latency),
       static_cast<double>(c.flops) / report.step.median / 1e9,

@@ -17,8 +17,7 @@ using engine::Operation;
 using engine::Step;
 using engine::Value;
 
-constexpr int64_t kAdamBytes = 7 * 4;  // a trained element: reads p, g, m, v and writes p, m, v
-constexpr double kAhead = 20;          // milliseconds of work that the host gets ahead of
+constexpr double kAhead = 20;  // milliseconds of work that the host gets ahead of
 
 // Storages that more than one operation touches, or that outlive the step.
 std::set<int32_t> shared_storages(const Step& step) {
@@ -58,10 +57,13 @@ int64_t weight_bytes(const Operation& operation, const Step& step,
   return layer->parameter_count(false) * size;
 }
 
-int64_t trained_elements(const engine::LayerTable& table) {
-  int64_t count = 0;
-  for (const engine::Parameter* p : table.trainable_parameters()) count += p->value.count();
-  return count;
+// Adam reads values, gradients and both moments, and writes all but the gradients.
+int64_t adam_bytes(const engine::LayerTable& table) {
+  int64_t bytes = 0;
+  for (const engine::Parameter* p : table.trainable_parameters()) {
+    bytes += 6 * p->value.bytes() + p->gradient.bytes();
+  }
+  return bytes;
 }
 
 double median_of(std::vector<double> times) { return summary(std::move(times)).median; }
@@ -107,7 +109,7 @@ std::vector<Cost> costs(const Step& step, const engine::LayerTable& table) {
     }
     for (const engine::Tensor* gradient : operation.gradients) cost.bytes += gradient->bytes();
     cost.bytes += weight_bytes(operation, step, table);
-    if (operation.kind == "adam") cost.bytes += kAdamBytes * trained_elements(table);
+    if (operation.kind == "adam") cost.bytes += adam_bytes(table);
     all.push_back(std::move(cost));
   }
   return all;

@@ -36,7 +36,7 @@ constexpr size_t kLosers = 25;  // operations that the table names
 
 struct Options {
   WorldOptions world;
-  std::string name, device = "cpu", plans = "heuristic";
+  std::string name, device = "cpu", precision = "fp32", plans = "heuristic";
   std::string trace_file, dump_file, report_file, row_file, rates_file, operations_file;
   double seconds = 10;
   bool table = false, serve = false, eager = false, precisions = false, time_plans = false,
@@ -165,13 +165,12 @@ int write_plans([[maybe_unused]] World& world, [[maybe_unused]] const CaseName& 
     }
     const PlanTable table = time_plans(world, name, o.plans == "tuned");
     if (!o.row_file.empty()) {
-      append_row(o.row_file, kPlansHead, plans_row(table, o.name, o.world.precision));
+      append_row(o.row_file, kPlansHead, plans_row(table, o.name, o.precision));
     }
     if (!o.operations_file.empty()) weights::write_file_atomically(o.operations_file, text(table));
     if (!o.report_file.empty()) {
       json j = to_json(table);
-      j.update(
-          {{"case", o.name}, {"precision", o.world.precision}, {"device", world.device.name()}});
+      j.update({{"case", o.name}, {"precision", o.precision}, {"device", world.device.name()}});
       weights::write_file_atomically(o.report_file, j.dump(1) + "\n");
     }
     if (const int64_t made = made_anew(table); o.all_cached && made > 0) {
@@ -188,7 +187,7 @@ void add_options(CLI::App& app, Options& o) {
   WorldOptions& w = o.world;
   app.add_option("--case", o.name, "what to time: infer16, train64_stages3, fgsm256 ...");
   app.add_option("--device", o.device, "cpu, reference, cuda or cuda:N");
-  app.add_option("--precision", w.precision, "fp32; on CUDA also tf32");
+  app.add_option("--precision", o.precision, "fp32; on CUDA also tf32, fp16 and bf16");
   app.add_option("--seconds", o.seconds, "how long, after the first steps");
   app.add_option("--threads", w.threads, "threads; 0: all processors");
   app.add_option("--model", w.model_file, "weights (safetensors); else random, v1.5, head 3000");
@@ -224,10 +223,14 @@ int run(int argc, char** argv) {
   CLI11_PARSE(app, argc, argv);
   const auto device = engine::parse_device(o.device, "--device");
   o.world.device = device ? *device : engine::automatic_device().choice;
+  o.world.precision = engine::parse_precision(o.precision, "--precision");
   if (o.plans == "tuned") o.world.convolutions.mode = kernels::ConvPlanning::Mode::kTuned;
   if (o.precisions) {
-    std::vector<std::string> known = precisions(o.world.device);
-    text::print(stdout, "{}\n", text::join(std::vector(known.rbegin(), known.rend()), " "));
+    std::string names;
+    for (const engine::Precision precision : precisions(o.world.device)) {
+      names += std::string(names.empty() ? "" : " ").append(engine::to_string(precision));
+    }
+    text::print(stdout, "{}\n", names);
     return 0;
   }
   const CaseName name = parse_case(o.name);

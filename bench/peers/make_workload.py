@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 """Writes the speed table's workload into a folder: weights, pictures, and each engine's own model files.
 
+    make_workload.py FOLDER --plain [--stem N --size S]     only network.safetensors and pixels.u8, with
+                                             numpy alone; for a rehearsal of other sizes
     make_workload.py FOLDER                  network.safetensors, pixels.u8, face.jpg (numpy, Pillow)
     make_workload.py FOLDER --for ENGINE     what ENGINE loads, made from network.safetensors with ENGINE:
                                              onnxruntime: network_N.onnx, openvino: network_N.xml,
@@ -26,14 +28,14 @@ METADATA = {"variant": "v1.5", "verace.format": "1", "verace.head_slope": str(ne
 class RandomWeights:
     """The network's operations on the mean square of a layer's values; notes weights as it goes."""
 
-    def __init__(self, seed):
-        self.random, self.tensors, self.channels = np.random.default_rng(seed), {}, {}
+    def __init__(self, seed, stem=network.STEM):
+        self.random, self.tensors, self.stem = np.random.default_rng(seed), {}, stem
 
     def conv_norm(self, x, conv, norm, stride, padding):
         square, inputs = x
         kernel = 7 if conv == "conv1" else 3 if padding else 1
         stage = int(conv[5]) if conv.startswith("layer") else 1
-        outputs = 64 if conv == "conv1" else (32 << stage) * (
+        outputs = self.stem if conv == "conv1" else (self.stem << stage >> 1) * (
             4 if "conv3" in conv or "downsample" in conv else 1)
         products = inputs * kernel * kernel
         shape = (outputs, inputs, kernel, kernel)
@@ -59,16 +61,17 @@ class RandomWeights:
         return x
 
     def head(self, x):
-        limit = (6 / (2048 + network.HIDDEN)) ** 0.5
-        self.tensors["fc.0.weight"] = self.random.uniform(-limit, limit, (network.HIDDEN, 2048))
+        features = x[1]
+        limit = (6 / (features + network.HIDDEN)) ** 0.5
+        self.tensors["fc.0.weight"] = self.random.uniform(-limit, limit, (network.HIDDEN, features))
         self.tensors["fc.0.bias"] = np.zeros(network.HIDDEN)
         self.tensors["fc.2.weight"] = self.random.normal(0, 0.0015, (2, network.HIDDEN))
         self.tensors["fc.2.bias"] = np.zeros(2)
         return x
 
 
-def write_safetensors(path, tensors):
-    header, offset = {"__metadata__": METADATA}, 0
+def write_safetensors(path, tensors, metadata=None):
+    header, offset = {"__metadata__": metadata or METADATA}, 0
     for name, array in tensors.items():
         header[name] = {"dtype": "F32", "shape": list(array.shape),
                         "data_offsets": [offset, offset + 4 * array.size]}
@@ -99,6 +102,28 @@ def make_common(folder):
     write_safetensors(folder + "/network.safetensors", weights.tensors)
     np.stack([make_picture(random, 224, 224) for _ in range(16)]).tofile(folder + "/pixels.u8")
     Image.fromarray(make_picture(random, 480, 360)).save(folder + "/face.jpg", quality=92)
+
+
+def make_plain_picture(random, size):
+    """As make_picture, without Pillow: smooth colours between 7 x 7 points."""
+    coarse = random.integers(0, 256, (7, 7, 3)).astype(np.float64)
+    at = np.linspace(0, 6, size)
+    low = np.minimum(at.astype(int), 5)
+    share = (at - low)[:, None]
+    rows = coarse[low] * (1 - share[:, :, None]) + coarse[low + 1] * share[:, :, None]
+    smooth = rows[:, low] * (1 - share) + rows[:, low + 1] * share
+    stripes = np.sin(np.arange(size) * random.uniform(0.05, 0.5))[:, None, None] * 40
+    noisy = smooth + stripes + random.normal(0, random.uniform(3, 25), smooth.shape)
+    return noisy.clip(0, 255).astype(np.uint8)
+
+
+def make_plain(folder, stem, size):
+    random = np.random.default_rng(7)
+    weights = RandomWeights(1, stem)
+    network.build(weights, (1.0, 3))
+    write_safetensors(folder + "/network.safetensors", weights.tensors,
+                      dict(METADATA, **{"verace.input_size": str(size)}))
+    np.stack([make_plain_picture(random, size) for _ in range(16)]).tofile(folder + "/pixels.u8")
 
 
 class OnnxOps:
@@ -200,9 +225,14 @@ def main():
     parser.add_argument("folder")
     parser.add_argument("--for", dest="engine",
                         choices=("onnxruntime", "openvino", "tensorflow", "pytorch"))
+    parser.add_argument("--plain", action="store_true")
+    parser.add_argument("--stem", type=int, default=network.STEM)
+    parser.add_argument("--size", type=int, default=network.SIZE)
     args = parser.parse_args()
     os.makedirs(args.folder, exist_ok=True)
-    if args.engine:
+    if args.plain:
+        make_plain(args.folder, args.stem, args.size)
+    elif args.engine:
         make_for(args.engine, args.folder)
     else:
         make_common(args.folder)

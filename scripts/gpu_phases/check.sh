@@ -61,6 +61,14 @@ compare_with_emulated() {
   rm -f "$results"/outputs.{device,emulated}
 }
 
+learn() {
+  if [ ! -x "$verace" ]; then
+    record "a short training" skipped 0 "there is no verace"
+    return
+  fi
+  step "a short training" 180 "$here/gpu_phases/learn.sh" "$verace" "$results/demo" --device cuda
+}
+
 # Not initcheck: every output is poisoned, so nothing is uninitialised.
 sanitize() {
   local tool program
@@ -73,11 +81,15 @@ sanitize() {
     step "compute-sanitizer $tool" 90 "$program" --tool "$tool" --error-exitcode 9 \
       "$laboratory" prove
   done
+  # A narrow network, with the libraries' kernels and a captured graph.
+  step "compute-sanitizer memcheck, network" 60 "$program" --tool memcheck --error-exitcode 9 \
+    "$speed" --device cuda --case train2_keras15 --stem 4 --size 64 --seconds 0
 }
 
 phase_check() {
   all_tests
   step "kernels at shapes with tails" 120 "$laboratory" prove
   compare_with_emulated
+  learn
   sanitize
 }

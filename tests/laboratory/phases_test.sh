@@ -6,7 +6,7 @@ set -uo pipefail
 
 repository=$1 laboratory=$2 speed=$3 folder=$4
 failures=0
-rm -rf "$folder" && mkdir -p "$folder/tests" || exit 1
+rm -rf "$folder" && mkdir -p "$folder"/{tests,bin} || exit 1
 
 # expect WHAT RC PATTERN COMMAND...
 expect() {
@@ -24,7 +24,6 @@ expect() {
 run=$repository/run phases=$repository/scripts/gpu_phases.sh
 expect "no GPU" 3 '^run: no GPU: ' env CUDA_VISIBLE_DEVICES= "$run" gpu --phase check
 [ "$(wc -l <"$folder/out")" = 1 ] || { echo "FAILED: more than one line" && failures=1; }
-expect "a later phase" 2 "'peers' belongs to a later version" "$run" gpu --phase peers
 expect "no phase" 2 'Usage: ./run gpu' "$run" gpu
 expect "no laboratory" 2 'is missing' "$phases" check --laboratory /nowhere
 
@@ -39,7 +38,6 @@ case $? in
     printf '#!/bin/sh\necho "x.cc:1: ERROR: CHECK( a \\"b\\" )"; exit 1\n' >"$folder/tests/kernels_bad_test"
     printf '#!/bin/sh\nexit 124\n' >"$folder/tests/kernels_hanging_test"
     printf '#!/bin/sh\necho "SKIPPED kernels_half_test [cuda]: cuDNN 9: not found"\n' >"$folder/tests/kernels_half_test"
-    mkdir "$folder/bin"
     cat >"$folder/bin/nvidia-smi" <<'END'
 #!/bin/sh
 echo "1980, 2619, 600.5, 55, 99"
@@ -49,12 +47,31 @@ echo "345, 2619, 70.0, 30, 0"
 exec sleep 60
 END
     chmod +x "$folder"/{tests,bin}/*
-    expect "check" 1 'steps, 1 failed, 1 unfinished' "$phases" check --tests "$folder/tests" \
+    # `verace demo`, that learns, and that does not; and a compute-sanitizer
+    for share in 95.4 51.2; do
+      cat >"$folder/verace-$share" <<END
+#!/bin/sh
+[ "\$1 \$2 \$4 \$5 \$6" = "demo --out --quiet --device cuda" ] || exit 2
+mkdir -p "\$3"
+echo "first task, light:   $share % of 440 faces (95 % interval 91.5 to 97.3 %)" >"\$3/summary.txt"
+echo "second task, real or fake:   79.9 % of 880 faces, AUC 0.8814" >>"\$3/summary.txt"
+echo "time: 110 s" >>"\$3/summary.txt"
+END
+    done
+    printf '#!/bin/sh\nshift 4\nexec "$@"\n' >"$folder/bin/compute-sanitizer"
+    chmod +x "$folder"/verace-* "$folder/bin/compute-sanitizer"
+    expect "a training that learns nothing" 1 '^FAILED to learn: 51.2 % in the first task' \
+      "$repository/scripts/gpu_phases/learn.sh" "$folder/verace-51.2" "$folder/learn" --device cuda
+    expect "check" 1 'steps, 1 failed, 1 unfinished' env PATH="$folder/bin:$PATH" "$phases" check \
+      --tests "$folder/tests" --speed "$speed" --verace "$folder/verace-95.4" \
       --laboratory "$laboratory" --emulated "$laboratory" --results "$folder/check" --commit here
     for pattern in '"kernels_good_test", "result": "ok"' '"kernels_bad_test", "result": "FAILED"' \
       '"kernels_hanging_test", "result": "unfinished"' '"kernels_half_test", "result": "ok"' \
       '"kernels_half_test [cuda]", "result": "skipped", "seconds": 0, "detail": "cuDNN 9: not found"' \
       '"device against emulated", "result": "ok"' \
+      '"a short training", "result": "ok"' '95.4 % in the first task, AUC 0.8814 in the second, 110 s' \
+      '"compute-sanitizer racecheck", "result": "ok"' \
+      '"compute-sanitizer memcheck, network", "result": "ok"' \
       '"kernels at shapes with tails", "result": "ok"' '"result": "failed"' '"commit": "here"'; do
       grep -qF "$pattern" "$folder/check/check.json" ||
         { echo "FAILED check.json lacks $pattern" && failures=$((failures + 1)); }
@@ -79,7 +96,7 @@ END
     expect "bench" 0 ' 0 failed, 0 unfinished' env PATH="$folder/bin:$PATH" "$phases" bench \
       --laboratory "$laboratory" --speed "$speed" --plan-cache "$folder/cache" \
       --results "$folder/bench" --rehearsal yes
-    for precision in $("$speed" --device cuda --precisions); do
+    for precision in fp16 fp32; do
       for case in infer1 infer2 train2_none train2_stages3 fgsm2 infer3; do
         grep -qE "^\| $case \| $precision \| [a-z]+ \| [0-9.]+ \([0-9.]+ - [0-9.]+\) \|" "$folder/bench/bench.txt" ||
           { echo "FAILED bench.txt lacks $case in $precision" && failures=$((failures + 1)); }
@@ -92,6 +109,18 @@ END
     grep -q '^clocks .*SM 1500 - 1980 MHz, median 1980, of 3 samples under load; at most 650 W, 55 C$' \
       "$folder/bench/bench.txt" || { echo "FAILED the clocks" && failures=$((failures + 1)); }
     grep -q '^laboratory  *ok' "$folder/bench/bench.txt" || { echo "FAILED the laboratory" && failures=$((failures + 1)); }
+    # PyTorch, where a python has it; on the CPU here
+    expect "peers" 0 'PyTorch' env PATH="$folder/bin:$PATH" "$phases" peers --laboratory "$laboratory" \
+      --speed "$speed" --peers "$repository/bench/peers" --results "$folder/peers" --rehearsal yes
+    if grep -q '^PyTorch  *skipped' "$folder/peers/peers.txt"; then
+      echo "SKIPPED laboratory/phases [peers]: no python3 here has torch"
+    else
+      for case in train2_none fgsm2; do
+        grep -qE "^\| $case \| fp32 \| PyTorch eager \| [0-9.]+ \(.*\*[0-9.]+\*\* \(" \
+          "$folder/peers/peers.txt" ||
+          { echo "FAILED peers.txt lacks $case" && failures=$((failures + 1)); }
+      done
+    fi
     if command -v python3 >/dev/null; then
       expect "valid JSON" 0 '' python3 -m json.tool "$folder/check/check.json"
       expect "valid JSON" 0 'heuristic_seconds' python3 -m json.tool "$folder/plans/plans.json"

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <map>
 #include <numeric>
+#include <optional>
 
 #include "optim/adam.h"
 #include "optim/freeze.h"
@@ -13,6 +14,7 @@
 #include "tests/support/devices.h"
 #include "tests/support/faults.h"
 #include "tests/support/golden_network.h"
+#include "tests/support/stream.h"
 #include "tests/support/tolerances.h"
 
 namespace verace::layers {
@@ -23,6 +25,18 @@ using test::Golden;
 using test::OpClass;
 
 constexpr int64_t kDepth = 53;  // convolutions in sequence, more or less: what errors pass through
+
+// On a CUDA device as the program does: on a stream of its own, so that steps that run often are
+// captured as graphs.
+template <typename Body>
+void for_each_network_device(Body&& body) {
+  std::optional<test::DeviceStream> stream;
+  if (test::cuda_is_present()) stream.emplace();
+  test::for_each_device([&](kernels::Exec exec) {
+    if (exec.device == kernels::DeviceKind::kCuda) exec.stream = stream->get();
+    body(exec);
+  });
+}
 
 double largest(std::span<const float> values) {
   double result = 0;
@@ -122,7 +136,7 @@ std::vector<float> evaluate(const Golden& g, const kernels::Exec& exec, Classifi
 
 void check_evaluation(const Golden& g) {
   const std::vector<float> want = g.model.read_f32("eval/logits");
-  test::for_each_device([&](const kernels::Exec& exec) {
+  for_each_network_device([&](const kernels::Exec& exec) {
     auto classifier = g.make();
     test::expect_ok("logits",
                     compare_network(evaluate(g, exec, *classifier, true), want, OpClass::kNetwork));
@@ -168,7 +182,7 @@ void check_after_first_step(const Golden& g, const Trained& trained, double lear
 }
 
 void check_training(const Golden& g, bool keras) {
-  test::for_each_device([&](const kernels::Exec& exec) {
+  for_each_network_device([&](const kernels::Exec& exec) {
     Trained trained = make_training(g, exec, "none", keras);
     check_stages(trained.t.step, g.train, "train/");  // runs the first step
     const double loss = g.train.read_f32("train/loss").at(0);
@@ -185,7 +199,7 @@ void check_training(const Golden& g, bool keras) {
 void check_losses(const Golden& g, bool keras, const std::string& freeze,
                   const std::string& tensor) {
   const std::vector<float> want = g.train.read_f32(tensor);
-  test::for_each_device([&](const kernels::Exec& exec) {
+  for_each_network_device([&](const kernels::Exec& exec) {
     Trained trained = make_training(g, exec, freeze, keras);
     for (size_t i = 0; i < want.size(); ++i) {
       const double loss = trained.step(g);
@@ -199,7 +213,7 @@ void check_losses(const Golden& g, bool keras, const std::string& freeze,
 
 void check_attack(const Golden& g) {
   const std::vector<float> want = g.attack.read_f32("input_gradient");
-  test::for_each_device([&](const kernels::Exec& exec) {
+  for_each_network_device([&](const kernels::Exec& exec) {
     auto classifier = g.make();
     classifier->table().move_to(engine::memory_of(exec));
     GradientStep t = classifier->plan_gradient(exec, std::make_shared<engine::Arena>(), 6);

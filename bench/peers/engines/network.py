@@ -5,7 +5,7 @@ import struct
 BLOCKS = (3, 4, 6, 3)
 EPSILON = 1e-5
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-HIDDEN, SLOPE = 3000, 0.05
+STEM, SIZE, HIDDEN, SLOPE = 64, 224, 3000, 0.05  # a rehearsal's weights have other sizes
 FREEZE = {"none": "none", "keras15": "keras:15", "stages3": "stages:3"}
 
 

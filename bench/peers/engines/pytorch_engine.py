@@ -2,13 +2,14 @@
 
 Variants of inference: eager_nchw, eager_nhwc, fold_nhwc (batch norms folded by torch.fx), jit_nchw,
 jit_nhwc (traced, frozen, optimize_for_inference), compile (inductor, weights frozen into the graph).
-Of training and FGSM: nchw, nhwc, compile.
+Of training and FGSM: nchw, nhwc, compile. On a GPU: pytorch_cuda_engine.py.
 """
 import torch
 from torch import nn
 
 import worker
-from network import BLOCKS, EPSILON, FREEZE, HIDDEN, MEAN, SLOPE, STD, frozen_modules, read_weights
+from network import (BLOCKS, EPSILON, FREEZE, HIDDEN, MEAN, SLOPE, STD, STEM, frozen_modules,
+                     read_weights)
 
 
 class Bottleneck(nn.Module):
@@ -36,13 +37,13 @@ class Bottleneck(nn.Module):
 
 
 class ResNet50(nn.Module):
-    def __init__(self):
+    def __init__(self, stem=STEM, hidden=HIDDEN):
         super().__init__()
-        self.conv1, self.bn1 = nn.Conv2d(3, 64, 7, 2, 3, bias=False), nn.BatchNorm2d(64, EPSILON)
+        self.conv1, self.bn1 = nn.Conv2d(3, stem, 7, 2, 3, bias=False), nn.BatchNorm2d(stem, EPSILON)
         self.relu, self.maxpool = nn.ReLU(inplace=True), nn.MaxPool2d(3, 2, 1)
-        inputs = 64
+        inputs = stem
         for stage, blocks in enumerate(BLOCKS, 1):
-            width = 32 << stage
+            width = stem << stage >> 1
             layers = []
             for block in range(blocks):
                 stride = 2 if stage > 1 and block == 0 else 1
@@ -50,7 +51,7 @@ class ResNet50(nn.Module):
                 inputs = 4 * width
             setattr(self, f"layer{stage}", nn.Sequential(*layers))
         self.avgpool = nn.AdaptiveAvgPool2d(1)
-        self.fc = nn.Sequential(nn.Linear(2048, HIDDEN), nn.LeakyReLU(SLOPE), nn.Linear(HIDDEN, 2))
+        self.fc = nn.Sequential(nn.Linear(32 * stem, hidden), nn.LeakyReLU(SLOPE), nn.Linear(hidden, 2))
 
     def forward(self, x):
         x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
@@ -59,8 +60,8 @@ class ResNet50(nn.Module):
 
 
 def load_model(path):
-    model = ResNet50()
     tensors = {name: torch.from_numpy(array) for name, array in read_weights(path).items()}
+    model = ResNet50(len(tensors["conv1.weight"]), len(tensors["fc.0.weight"]))
     missing, unexpected = model.load_state_dict(tensors, strict=False)
     if unexpected or [name for name in missing if not name.endswith("num_batches_tracked")]:
         raise RuntimeError(f"the weights do not fit: {missing[:3]} {unexpected[:3]}")
@@ -146,7 +147,7 @@ def make(args):
     torch.set_num_threads(args.threads)
     model = load_model(args.workload + "/network.safetensors").eval()
     model = model.to(memory_format=layout(args.variant))
-    kind = args.case.rstrip("0123456789") if not args.case.startswith("train") else "train"
+    kind = worker.parse_case(args.case)[0]
     step, trained = {"infer": inference, "train": training, "fgsm": fgsm}[kind](args, model)
     return worker.Work("PyTorch " + torch.__version__, step, trained)
 

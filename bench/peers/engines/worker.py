@@ -8,32 +8,50 @@ keeps the same protocol.
 import argparse
 import json
 import os
+import re
 import sys
 import time
 
 CASES = ("infer1", "infer16", "train16_none", "train16_keras15", "train16_stages3", "fgsm16")
+PRECISIONS = ("fp32", "tf32", "fp16", "bf16")
 FGSM_EPSILON = 0.01
 LEARNING_RATE = 1e-4
 
 
 class Work:
     """step() runs one step to its end and returns its result: logits [n, 2], the loss, or attacked
-    pictures [n, 224, 224, 3] in [0, 1]; `trained` counts the parameters that a step updates."""
+    pictures [n, 224, 224, 3] in [0, 1]; `trained` counts the parameters that a step updates.
+    Engines on a device replace measure(seconds), the milliseconds of steps that follow each other
+    without waiting for results, and peaks(), what is said at the end."""
 
     def __init__(self, engine, step, trained=0):
         self.engine, self.step, self.trained = engine, step, trained
 
+    def measure(self, seconds):
+        return measure(self.step, seconds)
+
+    def peaks(self):
+        return {"peak_rss_bytes": peak_rss()}
+
+
+def parse_case(name):
+    """(kind, pictures, what is frozen): "train64_keras15" is ("train", 64, "keras15")."""
+    match = re.fullmatch(r"(infer|fgsm)(\d+)|(train)(\d+)_(none|keras15|stages3)", name)
+    if not match:
+        raise ValueError(f"unknown case {name}")
+    return match[1] or match[3], int(match[2] or match[4]), match[5]
+
 
 def pictures_of(case):
-    return 1 if case == "infer1" else 16
+    return parse_case(case)[1]
 
 
 def pixels(args):
-    """u8 [n, 224, 224, 3]: the workload's first n pictures."""
+    """u8 [n, s, s, 3]: the workload's first n pictures, from the start again where there are fewer."""
     import numpy as np
-    n = pictures_of(args.case)
-    return np.fromfile(os.path.join(args.workload, "pixels.u8"), np.uint8).reshape(
-        -1, 224, 224, 3)[:n]
+    stored = np.fromfile(os.path.join(args.workload, "pixels.u8"), np.uint8)
+    side = round((stored.size / 48) ** 0.5)  # 16 pictures
+    return stored.reshape(16, side, side, 3)[np.arange(pictures_of(args.case)) % 16]
 
 
 def normalised(args):
@@ -78,10 +96,12 @@ def measure(step, seconds):
 
 def main(make):
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--case", choices=CASES, required=True)
+    parser.add_argument("--case", required=True)
     parser.add_argument("--variant", required=True)
     parser.add_argument("--workload", required=True, help="folder that make_workload.py wrote")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--precision", choices=PRECISIONS, default="fp32")
     parser.add_argument("--dump", help="file for the attacked pictures, raw fp32")
     args = parser.parse_args()
     # Only JSON goes to the driver, whatever the engine prints.
@@ -98,7 +118,7 @@ def main(make):
         if words[0] != "run":
             break
         work.step()  # the caches are another engine's
-        say({"ms": measure(work.step, float(words[1]))})
-    say({"peak_rss_bytes": peak_rss()})
+        say({"ms": work.measure(float(words[1]))})
+    say(work.peaks())
     out.flush()
     os._exit(0)  # tearing an engine down can take seconds, and can fail
