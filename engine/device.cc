@@ -7,6 +7,7 @@
 #include "engine/cuda_facts.h"
 #include "engine/device_cuda.h"
 #include "engine/stream.h"
+#include "kernels/cache_folder.h"
 #include "kernels/check.h"
 #include "kernels/format.h"
 
@@ -77,13 +78,47 @@ Launch parse_launch(const std::string& text, const std::string& where) {
   fail_input(text::format("{}: '{}' is not known: use graph, eager or checked", where, text));
 }
 
+std::string to_string(Plans plans) {
+  switch (plans) {
+    case Plans::kHeuristic:
+      return "heuristic";
+    case Plans::kTuned:
+      return "tuned";
+    case Plans::kNondeterministic:
+      break;
+  }
+  return "nondeterministic";
+}
+
+Plans parse_plans(const std::string& text, const std::string& where) {
+  for (const Plans plans : {Plans::kHeuristic, Plans::kTuned, Plans::kNondeterministic}) {
+    if (text == to_string(plans)) return plans;
+  }
+  fail_input(
+      text::format("{}: '{}' is not known: use heuristic, tuned or nondeterministic", where, text));
+}
+
+namespace {
+
+kernels::ConvPlanning planning(Plans plans) {
+  kernels::ConvPlanning how;
+  if (plans != Plans::kHeuristic) how.mode = kernels::ConvPlanning::Mode::kTuned;
+  how.deterministic = plans != Plans::kNondeterministic;
+  // The emulated device's plans are made in no time, and are worth nothing to a GPU.
+  if (!kernels::cuda_is_emulated) how.cache_folder = kernels::cache_folder();
+  return how;
+}
+
+}  // namespace
+
 void check_usable(const DeviceChoice& choice, const std::string& where) {
   if (choice.kind != DeviceKind::kCuda) return;
   const std::string problem = why_unusable(facts_of_build(), choice.index);
   if (!problem.empty()) fail_input(text::format("{} {}: {}", where, to_string(choice), problem));
 }
 
-Device::Device(const DeviceChoice& choice, int threads, const std::string& where, Launch launch)
+Device::Device(const DeviceChoice& choice, int threads, const std::string& where, Launch launch,
+               Plans plans)
     : choice_(choice) {
   check_usable(choice, where);
   exec_ = kernels::make_exec(choice.kind, threads);
@@ -92,6 +127,7 @@ Device::Device(const DeviceChoice& choice, int threads, const std::string& where
   exec_.checked = launch == Launch::kChecked;
   if constexpr (kernels::have_cuda) {
     if (choice.kind != DeviceKind::kCuda) return;
+    exec_.convolutions = planning(plans);
     try {
       use_cuda_device(choice.index);
       stream_ = std::make_shared<Stream>();

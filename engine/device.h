@@ -26,6 +26,17 @@ std::string to_string(Launch launch);
 // Throws Error(kInput) that begins with `where`, a flag or a place in a file.
 Launch parse_launch(const std::string& text, const std::string& where);
 
+// By which plans a CUDA device convolves (docs/cudnn.md). The last bits may depend on it.
+enum class Plans {
+  kHeuristic,         // cuDNN's first choice
+  kTuned,             // the fastest of its first ones, timed once on this device and then kept
+  kNondeterministic,  // tuned, also among those that add in another order in every run
+};
+// "heuristic", "tuned", "nondeterministic".
+std::string to_string(Plans plans);
+// Throws as parse_launch().
+Plans parse_plans(const std::string& text, const std::string& where);
+
 struct DeviceChoice {
   kernels::DeviceKind kind = kernels::DeviceKind::kCpu;
   int index = 0;  // kCuda: the device's number, as CUDA counts those in CUDA_VISIBLE_DEVICES
@@ -61,7 +72,7 @@ class Device {
   // thread's current one. Throws as check_usable(), and Error(kInput) where the device does not
   // answer: it is busy, or full.
   Device(const DeviceChoice& choice, int threads, const std::string& where = "--device",
-         Launch launch = Launch::kGraph);
+         Launch launch = Launch::kGraph, Plans plans = Plans::kHeuristic);
   Device(Device&&) noexcept = default;
   Device& operator=(Device&&) noexcept = default;
   Device(const Device&) = delete;

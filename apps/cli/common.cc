@@ -54,6 +54,12 @@ void declare_device(Flags& flags, DeviceFlags& device) {
               [&device](const std::string& text, const std::string& flag) {
                 device.launch = engine::parse_launch(text, flag);
               });
+  flags.value("--plans", "HOW",
+              "On CUDA: convolutions by cuDNN's heuristic, tuned (timed once, then kept), or "
+              "nondeterministic (tuned, results vary in the last bits) (default heuristic)",
+              [&device](const std::string& text, const std::string& flag) {
+                device.plans = engine::parse_plans(text, flag);
+              });
   flags.value("--threads", "N", "Threads of computation; 0: one per processor (default 0)",
               into(device.threads, 0, kMostThreads));
 }
@@ -83,7 +89,8 @@ engine::DeviceChoice choose_device(const DeviceFlags& device, bool quiet) {
 }
 
 engine::Device open_device(const DeviceFlags& device, bool quiet) {
-  return engine::Device(choose_device(device, quiet), device.threads, "--device", device.launch);
+  return engine::Device(choose_device(device, quiet), device.threads, "--device", device.launch,
+                        device.plans);
 }
 
 kernels::Exec place(layers::Classifier& classifier, const engine::Device& device,

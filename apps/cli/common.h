@@ -25,12 +25,13 @@ struct DeviceFlags {
   std::optional<engine::DeviceChoice> named;  // a usable one; empty: auto
   int threads = 0;
   engine::Launch launch = engine::Launch::kGraph;
+  engine::Plans plans = engine::Plans::kHeuristic;
   engine::Precision precision = engine::Precision::kFp32;
 };
 // --precision: for commands that run a network in any.
 void declare_precision(Flags& flags, engine::Precision& precision);
-// --device, --launch, --threads. A device that cannot be used is refused with the flags, before any
-// work.
+// --device, --launch, --plans, --threads. A device that cannot be used is refused with the flags,
+// before any work.
 void declare_device(Flags& flags, DeviceFlags& device);
 // Throws Error(kInput) naming --precision where the device that a network shall run on does not
 // have it: before any work.

@@ -21,6 +21,7 @@ int run(Options& o) {
   o.demo.device = choose_device(o.device, o.demo.quiet);
   o.demo.threads = o.device.threads;
   o.demo.launch = o.device.launch;
+  o.demo.plans = o.device.plans;
   const apps::DemoResult result = apps::run_demo(o.demo, std::cout);
   if (result.signal == 0) apps::report::write_report_or_warn(o.demo.out, std::cout);
   return result.signal == 0 ? 0 : 128 + result.signal;

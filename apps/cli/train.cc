@@ -165,6 +165,7 @@ void check_resume(const Flags& flags, Options& o) {
                            "--allow-leak",
                            "--strict",
                            "--precision",
+                           "--plans",
                            "--variant",
                            "--pool",
                            "--input-scale",
@@ -223,6 +224,7 @@ int run(const Flags& flags, Options& o) {
   }
   o.train.threads = o.device.threads;
   o.train.launch = o.device.launch;
+  o.train.plans = o.device.plans;
   RunFilesAside aside(o.train.out, o.overwrite);
   const apps::TrainResult result = apps::train(o.train, std::cout);
   aside.forget();

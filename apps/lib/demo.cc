@@ -40,7 +40,7 @@ class Demo {
       : options_(options),
         schedule_(demo_schedule(options.quick, options.seed)),
         out_(out),
-        device_(options.device, options.threads, "--device", options.launch),
+        device_(options.device, options.threads, "--device", options.launch, options.plans),
         exec_(device_.exec()),
         drawn_(options.out / "faces"),
         faces_(options.data.empty() ? drawn_ / "faces.csv" : options.data) {}

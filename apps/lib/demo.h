@@ -22,6 +22,7 @@ struct DemoOptions {
   uint64_t seed = 1;
   engine::DeviceChoice device;
   engine::Launch launch = engine::Launch::kGraph;
+  engine::Plans plans = engine::Plans::kHeuristic;
   int threads = 0;  // 0: all processors
   bool quiet = false;
 };

@@ -18,6 +18,7 @@ TrainOptions common(const DemoOptions& options) {
   train.seed = options.seed;
   train.device = options.device;
   train.launch = options.launch;
+  train.plans = options.plans;
   train.threads = options.threads;
   train.quiet = options.quiet;
   return train;

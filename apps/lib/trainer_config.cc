@@ -49,6 +49,7 @@ void for_each_option(Options& o, Visitor&& visit) {
   visit("fpr", o.fpr);
   visit("device", o.device);
   visit("launch", o.launch);
+  visit("plans", o.plans);
   visit("precision", o.precision);
   visit("threads", o.threads);
   visit("out", o.out);

@@ -96,6 +96,10 @@ void parse_text(const std::string& text, const std::string& where, engine::Launc
   out = engine::parse_launch(text, where);
 }
 
+void parse_text(const std::string& text, const std::string& where, engine::Plans& out) {
+  out = engine::parse_plans(text, where);
+}
+
 void parse_text(const std::string& text, const std::string& where, engine::Precision& out) {
   out = engine::parse_precision(text, where);
 }

@@ -64,6 +64,7 @@ struct TrainOptions {
   // Machine and output.
   engine::DeviceChoice device;
   engine::Launch launch = engine::Launch::kGraph;
+  engine::Plans plans = engine::Plans::kHeuristic;
   engine::Precision precision = engine::Precision::kFp32;
   int threads = 0;               // 0: all processors
   std::filesystem::path out;     // the run folder; empty with resume: that of the resumed run
@@ -102,6 +103,7 @@ void parse_text(const std::string& text, const std::string& where, data::ResizeF
 void parse_text(const std::string& text, const std::string& where, data::Fit& out);
 void parse_text(const std::string& text, const std::string& where, engine::DeviceChoice& out);
 void parse_text(const std::string& text, const std::string& where, engine::Launch& out);
+void parse_text(const std::string& text, const std::string& where, engine::Plans& out);
 void parse_text(const std::string& text, const std::string& where, engine::Precision& out);
 
 // The head's activation: "relu" (slope 0) or "leaky:SLOPE" with a slope in [0, 1].
@@ -119,8 +121,8 @@ std::vector<float> class_weights(const std::string& text, int64_t real_count, in
 // fit, resize, workers, cache-mb, flip, balanced-sampling, weights, keep-head, variant, pool,
 // input-scale, bn-epsilon, force, input-size, stem-channels, head, activation, init, freeze,
 // frozen-bn, epochs, batch, lr, adam, adam-epsilon, loss, class-weights, recalibrate, seed, fpr,
-// device, launch, precision, threads, out, resume, trace, print-plan, quiet, max-steps. Absent
-// optional ones are left out.
+// device, launch, plans, precision, threads, out, resume, trace, print-plan, quiet, max-steps.
+// Absent optional ones are left out.
 std::string config_text(const TrainOptions& options);
 // Sets what the TOML text gives, leaves the rest. Throws Error(kInput) naming `where` and the line
 // for bad syntax, an unknown key or a value of a wrong type.

@@ -165,7 +165,7 @@ void open_device(TrainingSetup& setup) {
       o.resume.empty() ? "--device"
                        : text::format("{}: its device (--device names another)", o.resume.string());
   engine::check_usable(o.device, where);
-  setup.device = engine::Device(o.device, o.threads, where, o.launch);
+  setup.device = engine::Device(o.device, o.threads, where, o.launch, o.plans);
   setup.exec = engine::with_precision(
       setup.device.exec(), o.precision,
       o.resume.empty() ? "--precision" : text::format("{}: its precision", o.resume.string()));

@@ -46,6 +46,7 @@ TrainOptions unusual_options() {
   o.fpr = 0.0125;
   o.device = {kernels::DeviceKind::kCuda, 3};
   o.launch = engine::Launch::kChecked;
+  o.plans = engine::Plans::kNondeterministic;
   o.precision = engine::Precision::kBf16;
   o.threads = 3;
   o.out = "RUN";

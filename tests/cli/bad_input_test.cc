@@ -138,6 +138,7 @@ TEST_CASE("flags that contradict each other are named") {
   both({"train", "--resume", world / "run", "--overwrite"}, "--resume", "--overwrite");
   both({"train", "--resume", world / "run", "--freeze", "none"}, "--resume", "--freeze");
   both({"train", "--resume", world / "run", "--precision", "fp32"}, "--resume", "--precision");
+  both({"train", "--resume", world / "run", "--plans", "tuned"}, "--resume", "--plans");
   both(tune({"--head", "keep", "--activation", "relu"}), "--head", "--activation");
   both(world.train("new", {"--plan"}), "--quiet", "--plan");
   both(tune({"--width", "0.5"}), "--width", "--weights none");

@@ -139,6 +139,20 @@ TEST_CASE("a device of the very capability that the kernels are for will do, an 
   CHECK(why_unusable(facts, 1).empty());
 }
 
+TEST_CASE("ways to launch and to plan, both ways") {
+  for (const Launch launch : {Launch::kGraph, Launch::kEager, Launch::kChecked}) {
+    CHECK(parse_launch(to_string(launch), "x") == launch);
+  }
+  for (const Plans plans : {Plans::kHeuristic, Plans::kTuned, Plans::kNondeterministic}) {
+    CHECK(parse_plans(to_string(plans), "x") == plans);
+  }
+  CHECK_THROWS_WITH_AS(parse_launch("fast", "--launch"),
+                       "--launch: 'fast' is not known: use graph, eager or checked", Error);
+  CHECK_THROWS_WITH_AS(parse_plans("fast", "--plans"),
+                       "--plans: 'fast' is not known: use heuristic, tuned or nondeterministic",
+                       Error);
+}
+
 TEST_CASE("only what can be moved owns a device") {
   CHECK_FALSE(std::is_copy_constructible_v<Device>);
   CHECK_FALSE(std::is_copy_assignable_v<Device>);
@@ -211,6 +225,27 @@ TEST_CASE("an emulated device is opened, and closed again") {
     CHECK(emulator::live_objects().streams == 0);
   }
   CHECK(emulator::live_objects().streams == 0);
+}
+
+TEST_CASE("how a device is used arrives in what its operations run on") {
+  const auto opened = [](Launch launch, Plans plans) {
+    return Device(kFirst, 1, "--device", launch, plans).exec();
+  };
+  using Mode = kernels::ConvPlanning::Mode;
+  const kernels::Exec usual = opened(Launch::kGraph, Plans::kHeuristic);
+  CHECK(usual.graphs);
+  CHECK_FALSE(usual.checked);
+  CHECK(usual.convolutions.mode == Mode::kHeuristic);
+  CHECK(usual.convolutions.deterministic);
+  CHECK(usual.convolutions.cache_folder == "");  // an emulated device leaves nothing behind
+  const kernels::Exec tuned = opened(Launch::kEager, Plans::kTuned);
+  CHECK_FALSE(tuned.graphs);
+  CHECK(tuned.convolutions.mode == Mode::kTuned);
+  CHECK(tuned.convolutions.deterministic);
+  const kernels::Exec fastest = opened(Launch::kChecked, Plans::kNondeterministic);
+  CHECK(fastest.checked);
+  CHECK(fastest.convolutions.mode == Mode::kTuned);
+  CHECK_FALSE(fastest.convolutions.deterministic);
 }
 
 TEST_CASE("what CUDA answers while a device is opened comes out in one line, with what to do") {
