@@ -123,6 +123,7 @@ template <typename T>
 std::unique_ptr<ConvBackwardFilterOf<T>> plan_conv_backward_filter(const Exec&,
                                                                    const ConvGeometry&);
 std::string conv_plan_report();
+std::string conv_plan_summary();
 }  // namespace cuda
 // For the files that define them, inside namespace cuda.
 #define VERACE_INSTANTIATE_CONVOLUTIONS(T)                                                       \
@@ -163,6 +164,15 @@ std::unique_ptr<ConvBackwardFilterOf<T>> plan_conv_backward_filter(const Exec& e
 inline std::string conv_plan_report() {
   if constexpr (have_cuda) {
     return cuda::conv_plan_report();
+  } else {
+    return "";
+  }
+}
+
+// The same in one line: how many, how they were chosen, the largest workspace.
+inline std::string conv_plan_summary() {
+  if constexpr (have_cuda) {
+    return cuda::conv_plan_summary();
   } else {
     return "";
   }

@@ -19,6 +19,7 @@
 #include "apps/lib/trainer_record.h"
 #include "apps/lib/trainer_setup.h"
 #include "kernels/check.h"
+#include "kernels/conv2d.h"
 #include "kernels/format.h"
 #include "weights/atomic_file.h"
 
@@ -323,7 +324,8 @@ TrainResult Run::run() {
 
 TrainResult Run::run_epochs() {
   if (options_.print_plan) {
-    text::print(out_, "{}", setup_.session->plan(setup_.largest_training_batch()).plan_table());
+    text::print(out_, "{}{}", setup_.session->plan(setup_.largest_training_batch()).plan_table(),
+                kernels::conv_plan_report());
   }
   text::print(out_, "best epoch: by balanced accuracy on {}\n",
               setup_.val ? "val" : "test (there is no val: it is no unseen data any more)");

@@ -7,6 +7,7 @@
 
 #include "apps/lib/memory_limit.h"
 #include "kernels/check.h"
+#include "kernels/conv2d.h"
 #include "kernels/format.h"
 
 namespace verace::apps {
@@ -191,7 +192,12 @@ MemoryPlan plan_memory(TrainingSetup& setup, int64_t available, std::ostream& ou
     return plan;
   };
   const Demands demands(setup);
-  if (plan_once()) text::print(out, "{}\n", memory_text(*plan));
+  if (plan_once()) {
+    text::print(out, "{}\n", memory_text(*plan));
+    if (const std::string taken = kernels::conv_plan_summary(); !taken.empty()) {
+      text::print(out, "plans: {}\n", taken);
+    }
+  }
   if (on_device(setup)) {
     require_memory(demands.of(&MemoryPlan::device, plan_once), device_limit);
   }

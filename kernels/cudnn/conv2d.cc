@@ -185,6 +185,7 @@ std::unique_ptr<ConvBackwardFilterOf<T>> plan_conv_backward_filter(const Exec& e
 }
 
 std::string conv_plan_report() { return cudnn::ConvPlans::of_process().report(); }
+std::string conv_plan_summary() { return cudnn::ConvPlans::of_process().summary(); }
 
 VERACE_INSTANTIATE_CONVOLUTIONS(float)
 VERACE_INSTANTIATE_CONVOLUTIONS(Half)

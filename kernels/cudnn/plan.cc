@@ -221,6 +221,24 @@ std::string ConvPlans::report() const {
   return table;
 }
 
+std::string ConvPlans::summary() const {
+  const std::lock_guard lock(table_);
+  int64_t plans = 0, timed = 0, cached = 0, workspace = 0;
+  for (const auto& [key, slot] : slots_) {
+    if (!slot->plan) continue;
+    ++plans;
+    timed += slot->plan->choice().timed > 0;
+    cached += slot->plan->cached();
+    workspace = std::max(workspace, slot->plan->engine().workspace_bytes);
+  }
+  if (plans == 0) return "";
+  return text::format(
+      "{} convolutions: {} by the heuristics' first engine, {} by the fastest of those timed; {} "
+      "of "
+      "them from the file of plans; workspaces of at most {:.1f} MB",
+      plans, plans - timed, timed, cached, static_cast<double>(workspace) / 1e6);
+}
+
 ConvPlans& ConvPlans::of_process() {
   // Never destroyed: cuDNN may be gone by then. Saved at the end all the same.
   static ConvPlans& plans = *[] {

@@ -77,6 +77,9 @@ class ConvPlans {
   // workspace, how it was chosen. Empty where there are none.
   std::string report() const;
 
+  // The same in one line: how many, how they were chosen, the largest workspace. Empty likewise.
+  std::string summary() const;
+
   // Writes the files of plans. get() does so as well, but at most once a second.
   void save();
 

@@ -236,6 +236,19 @@ TEST_CASE("nothing is allocated, captured or made inside of a step") {
   CHECK(nothing_left());
 }
 
+TEST_CASE("parameters are read after the steps that were enqueued before") {
+  const emulator::KeptOptions kept;
+  emulator::options().lazy = true;
+  Session asked(Runs::get().folder / "half"), waited(Runs::get().folder / "half");
+  for (Session* s : {&asked, &waited}) s->step();
+  const auto before = asked.values();
+  for (Session* s : {&asked, &waited}) s->setup.session->plan(5).run();
+  waited.setup.device.synchronize();
+  const auto got = asked.values(), want = waited.values();
+  CHECK_FALSE(test::compare_bits(got[0], before[0]));
+  for (size_t i = 0; i < want.size(); ++i) CHECK(test::compare_bits(got[i], want[i]));
+}
+
 TEST_CASE("a loss that is not finite names its cause, and the graph goes on once it is mended") {
   Session s(Runs::get().folder / "half"), undisturbed(Runs::get().folder / "half");
   for (int i = 0; i < 3; ++i) s.step();

@@ -123,6 +123,8 @@ TEST_CASE("the same run has the same bits, however it is launched, loaded, stopp
   const std::string report = trained(tiny_cuda_run(folder / "graph"));
   CHECK(contains(report, "device: cuda:0 ("));
   CHECK(contains(report, "fp32, steps as CUDA graphs, "));
+  CHECK(contains(report, "plans: "));
+  CHECK(contains(report, " by the heuristics' first engine, 0 by the fastest of those timed"));
   const auto same = [&](const std::string& run) {
     for (const char* file : {"last.safetensors", "best.safetensors"}) {
       CHECK(first_difference(folder / ("graph/" + std::string(file)),
@@ -177,6 +179,34 @@ TEST_CASE("a checkpoint passes through the memory of a GPU unchanged") {
   const engine::Tensor& v = setup.adam->moments().back().v;
   engine::write(v, std::vector<float>(static_cast<size_t>(v.count()), 0.0f));
   test::expect_caught("a moment that is not restored", saved("lost") == "");
+}
+
+TEST_CASE("16-bit runs: the same bits launched and resumed, and near those of fp32") {
+  if (!test::cuda_is_present()) return;
+  const TempFolder folder;
+  std::ostringstream out;
+  const std::vector<EpochMetrics> want = train(steady_run(folder / "fp32", kGpu), out).history;
+  for (const engine::Precision precision : {engine::Precision::kFp16, engine::Precision::kBf16}) {
+    const std::string name(engine::to_string(precision));
+    INFO("precision ", name);
+    TrainOptions whole = steady_run(folder / name, kGpu);
+    whole.precision = precision;
+    const std::vector<EpochMetrics> got = train(whole, out).history;
+    CHECK(contains(out.str(), "), " + name + ", steps as CUDA graphs, "));
+    REQUIRE(got.size() == want.size());
+    // Coarse, for a network that computes something else: fp16 also leaves out steps until its loss
+    // scale fits. Precision itself is the matter of tests/layers/precision_test.cc.
+    INFO("first epoch: ", got[0].train_loss, " and ", want[0].train_loss);
+    CHECK(std::abs(got[0].train_loss / want[0].train_loss - 1) <= 0.05);
+    CHECK(std::isfinite(got[1].train_loss));
+    TrainOptions part = whole;
+    part.out = folder / (name + " in parts");
+    part.launch = Launch::kEager;
+    part.max_steps = 1;
+    trained(part);
+    CHECK(contains(trained(resumed(part.out.string())), name + ", steps as CUDA graphs, "));
+    CHECK(first_difference((whole.out / kLast).string(), (part.out / kLast).string()) == "");
+  }
 }
 
 }  // namespace
