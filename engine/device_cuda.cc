@@ -91,7 +91,8 @@ void count_devices(CudaFacts& facts, bool thorough) {
   int current = 0;
   VERACE_CUDA(cudaGetDevice(&current));
   for (int i = 0; i < count; ++i) facts.devices.push_back(device(i, thorough));
-  if (thorough && count > 0) VERACE_CUDA(cudaSetDevice(current));
+  // Refused where another process holds the device for itself alone: that is in its `problem`.
+  if (thorough && count > 0 && cudaSetDevice(current) != cudaSuccess) cudaGetLastError();
 }
 
 }  // namespace

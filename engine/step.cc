@@ -63,8 +63,12 @@ void Step::replay([[maybe_unused]] const StepMemory& here) const {
       return;
     }
     if (!replay_->graph || replay_->base != here.base()) {
-      replay_->graph =
-          std::make_shared<const cuda::Graph>(exec_.stream, [&] { run_eagerly(here); });
+      try {
+        replay_->graph =
+            std::make_shared<const cuda::Graph>(exec_.stream, [&] { run_eagerly(here); });
+      } catch (const Error& error) {
+        throw_at("capturing the step as a graph (--launch eager goes without)", error);
+      }
       replay_->base = here.base();
     }
     try {
@@ -81,6 +85,9 @@ void Step::replay([[maybe_unused]] const StepMemory& here) const {
 void Step::write_bytes(Value v, const void* from, int64_t bytes) const {
   VERACE_CHECK(bytes == info(v).bytes(), info(v).name);
   copy_from_host(exec_, memory().bytes(v), from, bytes);
+  // CUDA promises to have read pageable memory only when the copy is done. What must not wait comes
+  // by engine/staging.h.
+  wait(exec_);
 }
 
 void Step::read_bytes(Value v, void* to, int64_t bytes) const {

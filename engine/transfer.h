@@ -13,8 +13,7 @@
 
 namespace verace::engine {
 
-// From the host. `from` may be changed as soon as this returns, unless it is pinned: then after
-// wait().
+// From the host. `from` must stay as it is until wait().
 void copy_from_host(const kernels::Exec& exec, void* to, const void* from, int64_t bytes);
 // To the host. Of pageable memory the bytes are there when this returns, of pinned memory after
 // wait().

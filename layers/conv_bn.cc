@@ -95,8 +95,10 @@ Value ConvBn::append_folded(StepBuilder& b, const ConvBnInputs& in) const {
                      [this, exec = b.exec(), plan, &packed, &bias](const StepMemory&) {
                        fold_into<T>(exec, *plan, packed, bias);
                      }});
+  // cuDNN does not say that a convolution's output may be what it adds.
+  const bool on_cuda = b.exec().device == kernels::DeviceKind::kCuda;
   const Value y =
-      in.shortcut && in.overwrite_shortcut
+      in.shortcut && in.overwrite_shortcut && !on_cuda
           ? b.in_place(*in.shortcut, name + " output")
           : b.temporary(name + " output", engine::dtype_of<T>(), {g.x.n, g.p(), g.q(), g.k});
   std::vector<Value> reads = {in.x}, writes = {y};

@@ -70,9 +70,13 @@ std::array<engine::Value, 3> values_of(const layers::TrainingStep& plan) {
 
 }  // namespace
 
-const engine::Step& TrainingSession::plan(int64_t n) { return plans_.at(n).step; }
+const engine::Step& TrainingSession::plan(int64_t n) {
+  VERACE_CHECK(running_ == nullptr, "planning may drop the plan of the step that runs");
+  return plans_.at(n).step;
+}
 
 void TrainingSession::release() {
+  running_ = nullptr;
   plans_.clear();
   staging_.reset();
   staged_ = nullptr;

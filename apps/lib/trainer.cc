@@ -145,7 +145,10 @@ void Run::add_loss_scale(EpochMetrics& metrics) const {
 bool Run::take_step(BatchReader& reader, const data::Batch& batch, data::Batch& next) {
   recorder_.before_step(steps_here_, static_cast<int64_t>(batch.labels.size()));
   setup_.session->start(batch);
-  const bool read = reader.next(next);
+  // Not where this step is the last one: a broken picture behind it must not end the run.
+  const bool last =
+      stop_signal() != 0 || (options_.max_steps > 0 && steps_here_ + 1 >= options_.max_steps);
+  const bool read = !last && reader.next(next);
   if (read) setup_.session->stage(next);
   const TrainingOutcome outcome =
       setup_.session->finish(text::format("epoch {}, step {}", state_.epoch + 1, state_.step + 1));

@@ -39,7 +39,7 @@ const DynamicLibrary& library() {
 cudnnContext* handle(CUstream_st* stream) {
   static const auto set_stream = library().function<decltype(cudnnSetStream)>("cudnnSetStream");
   thread_local const Handle mine;
-  check(set_stream(mine.get(), stream), "cudnnSetStream");
+  VERACE_CHECK(set_stream(mine.get(), stream) == CUDNN_STATUS_SUCCESS, "cudnnSetStream");
   return mine.get();
 }
 

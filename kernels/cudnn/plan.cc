@@ -125,7 +125,9 @@ std::shared_ptr<const ConvPlan> ConvPlans::make(const Exec& exec, const ConvSpec
     });
   }
   auto plan = std::make_shared<const ConvPlan>(std::move(graph), std::move(choice), false);
-  if (!rules.cache_folder.empty()) remember(exec, key, *plan);
+  // What tuning could not time, for want of memory perhaps, is not the fastest for later runs too.
+  const bool untuned = rules.mode == ConvPlanning::Mode::kTuned && plan->choice().timed == 0;
+  if (!rules.cache_folder.empty() && !untuned) remember(exec, key, *plan);
   return plan;
 }
 
