@@ -82,12 +82,21 @@ void Step::replay([[maybe_unused]] const StepMemory& here) const {
   }
 }
 
+// What fails when somebody waits is an operation before.
+const char* Step::hint() const {
+  return exec_.checked ? "" : " (--launch checked names the operation)";
+}
+
 void Step::write_bytes(Value v, const void* from, int64_t bytes) const {
   VERACE_CHECK(bytes == info(v).bytes(), info(v).name);
-  copy_from_host(exec_, memory().bytes(v), from, bytes);
-  // CUDA promises to have read pageable memory only when the copy is done. What must not wait comes
-  // by engine/staging.h.
-  wait(exec_);
+  try {
+    copy_from_host(exec_, memory().bytes(v), from, bytes);
+    // CUDA promises to have read pageable memory only when the copy is done. What must not wait
+    // comes by engine/staging.h.
+    wait(exec_);
+  } catch (const Error& error) {
+    throw_at(text::format("writing {} before a step{}", info(v).name, hint()), error);
+  }
 }
 
 void Step::read_bytes(Value v, void* to, int64_t bytes) const {
@@ -96,9 +105,7 @@ void Step::read_bytes(Value v, void* to, int64_t bytes) const {
     copy_to_host(exec_, to, memory().bytes(v), bytes);
     wait(exec_);
   } catch (const Error& error) {
-    throw_at(text::format("reading {} after a step{}", info(v).name,
-                          exec_.checked ? "" : " (--launch checked names the operation)"),
-             error);
+    throw_at(text::format("reading {} after a step{}", info(v).name, hint()), error);
   }
 }
 

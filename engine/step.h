@@ -168,6 +168,7 @@ class Step {
   void run_operation(const Operation& operation, const StepMemory& here, bool wait_for_it) const;
   void run_eagerly(const StepMemory& here) const;
   void replay(const StepMemory& here) const;
+  const char* hint() const;
   void write_bytes(Value v, const void* from, int64_t bytes) const;
   void read_bytes(Value v, void* to, int64_t bytes) const;
 

@@ -195,7 +195,8 @@ class TrainingSession {
   void check_parameters(const std::string& where) const;
 
   void set_trace(engine::Trace* trace) { trace_ = trace; }
-  // Plans the step for n pictures if needed; bytes of that plan.
+  // Plans the step for n pictures if needed; bytes of that plan. On a CUDA device the batches of
+  // the n of the first call can be staged.
   const engine::Step& plan(int64_t n);
   // As InferenceSession's.
   void release();

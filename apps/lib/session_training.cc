@@ -72,7 +72,15 @@ std::array<engine::Value, 3> values_of(const layers::TrainingStep& plan) {
 
 const engine::Step& TrainingSession::plan(int64_t n) {
   VERACE_CHECK(running_ == nullptr, "planning may drop the plan of the step that runs");
-  return plans_.at(n).step;
+  const layers::TrainingStep& plan = plans_.at(n);
+  if constexpr (kernels::have_cuda) {
+    if (engine::memory_of(exec_) == engine::MemoryKind::kDevice && !staging_) {
+      std::vector<int64_t> sizes;
+      for (const engine::Value v : values_of(plan)) sizes.push_back(plan.step.info(v).bytes());
+      staging_ = std::make_shared<engine::Staging>(exec_, std::move(sizes));
+    }
+  }
+  return plan.step;
 }
 
 void TrainingSession::release() {
@@ -101,11 +109,13 @@ void TrainingSession::stage([[maybe_unused]] const data::Batch& next) {
   if constexpr (kernels::have_cuda) {
     VERACE_CHECK(running_ != nullptr);
     if (engine::memory_of(exec_) != engine::MemoryKind::kDevice) return;
+    if (!staging_) return;
     const Inputs inputs = inputs_of(next);
-    std::vector<int64_t> sizes;
-    for (const auto bytes : inputs.bytes) sizes.push_back(static_cast<int64_t>(bytes.size()));
-    if (!staging_) staging_ = std::make_shared<engine::Staging>(exec_, sizes);
-    if (staging_->sizes() != sizes) return;  // the last batch of an epoch may be smaller
+    const auto fits = [](std::span<const std::byte> bytes, int64_t size) {
+      return static_cast<int64_t>(bytes.size()) == size;
+    };
+    // The last batch of an epoch may be smaller.
+    if (!std::ranges::equal(inputs.bytes, staging_->sizes(), fits)) return;
     staging_->stage(inputs.bytes);
     staged_ = &next;
   }
