@@ -19,7 +19,7 @@ namespace verace::kernels {
 struct LossScaleState {
   float scale = 65536.0f;
   int32_t good_steps = 0;  // steps without overflow since the scale last changed
-  int64_t skipped = 0;     // steps that overflowed, all of them
+  int32_t skipped = 0;     // steps that overflowed, all of them
 };
 
 // Powers of two keep scaling exact.
@@ -34,7 +34,7 @@ struct LossScaleRule {
 VERACE_HOST_DEVICE inline LossScaleState next_loss_scale(const LossScaleRule& rule,
                                                          const LossScaleState& state,
                                                          bool overflow) {
-  const int64_t skipped = state.skipped + (overflow ? 1 : 0);
+  const int32_t skipped = state.skipped + (overflow ? 1 : 0);
   if (overflow) return {clip(state.scale * rule.backoff, rule.smallest, rule.largest), 0, skipped};
   if (state.good_steps + 1 < rule.interval) return {state.scale, state.good_steps + 1, skipped};
   return {clip(state.scale * rule.growth, rule.smallest, rule.largest), 0, skipped};

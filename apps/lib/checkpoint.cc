@@ -64,7 +64,7 @@ json scale_json(const kernels::LossScaleState& s) {
 
 kernels::LossScaleState scale_from(const json& j, const std::string& path) {
   const kernels::LossScaleState s{j.at("scale").get<float>(), j.at("good_steps").get<int32_t>(),
-                                  j.at("skipped").get<int64_t>()};
+                                  j.at("skipped").get<int32_t>()};
   const bool good = s.scale > 0 && std::isfinite(s.scale) && s.good_steps >= 0 && s.skipped >= 0;
   if (!good) fail_input(path + ": its loss scale is not what it should be: take another file");
   return s;

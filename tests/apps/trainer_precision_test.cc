@@ -60,7 +60,7 @@ TEST_CASE("a run in fp16 records its precision and loss scale, and goes on in th
   const TempFolder folder;
   const std::string whole = folder / "whole", part = folder / "part";
   const std::string report = trained(tiny_run_in(Precision::kFp16, whole));
-  CHECK(contains(report, " threads, fp16\n"));
+  CHECK(contains(report, ", fp16, steps as CUDA graphs"));
   CHECK(contains(report, " | loss scale "));
   CHECK(contains(read_text(whole + "/config.toml"), "precision = 'fp16'"));
   CHECK(read_run_record(read_text(whole + "/run.json"), "run.json").precision == "fp16");
@@ -86,7 +86,7 @@ TEST_CASE("a run in fp16 records its precision and loss scale, and goes on in th
   CHECK(contains(input_error([&] { trained(resume); }),
                  "last.safetensors: its precision fp16: device cpu computes in fp32 only"));
   resume.resume_device.reset();
-  CHECK(contains(trained(resume), " threads, fp16\n"));
+  CHECK(contains(trained(resume), ", fp16, steps as CUDA graphs"));
   CHECK(first_difference(whole + "/last.safetensors", part + "/last.safetensors") == "");
   const kernels::LossScaleState resumed = loss_scale_in(part + "/last.safetensors");
   CHECK(resumed.scale == scale.scale);
@@ -115,7 +115,7 @@ TEST_CASE("a run in bf16 or tf32 has no loss scale") {
     TrainOptions o = tiny_run_in(p, folder / std::string(engine::to_string(p)));
     o.epochs = 1;
     const std::string report = trained(o);
-    CHECK(contains(report, text::format(" threads, {}\n", engine::to_string(p))));
+    CHECK(contains(report, text::format(", {}, steps as CUDA graphs", engine::to_string(p))));
     CHECK(report.find("loss scale") == std::string::npos);
     CHECK(read_text(o.out.string() + "/metrics.jsonl").find("loss_scale") == std::string::npos);
   }

@@ -143,7 +143,7 @@ TEST_CASE("a GPU without enough memory: bytes, and the batch that fits") {
   test::expect_error(world.run_in_shell(smaller, {"eval", "--model", whole_run(), "--data",
                                                   world / "data", "--device", "cuda", "--quiet"}),
                      {"--batch 64: needs ", "on the GPU", "use --batch "});
-  test::expect_error(world.run_in_shell("export VERACE_SIMT_MEMORY=2100000",
+  test::expect_error(world.run_in_shell("export VERACE_SIMT_MEMORY=1500000",
                                         {"attack", "fgsm", "--model", whole_run(), "--data",
                                          world / "data", "--device", "cuda", "--quiet", "--epsilon",
                                          "0.02", "--out", world / "no-attack"}),

@@ -105,15 +105,15 @@ void state_problems(Problems& all) {
       },
       [](const Exec& e, const AdamAdvance& a) { adam_advance(e, a); });
   add_problem<UpdateLossScale>(
-      all, {"update_loss_scale", "fp32", "1", 40, 3},
+      all, {"update_loss_scale", "fp32", "1", 32, 3},
       [](auto& m) -> UpdateLossScale {
-        // 65536.0f, 17 and the number 3 of two words.
+        // 65536.0f, 17 and 3.
         const auto state = [](int64_t i) {
-          return std::array{0x47800000u, 17u, 3u, 0u}.at(static_cast<size_t>(i));
+          return std::array{0x47800000u, 17u, 3u}.at(static_cast<size_t>(i));
         };
         UpdateLossScale a;
         a.state =
-            reinterpret_cast<LossScaleState*>(in_out<uint32_t>(m, "state", 4, state, exact()));
+            reinterpret_cast<LossScaleState*>(in_out<uint32_t>(m, "state", 3, state, exact()));
         a.found = in_out<uint32_t>(m, "found", 1, constant(1), exact());
         return a;
       },
