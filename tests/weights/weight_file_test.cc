@@ -73,9 +73,9 @@ TEST_CASE("nothing outside of the index's folder is opened") {
   for (const char* name :
        {"sub/x", "/etc/passwd", "..", "../x", "a\\\\b", ".hidden", "", "a\\u0000"}) {
     s.index("{\"a\": \"" + std::string(name) + "\"}");
-    CHECK_MESSAGE(contains(s.error(), "not the name of a file beside the index") ||
-                      contains(s.error(), "NUL"),
-                  s.error());
+    const std::string error = s.error();
+    const bool named = contains(error, "not the name of a file beside the index");
+    CHECK_MESSAGE((named || contains(error, "NUL")), error);
   }
 }
 
@@ -108,7 +108,7 @@ TEST_CASE("what is not an index is refused in one line") {
   CHECK_CONTAINS(error(std::string(kMaxIndexBytes + 1, '{')), "at most 16000000");
   std::string many = "{\"weight_map\": {";
   for (size_t i = 0; i <= kMaxShards; ++i)
-    many += text::format("{}\"t{}\": \"f{}\"", i == 0 ? "" : ", ", i, i);
+    many += (i == 0 ? "\"t" : ", \"t") + std::to_string(i) + "\": \"f" + std::to_string(i) + "\"";
   CHECK_CONTAINS(error(many + "}}"), "more than 1000 files");
 }
 
