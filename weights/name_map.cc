@@ -105,34 +105,34 @@ std::vector<ExpectedTensor> expected_tensors(const ModelDescription& description
 }
 
 std::string find_mismatch(const WeightFile& file, const ModelDescription& description) {
-  const std::string& prefix = description.name_prefix;
   Complaint missing{"missing"}, unexpected{"not expected"}, shape{"of wrong shape"},
       dtype{"of wrong dtype"};
   std::unordered_set<std::string> known;
   for (const ExpectedTensor& expected : expected_tensors(description)) {
-    const std::string name = prefix + expected.name;
+    const std::string& name = expected.name;
     known.insert(name);
     const TensorView* tensor = file.find(name);
     if (tensor == nullptr) {
       if (!expected.optional) missing.add(in_quotes(name));
     } else if (tensor->shape != expected.shape) {
-      shape.add(text::format("{} is {}, expected {}", in_quotes(name), shape_text(tensor->shape),
+      shape.add(text::format("{} is {}, expected {}", in_quotes(tensor->name_in_file()), shape_text(tensor->shape),
                              shape_text(expected.shape)));
     } else if (!is_exact_in_f32(tensor->dtype)) {
-      dtype.add(text::format("{} is {}, expected F32, F16 or BF16", in_quotes(name),
+      dtype.add(text::format("{} is {}, expected F32, F16 or BF16",
+                             in_quotes(tensor->name_in_file()),
                              to_string(tensor->dtype)));
     }
   }
   for (const TensorView& tensor : file.tensors()) {
     if (!known.contains(tensor.name) && !ignored(tensor.name))
-      unexpected.add(in_quotes(tensor.name));
+      unexpected.add(in_quotes(tensor.name_in_file()));
   }
   std::string out;
   for (const Complaint& complaint : {missing, unexpected, shape, dtype}) {
     if (complaint.count > 0) out += (out.empty() ? "" : ", ") + complaint.text();
   }
   if (out.empty()) return {};
-  const std::string hint = wrong_network_hint(file, prefix);
+  const std::string hint = wrong_network_hint(file);
   return "does not fit ResNet-50: tensors " + out + (hint.empty() ? "" : "; " + hint);
 }
 
@@ -141,9 +141,9 @@ void check_against(const WeightFile& file, const ModelDescription& description) 
   if (!mismatch.empty()) fail_input(file.path() + ": " + mismatch + ": choose a ResNet-50 file");
 }
 
-bool is_conv_bias_name(std::string_view name, std::string_view prefix) {
-  if (!name.starts_with(prefix) || !name.ends_with(".bias")) return false;
-  std::string_view layer = name.substr(prefix.size());
+bool is_conv_bias_name(std::string_view name) {
+  if (!name.ends_with(".bias")) return false;
+  std::string_view layer = name;
   if (layer.size() < 5) return false;
   layer.remove_suffix(5);
   if (layer == "conv1") return true;

@@ -23,8 +23,7 @@ enum class TensorRole {
   kDenseBias,    // [out]
 };
 
-// A tensor that the file should hold. `name` is torchvision's; the file's is
-// description.name_prefix + name. An optional tensor that is absent means zeros (biases of
+// A tensor that the file should hold. An optional tensor that is absent means zeros (biases of
 // convolutions).
 struct ExpectedTensor {
   std::string name;
@@ -46,16 +45,12 @@ std::string find_mismatch(const WeightFile& file, const ModelDescription& descri
 // Throws Error(kInput) with the file's name and find_mismatch unless the file fits.
 void check_against(const WeightFile& file, const ModelDescription& description);
 
-// The wrapper prefix that the file's names carry ("module.", "model.", ...), or "" (also for
-// unknown networks).
-std::string find_name_prefix(const WeightFile& file);
-
-// Whether `name` is `prefix` + the bias of one of the network's convolutions.
-bool is_conv_bias_name(std::string_view name, std::string_view prefix);
+// Whether `name` is the bias of one of the network's convolutions.
+bool is_conv_bias_name(std::string_view name);
 
 // What the network might be when it is not ours ("looks like ResNet-101: 23 blocks in layer3");
 // empty without an idea.
-std::string wrong_network_hint(const WeightFile& file, std::string_view prefix);
+std::string wrong_network_hint(const WeightFile& file);
 
 // Convolution weights between the file's order [o, i, h, w] and the engine's [o, h, w, i] (k, r, s,
 // c). `shape` is in the file's order for both; source and target must hold its product of elements

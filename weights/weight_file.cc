@@ -83,6 +83,7 @@ WeightFile::WeightFile(const std::string& path) : path_(path) {
                        path, index.shard_of.size(), table_.tensors.size()));
     }
   }
+  naming_ = translate_names(table_, path);
   for (size_t i = 0; i < table_.tensors.size(); ++i) index_[table_.tensors[i].name] = i;
 }
 

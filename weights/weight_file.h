@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "weights/mapped_file.h"
+#include "weights/name_families.h"
 #include "weights/tensor_table.h"
 
 namespace verace::weights {
@@ -34,8 +35,10 @@ class WeightFile {
   const std::string& path() const { return path_; }
   Format format() const { return format_; }
   int64_t file_bytes() const;  // of all shards and their index
+  const Naming& naming() const { return naming_; }
 
-  // In the order of their data in the file, or as the format lists them.
+  // In the order of their data in the file, or as the format lists them; names, shapes and strides
+  // as translate_names() leaves them.
   const std::vector<TensorView>& tensors() const { return table_.tensors; }
   const std::map<std::string, std::string>& metadata() const { return table_.metadata; }
 
@@ -55,6 +58,7 @@ class WeightFile {
   Format format_ = Format::kSafetensors;
   std::vector<MappedFile> files_;
   TensorTable table_;
+  Naming naming_;
   std::unordered_map<std::string_view, size_t> index_;  // keys point into table_
 };
 

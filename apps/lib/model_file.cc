@@ -46,7 +46,7 @@ void read_tensors(const WeightFile& file, const ModelDescription& stored,
   for (const ExpectedTensor& expected : weights::expected_tensors(stored)) {
     const bool head = expected.name.starts_with("fc.");
     if ((head && !with_head) || expected.role == TensorRole::kConvBias) continue;
-    read_stored_tensor(file, stored.name_prefix + expected.name,
+    read_stored_tensor(file, expected.name,
                        parameter_called(table, expected.name).value);
   }
 }
@@ -56,7 +56,7 @@ void read_tensors(const WeightFile& file, const ModelDescription& stored,
 void fold_convolution_biases(const WeightFile& file, const ModelDescription& stored,
                              const engine::LayerTable& table) {
   for (const ExpectedTensor& expected : weights::expected_tensors(stored)) {
-    const std::string name = stored.name_prefix + expected.name;
+    const std::string name = expected.name;
     if (expected.role != TensorRole::kConvBias || file.find(name) == nullptr) continue;
     const std::vector<float> bias = file.read_f32(name);
     const std::string convolution = expected.name.substr(0, expected.name.rfind('.'));
