@@ -131,7 +131,10 @@ CudaFacts cuda_facts(bool thorough) {
   }
   if (!facts.emulated && (thorough || !facts.devices.empty())) {
     facts.cudnn = library("cuDNN 9", "libcudnn.so.9", "cudnnGetVersion");
-    facts.cublaslt = library("cuBLASLt 13", "libcublasLt.so.13", "cublasLtGetVersion");
+    // As kernels/cublas/library.cc names it: by the toolkit that it was compiled with.
+    const int major = CUDART_VERSION / 1000;
+    facts.cublaslt = library(text::format("cuBLASLt {}", major),
+                             text::format("libcublasLt.so.{}", major), "cublasLtGetVersion");
   }
   return facts;
 }
