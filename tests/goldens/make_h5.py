@@ -14,7 +14,8 @@ Written by h5py, as Keras wrote them:
     *.h5                     small files, sound or to be refused: see small_files()
 
 Every value is a function of its tensor's name "LAYER/KIND" and its index, value_of() below; the
-tests compute the same.
+tests compute the same. The files are the same in every run, but for libver_*.h5 and virtual.h5,
+which hold the time.
 
 Run (a minute; needs tensorflow-cpu, keras 3, tf_keras, h5py, numpy):
     python3 tests/goldens/make_h5.py
@@ -161,14 +162,19 @@ def old_weight_names(layer, count):
     return [f"{layer}_{kind}:0".encode() for kind in kinds]
 
 
+def fixed(names):
+    """Strings of a fixed length, as h5py wrote lists of them until version 3.0; [] has none."""
+    return np.array(list(names))
+
+
 def write_layers(root, layers, weight_names=old_weight_names, **options):
     """What Keras' save_weights() does, with its names; `options` go to create_dataset."""
-    root.attrs["layer_names"] = [name.encode() for name, _ in layers]
+    root.attrs["layer_names"] = fixed(name.encode() for name, _ in layers)
     for layer, shapes in layers:
         group = root.create_group(layer)
         names = weight_names(layer, len(shapes))
-        group.attrs["weight_names"] = names
-        kinds = BATCH_NORM if len(shapes) == 4 else KERNEL
+        group.attrs["weight_names"] = fixed(names)
+        kinds = BATCH_NORM if len(shapes) > 2 else KERNEL
         for name, kind, shape in zip(names, kinds, shapes):
             dtype = options.get("dtype", np.float32)
             value = value_of(f"{layer}/{kind}", shape, dtype)
@@ -188,6 +194,7 @@ def compact_dataset(group, name, value):
     """h5py has no word for the compact layout: values inside of the object header."""
     properties = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
     properties.set_layout(h5py.h5d.COMPACT)
+    properties.set_obj_track_times(False)
     space = h5py.h5s.create_simple(value.shape)
     kind = h5py.h5t.py_create(value.dtype)
     dataset = h5py.h5d.create(group.id, name, kind, space, dcpl=properties)
@@ -212,11 +219,12 @@ def small_files():
             compact_dataset(group, kind.encode(), value_of("conv1/" + kind, shape))
     with h5py.File(path("split_names.h5"), "w") as file:  # Keras divides lists above 64 kB
         write_layers(file, TINY)
-        file.attrs["layer_names0"], file.attrs["layer_names1"] = [b"conv1"], [b"bn_conv1"]
-        names = file["bn_conv1"].attrs["weight_names"]
+        file.attrs["layer_names0"] = fixed([b"conv1"])
+        file.attrs["layer_names1"] = fixed([b"bn_conv1"])
+        names = list(file["bn_conv1"].attrs["weight_names"])
         del file.attrs["layer_names"], file["bn_conv1"].attrs["weight_names"]
-        file["bn_conv1"].attrs["weight_names0"] = names[:3]
-        file["bn_conv1"].attrs["weight_names1"] = names[3:]
+        file["bn_conv1"].attrs["weight_names0"] = fixed(names[:3])
+        file["bn_conv1"].attrs["weight_names1"] = fixed(names[3:])
 
     # Outside of the profile.
     tiny("chunked.h5", KERNEL_ONLY, chunks=True)
@@ -274,6 +282,14 @@ def small_files():
     with h5py.File(path("layer_in_itself.h5"), "w") as file:  # Keras 3's layout, endlessly deep
         layer = file.create_group("layers/functional")
         layer["layers"] = file["layers"]
+    with h5py.File(path("many_paths.h5"), "w") as file:  # 3^13 ways to the last layer
+        layers = file.create_group("layers")
+        for _ in range(13):
+            first = layers.create_group("a")
+            layers["b"] = layers["c"] = first
+            layers = first.create_group("layers")
+    with h5py.File(path("no_layer_name.h5"), "w") as file:  # Keras 2's save_weights("x.weights.h5")
+        file["layers/dense/vars/0"] = value_of("dense/kernel", (3, 2))
     tiny("no_scale.h5", [("bn_conv1", [(3,)] * 3)],
          weight_names=lambda layer, count: [b"beta", b"mean", b"variance"])
     tiny("uneven_norm.h5", [("bn_conv1", [(3,), (3,), (3,), (4,)])])

@@ -3,12 +3,12 @@
 
 #include "kernels/check.h"
 #include "kernels/format.h"
+#include "weights/hdf5/advice.h"
 
 namespace verace::weights::hdf5 {
 
 void Source::damaged(const std::string& what, const std::byte* where) const {
-  fail_input(text::format("{}: {} (at byte {}): fetch or export the file again", path, what,
-                          where - bytes.data()));
+  fail_input(text::format("{}: {} (at byte {}): {}", path, what, where - bytes.data(), kFetch));
 }
 
 void Source::unsupported(const std::string& what, const std::string& advice) const {

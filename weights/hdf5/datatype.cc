@@ -12,10 +12,9 @@ namespace verace::weights::hdf5 {
 namespace {
 
 constexpr const char* kClassNames[] = {
-    "integers",         "times",      "floating-point numbers",
-    "strings",          "bit fields", "opaque bytes",
-    "compounds",        "references", "enumerations",
-    "variable lengths", "arrays",     "complex numbers",
+    "integers",     "floating-point numbers", "times",     "strings",
+    "bit fields",   "opaque bytes",           "compounds", "references",
+    "enumerations", "variable lengths",       "arrays",    "complex numbers",
 };
 enum Class : uint8_t { kFloatClass = 1, kStringClass = 3, kVariableClass = 9 };
 

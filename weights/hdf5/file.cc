@@ -49,7 +49,7 @@ void File::read_superblock() {
   const uint64_t end = cursor.u64();
   if (end > bytes.size()) {
     fail_input(text::format("{}: is truncated: holds {} bytes, but its superblock announces {}: {}",
-                            source_.path, bytes.size(), end, "fetch or export the file again"));
+                            source_.path, bytes.size(), end, kFetch));
   }
   cursor.skip(8 + 8);  // driver information; the root's name
   root_ = cursor.u64();
@@ -58,9 +58,9 @@ void File::read_superblock() {
 Cursor File::at(uint64_t address, uint64_t count, const char* what) const {
   const auto& bytes = source_.bytes;
   if (address > bytes.size() || count > bytes.size() - address) {
-    fail_input(text::format(
-        "{}: {} ({} bytes at byte {}) lies beyond the end of the file ({} bytes): {}", source_.path,
-        what, count, address, bytes.size(), "fetch or export the file again"));
+    fail_input(
+        text::format("{}: {} ({} bytes at byte {}) lies beyond the end of the file ({} bytes): {}",
+                     source_.path, what, count, address, bytes.size(), kFetch));
   }
   return {source_, bytes.subspan(static_cast<size_t>(address), static_cast<size_t>(count)), what};
 }

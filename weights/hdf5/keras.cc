@@ -95,7 +95,7 @@ class KerasReader {
     if (name.empty() || name.size() > kMaxNameBytes) {
       file_.source().unsupported(
           text::format("holds a name of {} bytes, not of 1 to {}", name.size(), kMaxNameBytes),
-          kResave);
+          kFetch);
     }
   }
 
@@ -109,14 +109,14 @@ class KerasReader {
       check_name(layer);
       if (!seen.insert(layer).second) {
         file_.source().unsupported(
-            text::format("lists layer {} twice", in_quotes(std::string(layer))), kResave);
+            text::format("lists layer {} twice", in_quotes(std::string(layer))), kFetch);
       }
       const Object group = objects_.at(top, layer);
       const std::optional<Strings> names = strings(group, "weight_names");
       if (!names) {
         file_.source().unsupported(
             text::format("group {} lacks the attribute 'weight_names'", in_quotes(group.path)),
-            kResave);
+            kFetch);
       }
       read_listed_weights(group, std::string(layer), *names);
     }
@@ -179,7 +179,7 @@ class KerasReader {
     std::vector<const TensorView*> order;
     for (const TensorView& tensor : table_.tensors) {
       if (!names.insert(tensor.name).second) {
-        file_.source().unsupported(text::format("holds {} twice", in_quotes(tensor.name)), kResave);
+        file_.source().unsupported(text::format("holds {} twice", in_quotes(tensor.name)), kFetch);
       }
       if (!tensor.bytes.empty()) order.push_back(&tensor);
     }

@@ -23,7 +23,7 @@ Object Objects::at(const Object& start, std::string_view path) {
     if (!next) {
       file_->source().unsupported(
           text::format("group {} lacks {}", in_quotes(here.path), in_quotes(std::string(name))),
-          kResave);
+          kFetch);
     }
     here = std::move(*next);
   }
