@@ -137,6 +137,8 @@ TEST_CASE("keras: the old names, without top, strings of fixed length") {
 TEST_CASE("keras: a whole model of Keras 3 with its top and its configuration") {
   const std::string file = keras_file("keras3_full.h5");
   const TensorTable table = parse_keras(file);
+  // 175 layers: the tree of their names has two levels, the root's attributes several blocks.
+  CHECK(file.find(std::string("TREE\0\1", 6)) != std::string::npos);
   auto want = new_shapes();
   add_kernel(want, "predictions", {64, 10});
   check_shapes(table, want);
