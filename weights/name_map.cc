@@ -152,6 +152,36 @@ bool is_conv_bias_name(std::string_view name) {
          layer.ends_with(".downsample.0");
 }
 
+std::string batch_norm_behind(const std::string& convolution) {
+  constexpr std::string_view kShortcut = "downsample.0";
+  if (convolution.ends_with(kShortcut)) {
+    return convolution.substr(0, convolution.size() - 1) + "1";
+  }
+  const size_t at = convolution.rfind("conv");
+  VERACE_CHECK(at != std::string::npos, convolution);
+  return convolution.substr(0, at) + "bn" + convolution.substr(at + 4);
+}
+
+bool subtract_convolution_bias(const WeightFile& file, const std::string& mean_name,
+                               std::span<float> mean) {
+  constexpr std::string_view kMean = ".running_mean";
+  VERACE_CHECK(mean_name.ends_with(kMean), mean_name);
+  std::string layer = mean_name.substr(0, mean_name.size() - kMean.size());
+  const size_t number = layer.rfind("bn");
+  if (number != std::string::npos) {
+    layer.replace(number, 2, "conv");
+  } else {
+    layer.back() = '0';  // downsample.1
+  }
+  VERACE_CHECK(batch_norm_behind(layer) + std::string(kMean) == mean_name, mean_name);
+  const std::string bias = layer + ".bias";
+  if (file.find(bias) == nullptr) return false;
+  const std::vector<float> values = file.read_f32(bias);
+  VERACE_CHECK(values.size() == mean.size(), bias);
+  for (size_t i = 0; i < mean.size(); ++i) mean[i] -= values[i];
+  return true;
+}
+
 void oihw_to_ohwi(std::span<const float> source, std::span<const int64_t> shape,
                   std::span<float> target) {
   VERACE_CHECK(shape.size() == 4);

@@ -48,6 +48,16 @@ void check_against(const WeightFile& file, const ModelDescription& description);
 // Whether `name` is the bias of one of the network's convolutions.
 bool is_conv_bias_name(std::string_view name);
 
+// The batch norm behind a convolution: "conv2" -> "bn2", "downsample.0" -> "downsample.1".
+std::string batch_norm_behind(const std::string& convolution);
+
+// batch_norm(x + bias) with the running mean m is batch_norm(x) with m - bias; with batch
+// statistics the bias cancels, and the running mean that is then moved is that of x. Subtracts the
+// bias of the convolution before the batch norm with the running mean called `mean_name` from
+// `mean`, where the file has one; whether it has.
+bool subtract_convolution_bias(const WeightFile& file, const std::string& mean_name,
+                               std::span<float> mean);
+
 // What the network might be when it is not ours ("looks like ResNet-101: 23 blocks in layer3");
 // empty without an idea.
 std::string wrong_network_hint(const WeightFile& file);

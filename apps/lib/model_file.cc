@@ -29,17 +29,6 @@ engine::Parameter& parameter_called(const engine::LayerTable& table, const std::
   return layer->parameter(name.substr(dot + 1));
 }
 
-// The batch norm behind a convolution: "conv2" -> "bn2", "downsample.0" -> "downsample.1".
-std::string batch_norm_behind(const std::string& convolution) {
-  constexpr std::string_view kShortcut = "downsample.0";
-  if (convolution.ends_with(kShortcut)) {
-    return convolution.substr(0, convolution.size() - 1) + "1";
-  }
-  const size_t at = convolution.rfind("conv");
-  VERACE_CHECK(at != std::string::npos, convolution);
-  return convolution.substr(0, at) + "bn" + convolution.substr(at + 4);
-}
-
 // The table's tensors among the file's expected ones, head optional.
 void read_tensors(const WeightFile& file, const ModelDescription& stored,
                   const engine::LayerTable& table, bool with_head) {
@@ -51,19 +40,14 @@ void read_tensors(const WeightFile& file, const ModelDescription& stored,
   }
 }
 
-// batch_norm(x + bias) with mean m is batch_norm(x) with mean m - bias; with batch statistics the
-// bias cancels, and the running mean that we then move is that of x.
+// Biases of convolutions become part of the running means.
 void fold_convolution_biases(const WeightFile& file, const ModelDescription& stored,
                              const engine::LayerTable& table) {
+  if (!stored.conv_bias_present) return;
   for (const ExpectedTensor& expected : weights::expected_tensors(stored)) {
-    const std::string name = expected.name;
-    if (expected.role != TensorRole::kConvBias || file.find(name) == nullptr) continue;
-    const std::vector<float> bias = file.read_f32(name);
-    const std::string convolution = expected.name.substr(0, expected.name.rfind('.'));
-    const std::string mean = batch_norm_behind(convolution) + ".running_mean";
-    const auto values = parameter_called(table, mean).value.f32_span();
-    VERACE_CHECK(values.size() == bias.size(), name);
-    for (size_t i = 0; i < bias.size(); ++i) values[i] -= bias[i];
+    if (expected.role != TensorRole::kBnMean) continue;
+    weights::subtract_convolution_bias(file, expected.name,
+                                       parameter_called(table, expected.name).value.f32_span());
   }
 }
 
