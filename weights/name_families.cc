@@ -227,11 +227,7 @@ void permute(TensorView& tensor) {
                 : (rank == 2 ? std::span<const size_t>(kDenseAxes) : std::span<const size_t>());
   if (axes.empty() || tensor.element_count() == 0) return;
   std::vector<int64_t> strides = tensor.strides;
-  if (strides.empty()) {
-    strides.assign(rank, 1);
-    for (size_t axis = rank - 1; axis > 0; --axis)
-      strides[axis - 1] = strides[axis] * tensor.shape[axis];
-  }
+  if (strides.empty()) strides = row_major_strides(tensor.shape);
   std::vector<int64_t> shape;
   tensor.strides.clear();
   for (const size_t axis : axes) {

@@ -182,20 +182,6 @@ bool subtract_convolution_bias(const WeightFile& file, const std::string& mean_n
   return true;
 }
 
-void oihw_to_ohwi(std::span<const float> source, std::span<const int64_t> shape,
-                  std::span<float> target) {
-  VERACE_CHECK(shape.size() == 4);
-  const int64_t in = shape[1], area = shape[2] * shape[3], filter = in * area;
-  VERACE_CHECK(static_cast<int64_t>(source.size()) == shape[0] * filter &&
-               source.size() == target.size());
-  for (int64_t o = 0; o < shape[0]; ++o) {
-    for (int64_t p = 0; p < area; ++p) {
-      for (int64_t i = 0; i < in; ++i)
-        target[o * filter + p * in + i] = source[o * filter + i * area + p];
-    }
-  }
-}
-
 void ohwi_to_oihw(std::span<const float> source, std::span<const int64_t> shape,
                   std::span<float> target) {
   VERACE_CHECK(shape.size() == 4);

@@ -62,11 +62,9 @@ bool subtract_convolution_bias(const WeightFile& file, const std::string& mean_n
 // empty without an idea.
 std::string wrong_network_hint(const WeightFile& file);
 
-// Convolution weights between the file's order [o, i, h, w] and the engine's [o, h, w, i] (k, r, s,
-// c). `shape` is in the file's order for both; source and target must hold its product of elements
-// and not overlap.
-void oihw_to_ohwi(std::span<const float> source, std::span<const int64_t> shape,
-                  std::span<float> target);
+// Convolution weights from the engine's order [o, h, w, i] (k, r, s, c) to the file's [o, i, h, w].
+// `shape` is in the file's order; source and target must hold its product of elements and not
+// overlap. The way back: WeightFile::read_filter_f32().
 void ohwi_to_oihw(std::span<const float> source, std::span<const int64_t> shape,
                   std::span<float> target);
 

@@ -71,6 +71,15 @@ void add_shard(const std::string& index_path, const SafetensorsIndex& index,
   }
 }
 
+// A stride of 0 repeats elements: a small file could claim a tensor that fills the memory.
+void check_size(const TensorView& tensor, int64_t file_bytes, const std::string& path) {
+  const int64_t count = reached_elements(tensor.shape, {});
+  if (count >= 0 && count <= file_bytes) return;
+  fail_input(text::format("{}: tensor {} of shape {} repeats the elements of a file of {} bytes: "
+                          "store it as it is used",
+                          path, in_quotes(tensor.name), shape_text(tensor.shape), file_bytes));
+}
+
 }  // namespace
 
 std::string_view to_string(Format format) {
@@ -110,6 +119,7 @@ WeightFile::WeightFile(const std::string& path) : path_(path) {
                        path, index.shard_of.size(), table_.tensors.size()));
     }
   }
+  for (const TensorView& tensor : table_.tensors) check_size(tensor, file_bytes(), path);
   naming_ = translate_names(table_, path);
   for (size_t i = 0; i < table_.tensors.size(); ++i) index_[table_.tensors[i].name] = i;
 }
@@ -135,7 +145,25 @@ const TensorView& WeightFile::at(std::string_view name) const {
 }
 
 void WeightFile::read_f32(std::string_view name, std::span<float> target) const {
+  read_view_f32(at(name), target);
+}
+
+void WeightFile::read_filter_f32(std::string_view name, std::span<float> target) const {
+  constexpr size_t kRank = 4, kOrder[kRank] = {0, 2, 3, 1};
   const TensorView& tensor = at(name);
+  VERACE_CHECK(tensor.shape.size() == kRank, tensor.name);
+  std::vector<int64_t> steps = tensor.strides;
+  if (steps.empty()) steps = row_major_strides(tensor.shape);
+  TensorView view = tensor;
+  view.strides.resize(kRank);
+  for (size_t axis = 0; axis < kRank; ++axis) {
+    view.shape[axis] = tensor.shape[kOrder[axis]];
+    view.strides[axis] = steps[kOrder[axis]];
+  }
+  read_view_f32(view, target);
+}
+
+void WeightFile::read_view_f32(const TensorView& tensor, std::span<float> target) const {
   if (!is_exact_in_f32(tensor.dtype)) {
     fail_input(path_ + ": tensor " + in_quotes(tensor.name) + " has dtype " +
                std::string(to_string(tensor.dtype)) + ": convert it to F32, F16 or BF16");

@@ -52,8 +52,12 @@ class WeightFile {
   // number of elements.
   void read_f32(std::string_view name, std::span<float> target) const;
   std::vector<float> read_f32(std::string_view name) const;
+  // The same of a filter [o, i, h, w] in the engine's order [o, h, w, i].
+  void read_filter_f32(std::string_view name, std::span<float> target) const;
 
  private:
+  void read_view_f32(const TensorView& tensor, std::span<float> target) const;
+
   std::string path_;
   Format format_ = Format::kSafetensors;
   std::vector<MappedFile> files_;

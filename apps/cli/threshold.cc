@@ -32,6 +32,7 @@ void declare(Flags& flags, Options& o) {
 void check_target(const Options& o) {
   std::error_code error;
   const std::filesystem::path& model = o.judging.model.file;
+  apps::check_keeps_thresholds(model.string());
   if (o.out.empty()) return check_output_file({"--model", model, {}, {}});
   check_output_file({"--out", o.out, {}, {}});
   if (!std::filesystem::exists(o.out, error)) return;

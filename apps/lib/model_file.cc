@@ -188,10 +188,10 @@ void read_stored_tensor(const WeightFile& file, const std::string& name,
   const bool on_host = target.memory() == engine::MemoryKind::kHost;
   std::vector<float> copy(on_host ? 0 : static_cast<size_t>(target.count()));
   const std::span<float> values = on_host ? target.f32_span() : std::span<float>(copy);
-  if (!filter) {
-    file.read_f32(name, values);
+  if (filter) {
+    file.read_filter_f32(name, values);
   } else {
-    weights::oihw_to_ohwi(file.read_f32(name), wanted, values);
+    file.read_f32(name, values);
   }
   // A ReLU makes 0 of them, so that the network's answers would not show them.
   const auto bad = std::ranges::count_if(values, [](float v) { return !std::isfinite(v); });
@@ -217,6 +217,13 @@ FileVersion file_version(const std::string& path) {
   return {status.st_ino, int64_t{status.st_mtim.tv_sec} * 1'000'000'000 + status.st_mtim.tv_nsec};
 }
 
+void check_keeps_thresholds(const std::string& path) {
+  if (WeightFile(path).format() == weights::Format::kSafetensors) return;
+  fail_input(path +
+             ": only a safetensors file can keep thresholds: convert it first (verace weights "
+             "convert)");
+}
+
 void store_thresholds(const std::string& path, const std::string& target,
                       const ChosenThresholds& thresholds, const FileVersion& chosen_with) {
   const weights::MappedFile file(path);
@@ -224,11 +231,7 @@ void store_thresholds(const std::string& path, const std::string& target,
     fail_input(text::format(
         "{}: the file has been replaced while it was judged: run the command again", path));
   }
-  if (WeightFile(path).format() != weights::Format::kSafetensors) {
-    fail_input(path +
-               ": only a safetensors file can keep thresholds: convert it first (verace weights "
-               "convert)");
-  }
+  check_keeps_thresholds(path);
   // As the file spells them, not as WeightFile translates them.
   weights::TensorTable table = weights::parse_safetensors(file.bytes(), path);
   std::vector<weights::TensorToWrite> tensors;

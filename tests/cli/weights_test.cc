@@ -123,6 +123,9 @@ TEST_CASE("bad input is refused in one line and nothing is lost") {
   expect_refusal({"predict", "--model", std::string(VERACE_GOLDENS) + "/h5/keras1_notop.h5",
                   world / "data"},
                  "a backbone without a head");
+  expect_refusal({"threshold", "--model", std::string(VERACE_GOLDENS) + "/h5/keras3_full.h5",
+                  "--data", world / "data", "--fpr", "0.1", "--out", out},
+                 {"keras3_full.h5: only a safetensors file can keep thresholds", "convert"});
   write_text(world / "evil.index.json", "{\"weight_map\": {\"conv1.weight\": \"../run/best\"}}");
   expect_refusal({"weights", "inspect", world / "evil.index.json"},
                  {"evil.index.json", "not the name of a file beside the index"});
