@@ -11,7 +11,6 @@
 #include "weights/hdf5/keras.h"
 #include "weights/safetensors_header.h"
 #include "weights/safetensors_index.h"
-#include "weights/torch/torch_file.h"
 
 namespace verace::weights {
 namespace {
@@ -33,8 +32,6 @@ struct Reader {
 
 // The first that recognises the file reads it; the last takes all and names what it is instead.
 constexpr Reader kReaders[] = {
-    {Format::kTorchZip, is_torch_zip, parse_torch_zip},
-    {Format::kTorchStream, is_torch_stream, parse_torch_stream},
     {Format::kKerasHdf5, is_hdf5, parse_keras_hdf5},
     {Format::kSafetensors, [](Bytes) { return true; }, parse_safetensors},
 };

@@ -70,8 +70,8 @@ void say_notes(const apps::Converted& converted, apps::WeightsFormat to) {
 int run(const Flags& flags, const Options& o) {
   flags.require("INPUT", "name a weight file");
   flags.require("--out", "name the new file");
-  const apps::WeightsFormat to = o.to ? *o.to : format_by_name(o.out);
   check_output_file({"--out", o.out, {}, {}});
+  const apps::WeightsFormat to = o.to ? *o.to : format_by_name(o.out);
   std::error_code error;
   if (std::filesystem::exists(o.out, error)) {
     fail_input(text::format("--out {}: the file exists: name another one", o.out.string()));

@@ -110,7 +110,7 @@ Converted convert_weights(const ConvertOptions& options) {
       weights::write_safetensors(options.output, content.tensors, metadata);
       return out;
     case WeightsFormat::kPth:
-      weights::write_torch_zip(options.output, content.tensors, metadata);
+      weights::write_safetensors(options.output, content.tensors, metadata);
       return out;
   }
   fail_check("format is in its enum", __FILE__, __LINE__, "");

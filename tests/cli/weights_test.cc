@@ -108,8 +108,8 @@ TEST_CASE("bad input is refused in one line and nothing is lost") {
   expect_refusal({"weights", "convert", world / "absent", "--out", out}, "absent: cannot open");
   expect_refusal({"weights", "convert", world / "run/metrics.jsonl", "--out", out},
                  "metrics.jsonl");
-  expect_refusal({"weights", "convert", model, "--out", out, "--variant", "v1.5"},
-                 {"--variant v1.5 contradicts", "--force"});
+  expect_refusal({"weights", "convert", model, "--out", out, "--variant", "v1"},
+                 {"--variant v1 contradicts", "--force"});
   expect_refusal({"weights", "convert", model, model, "--out", out}, "was not expected");
   expect_refusal({"weights", "diff"}, "BEFORE is missing");
   expect_refusal({"weights", "diff", model}, "AFTER is missing");
