@@ -156,6 +156,10 @@ TEST_CASE("texts that are no model say nothing and break nothing") {
         std::string("{\"config\": \"\xff\"}")}) {
     CHECK_FALSE(read_keras_config(text).understood);
   }
+  // Valid, but models within models without end.
+  std::string inside = R"({"class_name": "X", "config": {"name": "x"}})";
+  for (int i = 0; i < 10'000; ++i) inside = "{\"config\":{\"layers\":[" + inside + "]}}";
+  CHECK_FALSE(read_keras_config(inside).understood);
   // Values of other types than Keras writes.
   for (const char* config :
        {R"({"strides": "x", "epsilon": [], "momentum": {}, "activation": 3, "name": 5})",
