@@ -115,8 +115,12 @@ SafetensorsContent parse_safetensors(std::span<const std::byte> file, const std:
   for (HeaderEntry& entry : header.entries) {
     const auto begin = static_cast<size_t>(entry.offsets[0]);
     const auto end = static_cast<size_t>(entry.offsets[1]);
-    content.tensors.push_back({std::move(entry.name), entry.dtype, std::move(entry.shape),
-                               data.subspan(begin, end - begin)});
+    content.tensors.push_back({.name = std::move(entry.name),
+                               .stored_name = {},
+                               .dtype = entry.dtype,
+                               .shape = std::move(entry.shape),
+                               .strides = {},
+                               .bytes = data.subspan(begin, end - begin)});
   }
   return content;
 }
