@@ -485,6 +485,10 @@ TEST_CASE("malformed streams") {
            tensor(stream_storage("0", 2, view(std::numeric_limits<int64_t>::max(), 1)), 0, 1),
            {{"0", 2, data}}),
        "a view that is not"},
+      {torch_stream(
+           tensor(stream_storage("0", 2, view(1, std::numeric_limits<int64_t>::max())), 0, 1),
+           {{"0", 2, data}}),
+       "a view that is not"},
       {torch_stream(tensor(stream_storage("0", 2, "K\x01"), 0, 1), {{"0", 2, data}}),
        "a view that is not"},
       {torch_stream(op::ordered({{"a", op::tensor(stream_storage("0", 2, "N"), 0, {1}, {1})},

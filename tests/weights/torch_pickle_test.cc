@@ -36,6 +36,7 @@ TEST_CASE("numbers and texts in every spelling") {
   CHECK(value<int64_t>("\x8a\x01\xff") == -1);
   CHECK(value<int64_t>("\x8a\x02\xff\x7f") == 0x7fff);
   CHECK(value<int64_t>("\x8a\x05" + le(-(int64_t{1} << 39), 5)) == -(int64_t{1} << 39));
+  CHECK(value<int64_t>("\x8a\x07" + le(-(int64_t{1} << 50), 7)) == -(int64_t{1} << 50));
   CHECK(value<int64_t>("\x8a\x08" + le(std::numeric_limits<int64_t>::min(), 8)) ==
         std::numeric_limits<int64_t>::min());
   // 2^63 takes nine bytes; so do padded small numbers, which nobody writes.
@@ -129,7 +130,8 @@ TEST_CASE("names of element types") {
   CHECK(dtype("torch", "float8_e4m3fn") == Dtype::kF8E4M3);
   CHECK(dtype("torch", "ComplexDoubleStorage") == std::nullopt);
   CHECK(dtype("torch", "QInt8Storage") == std::nullopt);
-  for (const char* name : {"Storage", "Tensorx", "FloatStorageX", "Float", "load", "", "hub"}) {
+  for (const char* name :
+       {"Storage", "Tensorx", "FloatStorageX", "Float", "FloatxStorage", "load", "", "hub"}) {
     CHECK_FALSE(find_torch_global("torch", name).has_value());
   }
   CHECK_FALSE(find_torch_global("torch.cuda", "float32").has_value());
@@ -223,6 +225,7 @@ TEST_CASE("broken pickles") {
     CHECK_CONTAINS(refusal(bytes), message);
   }
   CHECK_CONTAINS(refusal("NK\x01t"), "byte 3: ");  // the opcode's place
+  CHECK_CONTAINS(refusal("NK"), "byte 1: the pickle ends in the midst");
   parse("X" + number(kMaxPickleText, 4) + std::string(kMaxPickleText, 'x') + ".");
 }
 

@@ -1,4 +1,4 @@
-// Validating UTF-8.
+// The rules of UTF-8 sequences.
 #include "weights/torch/utf8.h"
 
 #include <cstddef>

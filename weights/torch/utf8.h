@@ -1,4 +1,4 @@
-// Whether bytes are UTF-8.
+// Recognising text that is not UTF-8.
 #pragma once
 
 #include <string_view>
