@@ -17,7 +17,8 @@ struct Magic {
 };
 
 constexpr const char* kPickle =
-    "is a Python pickle, probably an old PyTorch .pth: convert it to safetensors first";
+    "is a Python pickle, but not a file of torch.save: save it with "
+    "torch.save(model.state_dict(), FILE)";
 
 constexpr Magic kTable[] = {
     {"PK\x03\x04"sv, 0, "is a zip, probably a PyTorch .pth: convert it to safetensors first"},

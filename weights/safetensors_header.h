@@ -18,20 +18,11 @@ namespace verace::weights {
 inline constexpr uint64_t kMaxHeaderBytes = 100'000'000;
 inline constexpr size_t kMaxRank = 32;
 
-using SafetensorsContent = TensorTable;
-
 // `file` is the whole file, `path` only names it in messages. Throws Error(kInput) with one line
 // (file, tensor, what does not fit, what to do) unless all of this holds: the header lies within
 // the file and kMaxHeaderBytes, is valid JSON of exactly the structure above without duplicate
 // keys, each shape's product times the element size is the byte count without overflow, and the
 // tensors tile the data section from 0 to the file's end without hole or overlap.
-// The tensors are dense, in the order of their data.
-SafetensorsContent parse_safetensors(std::span<const std::byte> file, const std::string& path);
-
-// `text` in single quotes for a one-line message: control characters replaced, long text shortened.
-std::string in_quotes(const std::string& text);
-
-// "[64, 3, 7, 7]".
-std::string shape_text(std::span<const int64_t> shape);
+TensorTable parse_safetensors(std::span<const std::byte> file, const std::string& path);
 
 }  // namespace verace::weights

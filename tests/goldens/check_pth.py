@@ -41,16 +41,19 @@ def bytes_of(tensor):
     return bytes(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
 
 
-def load(path, **options):
-    try:
-        return torch.load(path, map_location="cpu", weights_only=True, **options)
-    except TypeError:
-        return torch.load(path, map_location="cpu", **options)
+def load(path):
+    return torch.load(path, map_location="cpu", weights_only=True)
 
 
-def expected(path):
-    """Name -> (dtype, shape, bytes), as torch.load() gives it."""
-    content = load(path)
+def load_source(path):
+    """What PyTorch itself wrote: before 2.0 its careful reader knew no numbers with a point."""
+    if int(torch.__version__.split(".")[0]) < 2 and os.path.dirname(path) == HERE:
+        return torch.load(path, map_location="cpu")
+    return load(path)
+
+
+def expected(content):
+    """Name -> (dtype, shape, bytes) of what torch.load() gave."""
     if "state_dict" in content:
         content = content["state_dict"]
     return {name: (str(value.dtype)[len("torch."):], tuple(value.shape), bytes_of(value))
@@ -90,7 +93,7 @@ class Check:
 
     def file(self, path):
         name = os.path.basename(path)
-        want = expected(path)
+        want = expected(load_source(path))
         target = os.path.join(self.folder, "read.safetensors")
         done = self.run(path, target)
         if done.returncode:
@@ -110,7 +113,7 @@ class Check:
             self.fail(f"{name}: written as {type(state)} in the order {list(state)[:3]}")
         if any(not value.is_contiguous() or value.requires_grad for value in state.values()):
             self.fail(f"{name}: written with strides or gradients")
-        self.compare(name + " as .pth", expected(written), want)
+        self.compare(name + " as .pth", expected(state), want)
         with zipfile.ZipFile(written) as archive:
             if archive.testzip() is not None:
                 self.fail(f"{name}: a wrong checksum in {archive.testzip()}")

@@ -1,11 +1,10 @@
 // Files that PyTorch wrote (tests/goldens/make_pth.py): all names, shapes and numbers, bit for bit.
-#include <array>
-#include <cmath>
 #include <complex>
+#include <filesystem>
 
 #include "tests/weights/torch_support.h"
-#include "weights/half.h"
 #include "weights/torch/torch_file.h"
+#include "weights/weight_file.h"
 
 namespace verace::weights {
 namespace {
@@ -187,6 +186,25 @@ TEST_CASE("every element type and layout, by PyTorch 2") {
   CHECK(golden.at("float8_e5m2").dtype == Dtype::kF8E5M2);
   CHECK(gather<uint8_t>(golden.at("float8_e5m2")) ==
         std::vector<uint8_t>{0, 0x3c, 0x40, 0x42, 0x44});
+}
+
+TEST_CASE("weight files of PyTorch are opened by their content") {
+  const TempFolder folder;
+  const std::string source = std::string(VERACE_GOLDENS) + "/pth_narrow_";
+  std::filesystem::copy(source + "zip.pth", folder / "weights.safetensors");  // a wrong ending
+  const WeightFile zip(folder / "weights.safetensors");
+  CHECK(zip.format() == Format::kTorchZip);
+  CHECK(to_string(zip.format()) == "PyTorch, zip container");
+  CHECK(zip.tensors().size() == 320);
+  const std::vector<float> stem = zip.read_f32("conv1.weight");
+  REQUIRE(stem.size() == 2 * 3 * 7 * 7);
+  for (size_t i = 0; i < stem.size(); ++i) {
+    CHECK(stem[i] == static_cast<float>(17 * static_cast<int64_t>(i) % 257 - 128) / 64);
+  }
+  const WeightFile stream(source + "stream.pth");
+  CHECK(stream.format() == Format::kTorchStream);
+  CHECK(to_string(stream.format()) == "PyTorch, stream container");
+  CHECK(stream.tensors().size() == 320);
 }
 
 TEST_CASE("without checksums, by PyTorch 2") {

@@ -9,6 +9,7 @@
 #include "tests/weights/torch_support.h"
 #include "weights/torch/torch_file.h"
 #include "weights/torch/torch_write.h"
+#include "weights/torch/utf8.h"
 #include "weights/torch/zip_directory.h"
 
 namespace verace::weights {
@@ -27,6 +28,23 @@ TEST_CASE("CRC-32: published check values, and lengths around the eight bytes ta
     }
     CHECK(crc32(bytes_of(text)) == ~sum);
     text += static_cast<char>(length * 37 + 200);
+  }
+}
+
+TEST_CASE("UTF-8: each length at its bounds, and every way to be malformed") {
+  using namespace std::string_view_literals;
+  for (const std::string_view good :
+       {""sv, "conv1.weight"sv, "\0"sv, "\x7f"sv, "\xc2\x80"sv, "\xdf\xbf"sv, "\xe0\xa0\x80"sv,
+        "\xed\x9f\xbf"sv, "\xee\x80\x80"sv, "\xef\xbf\xbf"sv, "\xf0\x90\x80\x80"sv,
+        "\xf4\x8f\xbf\xbf"sv, "aä€𝄞z"sv}) {
+    CHECK_MESSAGE(is_utf8(good), good);
+  }
+  for (const std::string_view bad :
+       {"\x80"sv, "\xbf"sv, "\xc0\x80"sv, "\xc1\xbf"sv, "\xc2"sv, "\xc2\x7f"sv, "\xc2\xc0"sv,
+        "\xe0\x9f\xbf"sv, "\xe2\x82"sv, "\xe2\x82z"sv, "\xed\xa0\x80"sv, "\xed\xbf\xbf"sv,
+        "\xf0\x8f\xbf\xbf"sv, "\xf0\x90\x80"sv, "\xf4\x90\x80\x80"sv, "\xf5\x80\x80\x80"sv,
+        "\xff"sv, "good\xff"sv, "\xc3\xa4\xa4"sv}) {
+    CHECK_MESSAGE(!is_utf8(bad), bad);
   }
 }
 
@@ -55,6 +73,7 @@ struct Example {
     }
     add("scalar", {}, Dtype::kF32);
     add("empty", {0, 7}, Dtype::kF32);
+    add("wide", {0, 5'000'000'000, 2}, Dtype::kF32);
     add("long", {70'000, 1}, Dtype::kU8);
     add("middle", {300, 1, 2}, Dtype::kI16);
     add("päth", {1}, Dtype::kF32);

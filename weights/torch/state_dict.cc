@@ -6,7 +6,7 @@
 
 #include "kernels/check.h"
 #include "kernels/format.h"
-#include "weights/safetensors_header.h"
+#include "weights/tensor_table.h"
 #include "weights/torch/tensor_reading.h"
 #include "weights/torch/utf8.h"
 

@@ -75,22 +75,15 @@ int64_t Reader::check_size(const TensorView& tensor) const {
 }
 
 int64_t Reader::reach(const TensorView& tensor, int64_t offset, int64_t elements) const {
-  int64_t last = 0;
-  bool overflow = false;
-  for (size_t i = 0; i < tensor.shape.size(); ++i) {
-    int64_t step = 0;
-    overflow |= __builtin_mul_overflow(tensor.shape[i] - 1, tensor.strides[i], &step) ||
-                __builtin_add_overflow(last, step, &last);
-  }
+  const int64_t count = reached_elements(tensor.shape, tensor.strides);
   int64_t end = 0;
-  overflow |= __builtin_add_overflow(last, offset, &end);
-  if (overflow || end >= elements) {
+  if (count < 0 || __builtin_add_overflow(count, offset, &end) || end > elements) {
     fail(
         text::format("of shape {}, strides {} and offset {} reaches beyond its storage of {} "
                      "elements",
                      shape_text(tensor.shape), shape_text(tensor.strides), offset, elements));
   }
-  return last + 1;
+  return count;
 }
 
 bool is_row_major(const TensorView& tensor) {

@@ -5,7 +5,7 @@
 
 #include "kernels/check.h"
 #include "kernels/format.h"
-#include "weights/safetensors_header.h"
+#include "weights/tensor_table.h"
 #include "weights/torch/little_endian.h"
 
 namespace verace::weights {
