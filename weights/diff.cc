@@ -27,8 +27,8 @@ class Sums {
     out.largest = largest_;
     const double before = std::sqrt(a_), after = std::sqrt(b_), change = std::sqrt(difference_);
     out.relative = change == 0 ? 0 : (before > 0 ? change / before : kUndefined);
-    out.cosine = before > 0 && after > 0 ? std::clamp(product_ / (before * after), -1.0, 1.0)
-                                         : kUndefined;
+    out.cosine =
+        before > 0 && after > 0 ? std::clamp(product_ / (before * after), -1.0, 1.0) : kUndefined;
   }
 
  private:
@@ -103,8 +103,8 @@ std::vector<SettingChange> setting_changes(const ModelDescription& a, const Mode
   }
   if (a.class_names != b.class_names && !a.class_names.empty() && !b.class_names.empty()) {
     std::erase_if(out, [](const SettingChange& change) { return change.what == "class names"; });
-    out.push_back({"class names", text::join(a.class_names, ", "),
-                   text::join(b.class_names, ", ")});
+    out.push_back(
+        {"class names", text::join(a.class_names, ", "), text::join(b.class_names, ", ")});
   }
   return out;
 }
@@ -115,10 +115,11 @@ void check_same_backbone(const WeightFile& a, const ModelDescription& network_a,
   check_against(b, network_b);
   if (network_a.stem_channels == network_b.stem_channels && network_a.width == network_b.width)
     return;
-  fail_input(text::format("{} and {} hold different networks: {} and {} channels in the stem, {:g} "
-                          "and {:g} in the first block: compare files of one network",
-                          a.path(), b.path(), network_a.stem_channels, network_b.stem_channels,
-                          64 * network_a.width, 64 * network_b.width));
+  fail_input(
+      text::format("{} and {} hold different networks: {} and {} channels in the stem, {:g} "
+                   "and {:g} in the first block: compare files of one network",
+                   a.path(), b.path(), network_a.stem_channels, network_b.stem_channels,
+                   64 * network_a.width, 64 * network_b.width));
 }
 
 }  // namespace
@@ -128,8 +129,8 @@ Difference compare(const WeightFile& a, const ModelDescription& network_a, const
   check_same_backbone(a, network_a, b, network_b);
   Difference out;
   out.settings = setting_changes(network_a, network_b);
-  const bool same_head = network_a.head_hidden == network_b.head_hidden &&
-                         network_a.classes == network_b.classes;
+  const bool same_head =
+      network_a.head_hidden == network_b.head_hidden && network_a.classes == network_b.classes;
   Sums backbone;
   std::vector<std::pair<LayerChange, Sums>> parts;
   for (const ExpectedTensor& tensor : expected_tensors(network_a)) {
@@ -152,8 +153,8 @@ Difference compare(const WeightFile& a, const ModelDescription& network_a, const
     LayerChange change;
     change.layer = "fc";
     change.part = "weights";
-    change.replaced = text::format("{} -> {}", shapes_text(head_of(network_a)),
-                                   shapes_text(head_of(network_b)));
+    change.replaced =
+        text::format("{} -> {}", shapes_text(head_of(network_a)), shapes_text(head_of(network_b)));
     out.layers.push_back(std::move(change));
   }
   out.backbone.layer = "backbone";

@@ -17,9 +17,9 @@ struct LayerChange {
   int64_t values = 0;
   // Bit for bit; +0 and -0 are equal, and so is no NaN.
   bool unchanged = false;
-  double relative = 0;  // |B - A| / |A| in the Euclidean norm; NaN where A is 0 and B is not
-  double largest = 0;   // of one value
-  double cosine = 0;    // of the angle between A and B; NaN where one of them is 0
+  double relative = 0;     // |B - A| / |A| in the Euclidean norm; NaN where A is 0 and B is not
+  double largest = 0;      // of one value
+  double cosine = 0;       // of the angle between A and B; NaN where one of them is 0
   int64_t not_finite = 0;  // pairs with a NaN or infinity, left out of the figures
   std::string replaced;    // "[1000, 2048] -> [3000, 2048]": another shape, no figures
 };
@@ -45,8 +45,8 @@ Difference compare(const WeightFile& a, const ModelDescription& network_a, const
 // For people: a line per changed part, runs of unchanged layers folded into one line.
 std::string diff_table(const WeightFile& a, const WeightFile& b, const Difference& difference);
 
-// For programs: before, after, settings [...], layers [...] (all of them), backbone {...}; undefined
-// figures are null.
+// For programs: before, after, settings [...], layers [...] (all of them), backbone {...};
+// undefined figures are null.
 std::string diff_json(const WeightFile& a, const WeightFile& b, const Difference& difference);
 
 }  // namespace verace::weights

@@ -32,9 +32,9 @@ std::string folded_line(std::span<const LayerChange> run) {
   for (const LayerChange& change : run) values += change.values;
   const std::string& first = run.front().layer;
   const std::string& last = run.back().layer;
-  const std::string names =
-      first == last ? first + (run.size() == 1 ? " (" + run.front().part + ")" : "")
-                    : first + " ... " + last;
+  const std::string names = first == last
+                                ? first + (run.size() == 1 ? " (" + run.front().part + ")" : "")
+                                : first + " ... " + last;
   return text::format("{}: unchanged ({} values)\n", names, values);
 }
 
@@ -61,8 +61,7 @@ std::string diff_table(const WeightFile& a, const WeightFile& b, const Differenc
   for (const SettingChange& change : difference.settings)
     out += text::format("{}: {} -> {}\n", change.what, change.before, change.after);
   size_t width = 5;
-  for (const LayerChange& change : difference.layers)
-    width = std::max(width, change.layer.size());
+  for (const LayerChange& change : difference.layers) width = std::max(width, change.layer.size());
   out += text::format("\n{:<{}}  {:<20}  {:>10}  {:>11}  {:>11}  {:>10}\n", "layer", width, "part",
                       "values", "relative", "largest", "cosine");
   const std::span<const LayerChange> all(difference.layers);
@@ -88,8 +87,7 @@ std::string diff_json(const WeightFile& a, const WeightFile& b, const Difference
         {{"what", change.what}, {"before", change.before}, {"after", change.after}});
   }
   out["layers"] = json::array();
-  for (const LayerChange& change : difference.layers)
-    out["layers"].push_back(change_json(change));
+  for (const LayerChange& change : difference.layers) out["layers"].push_back(change_json(change));
   out["backbone"] = change_json(difference.backbone);
   // The paths may hold bytes that are not UTF-8.
   return out.dump(2, ' ', false, json::error_handler_t::replace) + "\n";

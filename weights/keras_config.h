@@ -16,12 +16,12 @@ inline constexpr int kMaxKerasConfigDepth = 64;
 
 // Empty where it says nothing that we understand.
 struct KerasConfig {
-  std::optional<engine::Variant> variant;          // from the strides of the stages' first blocks
-  std::optional<engine::PoolMode> pool;            // from the stem's pooling and its padding
-  std::optional<double> bn_epsilon;                // of all batch norms
-  std::optional<double> bn_momentum;               // 1 - Keras' momentum
-  std::optional<engine::InputScale> input_scale;   // from a layer Rescaling
-  std::optional<double> head_slope;                // of the activation behind the hidden layer
+  std::optional<engine::Variant> variant;         // from the strides of the stages' first blocks
+  std::optional<engine::PoolMode> pool;           // from the stem's pooling and its padding
+  std::optional<double> bn_epsilon;               // of all batch norms
+  std::optional<double> bn_momentum;              // 1 - Keras' momentum
+  std::optional<engine::InputScale> input_scale;  // from a layer Rescaling
+  std::optional<double> head_slope;               // of the activation behind the hidden layer
   std::optional<int64_t> input_size;
   // Phrases about what contradicts itself or is not what our network does ("batch norms with
   // different epsilon: 0.001 and 1e-05").

@@ -81,8 +81,9 @@ void describe_backbone(const WeightFile& file, ModelDescription& out) {
     const std::string hint = wrong_network_hint(file);
     fail_input(text::format(
         "{}: has no tensor '{}'{}: choose a ResNet-50 file of torchvision, timm, Hugging Face or "
-        "Keras", file.path(),
-        stem ? "layer1.0.conv1.weight" : "conv1.weight", hint.empty() ? "" : " (" + hint + ")"));
+        "Keras",
+        file.path(), stem ? "layer1.0.conv1.weight" : "conv1.weight",
+        hint.empty() ? "" : " (" + hint + ")"));
   }
   const Naming& naming = file.naming();
   const std::string wrapper =
@@ -94,9 +95,9 @@ void describe_backbone(const WeightFile& file, ModelDescription& out) {
   out.findings.push_back(
       {"stem channels", text_of(out.stem_channels), Source::kShapes, stem->name_in_file()});
   out.findings.push_back({"width", text_of(out.width), Source::kShapes, block->name_in_file()});
-  out.conv_bias_present = std::any_of(
-      file.tensors().begin(), file.tensors().end(),
-      [](const TensorView& t) { return is_conv_bias_name(t.name); });
+  out.conv_bias_present =
+      std::any_of(file.tensors().begin(), file.tensors().end(),
+                  [](const TensorView& t) { return is_conv_bias_name(t.name); });
   out.findings.push_back({"convolution biases", out.conv_bias_present ? "yes" : "no",
                           Source::kShapes, "names ending in .bias"});
 }

@@ -107,23 +107,42 @@ struct FamilyRow {
 // that comes with the published weights; epsilon: the layers' own argument in the new generation,
 // Keras' default in the old. The first row also stands for unknown names.
 constexpr FamilyRow kFamilies[] = {
-    {NameFamily::kTorchvision, "torchvision", '.', kTorchvisionLayers, kTorchKinds, false,
+    {NameFamily::kTorchvision,
+     "torchvision",
+     '.',
+     kTorchvisionLayers,
+     kTorchKinds,
+     false,
      {Variant::kV15, PoolMode::kPadded, 1e-5, 0.1, RunningVariance::kUnbiased, InputScale::kTorch,
       "torchvision's convention"}},
-    {NameFamily::kHuggingFace, "Hugging Face", '.', kHuggingFaceLayers, kTorchKinds, false,
+    {NameFamily::kHuggingFace,
+     "Hugging Face",
+     '.',
+     kHuggingFaceLayers,
+     kTorchKinds,
+     false,
      {Variant::kV15, PoolMode::kPadded, 1e-5, 0.1, RunningVariance::kUnbiased, InputScale::kTorch,
       "the convention of microsoft/resnet-50"}},
-    {NameFamily::kKeras, "Keras", '/', kKerasLayers, kKerasKinds, true,
+    {NameFamily::kKeras,
+     "Keras",
+     '/',
+     kKerasLayers,
+     kKerasKinds,
+     true,
      {Variant::kV1, PoolMode::kPadded, 1.001e-5, 0.01, RunningVariance::kUnbiased,
       InputScale::kCaffe, "the convention of keras.applications"}},
-    {NameFamily::kOldKeras, "old Keras", '/', kOldKerasLayers, kKerasKinds, true,
+    {NameFamily::kOldKeras,
+     "old Keras",
+     '/',
+     kOldKerasLayers,
+     kKerasKinds,
+     true,
      {Variant::kV1, PoolMode::kPadded, 1e-3, 0.01, RunningVariance::kUnbiased, InputScale::kCaffe,
       "the convention of Keras' old resnet50.py"}},
 };
 
-constexpr std::string_view kWrappers[] = {"module",   "model", "backbone", "resnet",
-                                          "resnet50", "net",   "network",  "encoder",
-                                          "_orig_mod"};
+constexpr std::string_view kWrappers[] = {"module", "model",   "backbone", "resnet",   "resnet50",
+                                          "net",    "network", "encoder",  "_orig_mod"};
 
 // More blocks than a ResNet-50 has, so that a deeper network is recognised as such.
 constexpr int kStages = 4, kBlocks = 50, kConvolutions = 3;

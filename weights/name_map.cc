@@ -115,12 +115,11 @@ std::string find_mismatch(const WeightFile& file, const ModelDescription& descri
     if (tensor == nullptr) {
       if (!expected.optional) missing.add(in_quotes(name));
     } else if (tensor->shape != expected.shape) {
-      shape.add(text::format("{} is {}, expected {}", in_quotes(tensor->name_in_file()), shape_text(tensor->shape),
-                             shape_text(expected.shape)));
+      shape.add(text::format("{} is {}, expected {}", in_quotes(tensor->name_in_file()),
+                             shape_text(tensor->shape), shape_text(expected.shape)));
     } else if (!is_exact_in_f32(tensor->dtype)) {
       dtype.add(text::format("{} is {}, expected F32, F16 or BF16",
-                             in_quotes(tensor->name_in_file()),
-                             to_string(tensor->dtype)));
+                             in_quotes(tensor->name_in_file()), to_string(tensor->dtype)));
     }
   }
   for (const TensorView& tensor : file.tensors()) {

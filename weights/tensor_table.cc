@@ -78,8 +78,8 @@ void transpose(const Axis& rows, const Axis& columns, const std::byte* source, s
           std::memcpy(&tile[i][j], from + i * rows.from_step * kSize, kSize);
       }
       for (int64_t i = 0; i < height; ++i) {
-        std::memcpy(target + ((row + i) * rows.to_step + column * columns.to_step) * kSize,
-                    tile[i], static_cast<size_t>(width * kSize));
+        std::memcpy(target + ((row + i) * rows.to_step + column * columns.to_step) * kSize, tile[i],
+                    static_cast<size_t>(width * kSize));
       }
     }
   }
@@ -140,8 +140,7 @@ int64_t reached_elements(std::span<const int64_t> shape, std::span<const int64_t
 
 std::vector<int64_t> row_major_strides(std::span<const int64_t> shape) {
   std::vector<int64_t> strides(shape.size(), 1);
-  for (size_t axis = shape.size(); axis-- > 1;)
-    strides[axis - 1] = strides[axis] * shape[axis];
+  for (size_t axis = shape.size(); axis-- > 1;) strides[axis - 1] = strides[axis] * shape[axis];
   return strides;
 }
 

@@ -11,6 +11,7 @@
 #include "weights/hdf5/keras.h"
 #include "weights/safetensors_header.h"
 #include "weights/safetensors_index.h"
+#include "weights/torch/torch_file.h"
 
 namespace verace::weights {
 namespace {
@@ -32,6 +33,8 @@ struct Reader {
 
 // The first that recognises the file reads it; the last takes all and names what it is instead.
 constexpr Reader kReaders[] = {
+    {Format::kTorchZip, is_torch_zip, parse_torch_zip},
+    {Format::kTorchStream, is_torch_stream, parse_torch_stream},
     {Format::kKerasHdf5, is_hdf5, parse_keras_hdf5},
     {Format::kSafetensors, [](Bytes) { return true; }, parse_safetensors},
 };
@@ -72,9 +75,10 @@ void add_shard(const std::string& index_path, const SafetensorsIndex& index,
 void check_size(const TensorView& tensor, int64_t file_bytes, const std::string& path) {
   const int64_t count = reached_elements(tensor.shape, {});
   if (count >= 0 && count <= file_bytes) return;
-  fail_input(text::format("{}: tensor {} of shape {} repeats the elements of a file of {} bytes: "
-                          "store it as it is used",
-                          path, in_quotes(tensor.name), shape_text(tensor.shape), file_bytes));
+  fail_input(
+      text::format("{}: tensor {} of shape {} repeats the elements of a file of {} bytes: "
+                   "store it as it is used",
+                   path, in_quotes(tensor.name), shape_text(tensor.shape), file_bytes));
 }
 
 }  // namespace

@@ -17,7 +17,8 @@ namespace verace::weights {
 
 enum class Format { kSafetensors, kSafetensorsShards, kTorchZip, kTorchStream, kKerasHdf5 };
 
-// For people: "safetensors", "safetensors in shards", "PyTorch zip", "PyTorch stream", "Keras HDF5".
+// For people: "safetensors", "safetensors in shards", "PyTorch zip", "PyTorch stream", "Keras
+// HDF5".
 std::string_view to_string(Format format);
 
 // A weight file, mapped read-only and validated completely on opening (the parsers' headers say

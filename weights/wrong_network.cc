@@ -16,10 +16,12 @@ struct Family {
 };
 
 constexpr Family kFamilies[] = {
-    {"resnetv1", "Gluon's ResNet names ('resnetv1...') are not read: convert the file to "
-                 "torchvision's names"},
-    {"gpu_0/", "Caffe2's ResNet names ('gpu_0/...') are not read: convert the file to torchvision's "
-               "names"},
+    {"resnetv1",
+     "Gluon's ResNet names ('resnetv1...') are not read: convert the file to "
+     "torchvision's names"},
+    {"gpu_0/",
+     "Caffe2's ResNet names ('gpu_0/...') are not read: convert the file to torchvision's "
+     "names"},
     {"body.stage1", "these look like RetinaFace's weights, a face detector"},
     {"features.", "'features...' names a VGG, DenseNet, MobileNet or EfficientNet"},
     {"conv_stem", "'conv_stem' names an EfficientNet or MobileNet"},

@@ -24,9 +24,8 @@ void declare(Flags& flags, Options& o) {
                  o.input);
   flags.value("--out", "FILE", "The new file; it must not exist yet", into(o.out));
   flags.value("--to", "FORMAT", "safetensors or pth (default: by the end of FILE)",
-              into_choice({"safetensors", "pth"}, [&o](size_t i) {
-                o.to = static_cast<apps::WeightsFormat>(i);
-              }));
+              into_choice({"safetensors", "pth"},
+                          [&o](size_t i) { o.to = static_cast<apps::WeightsFormat>(i); }));
   flags.toggle("--keep-conv-bias",
                "Store biases of convolutions (Keras) instead of folding them into the batch norms",
                o.keep_conv_biases);
@@ -38,9 +37,10 @@ apps::WeightsFormat format_by_name(const std::filesystem::path& out) {
   const std::string end = out.extension().string();
   if (end == ".safetensors") return apps::WeightsFormat::kSafetensors;
   if (end == ".pth" || end == ".pt") return apps::WeightsFormat::kPth;
-  fail_input(text::format("--out {}: its name does not tell the format: add --to safetensors or "
-                          "--to pth",
-                          out.string()));
+  fail_input(
+      text::format("--out {}: its name does not tell the format: add --to safetensors or "
+                   "--to pth",
+                   out.string()));
 }
 
 void say_notes(const apps::Converted& converted, apps::WeightsFormat to) {
@@ -57,8 +57,8 @@ void say_notes(const apps::Converted& converted, apps::WeightsFormat to) {
     text::print(stderr, "note: {} tensors of an optimiser are left out\n", converted.left_out);
   }
   const weights::FamilyDefaults& usual = weights::defaults_of(weights::NameFamily::kTorchvision);
-  if (to == apps::WeightsFormat::kPth && (d.variant != usual.variant || d.pool != usual.pool ||
-                                          d.bn_epsilon != usual.bn_epsilon)) {
+  if (to == apps::WeightsFormat::kPth &&
+      (d.variant != usual.variant || d.pool != usual.pool || d.bn_epsilon != usual.bn_epsilon)) {
     text::print(stderr,
                 "note: torchvision's resnet50() computes variant {}, pool {}, epsilon {}; this "
                 "network is {}, {}, {}: set them in PyTorch\n",

@@ -21,8 +21,9 @@ int run(const Flags& flags, const Options& o) {
   const weights::WeightFile a(model_file(o.before).string()), b(model_file(o.after).string());
   const weights::Difference difference =
       weights::compare(a, weights::describe(a), b, weights::describe(b));
-  text::print(stdout, "{}",
-              o.json ? weights::diff_json(a, b, difference) : weights::diff_table(a, b, difference));
+  text::print(
+      stdout, "{}",
+      o.json ? weights::diff_json(a, b, difference) : weights::diff_table(a, b, difference));
   return 0;
 }
 

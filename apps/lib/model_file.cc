@@ -35,8 +35,7 @@ void read_tensors(const WeightFile& file, const ModelDescription& stored,
   for (const ExpectedTensor& expected : weights::expected_tensors(stored)) {
     const bool head = expected.name.starts_with("fc.");
     if ((head && !with_head) || expected.role == TensorRole::kConvBias) continue;
-    read_stored_tensor(file, expected.name,
-                       parameter_called(table, expected.name).value);
+    read_stored_tensor(file, expected.name, parameter_called(table, expected.name).value);
   }
 }
 

@@ -11,6 +11,7 @@
 #include "kernels/format.h"
 #include "weights/name_map.h"
 #include "weights/safetensors.h"
+#include "weights/torch/torch_write.h"
 #include "weights/weight_file.h"
 
 namespace verace::apps {
@@ -32,10 +33,10 @@ void check_finite(const WeightFile& file, const TensorView& tensor) {
   const std::vector<float> values = file.read_f32(tensor.name);
   const auto bad = std::ranges::count_if(values, [](float v) { return !std::isfinite(v); });
   if (bad == 0) return;
-  fail_input(text::format("{}: tensor {}: {} of {} values are not finite: the training that made "
-                          "the file has failed, or it is damaged; take another",
-                          file.path(), weights::in_quotes(tensor.name_in_file()), bad,
-                          values.size()));
+  fail_input(
+      text::format("{}: tensor {}: {} of {} values are not finite: the training that made "
+                   "the file has failed, or it is damaged; take another",
+                   file.path(), weights::in_quotes(tensor.name_in_file()), bad, values.size()));
 }
 
 void add_as_it_is(const TensorView& tensor, Content& content) {
@@ -110,7 +111,7 @@ Converted convert_weights(const ConvertOptions& options) {
       weights::write_safetensors(options.output, content.tensors, metadata);
       return out;
     case WeightsFormat::kPth:
-      weights::write_safetensors(options.output, content.tensors, metadata);
+      weights::write_torch_zip(options.output, content.tensors, metadata);
       return out;
   }
   fail_check("format is in its enum", __FILE__, __LINE__, "");

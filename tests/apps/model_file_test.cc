@@ -123,7 +123,8 @@ void write_golden_as_keras(const std::string& path, test::Spelling spelling, dou
   replace("SLOPE", std::to_string(slope));
   const WeightFile golden(test::golden_path("keras_v1_narrow.safetensors"));
   test::write_named(
-      path, test::renamed(golden, "weights/", spelling, "", {{"fc.0", "dense"}, {"fc.2", "dense_1"}}),
+      path,
+      test::renamed(golden, "weights/", spelling, "", {{"fc.0", "dense"}, {"fc.2", "dense_1"}}),
       {{"keras.model_config", "{\"config\": {\"layers\": [" + layers + "]}}"}});
 }
 
@@ -166,8 +167,8 @@ TEST_CASE("PyTorch's network under Hugging Face's names gives bit for bit the sa
   const std::vector<float> want = golden.read_f32("eval/logits");
   double largest = 0;
   for (const float value : want) largest = std::max(largest, std::abs(static_cast<double>(value)));
-  test::expect_ok("PyTorch's logits", test::compare(got, want, test::tolerance(test::OpClass::kNetwork,
-                                                                              53, largest)));
+  test::expect_ok("PyTorch's logits",
+                  test::compare(got, want, test::tolerance(test::OpClass::kNetwork, 53, largest)));
 }
 
 TEST_CASE("a backbone gets a new head") {

@@ -1,4 +1,5 @@
-// Conversions: the network that comes out computes the same in every bit, and says all about itself.
+// Conversions: the network that comes out computes the same in every bit, and says all about
+// itself.
 #include "apps/lib/weights_convert.h"
 
 #include <doctest/doctest.h>
@@ -40,9 +41,8 @@ void expect_no_assumption(const weights::ModelDescription& description) {
 
 TEST_CASE("a Keras network in either format gives the same network in every bit") {
   const TempFolder folder;
-  test::write_named(folder / "keras",
-                    test::renamed(golden("keras_v1_narrow"), "weights/", Spelling::kKeras, "",
-                                  kKerasHead));
+  test::write_named(folder / "keras", test::renamed(golden("keras_v1_narrow"), "weights/",
+                                                    Spelling::kKeras, "", kKerasHead));
   const LoadedModel want = load_model(folder / "keras");
   for (const auto to : {WeightsFormat::kSafetensors, WeightsFormat::kPth}) {
     const std::string out = folder / (to == WeightsFormat::kPth ? "a.pth" : "a.safetensors");
@@ -61,8 +61,8 @@ TEST_CASE("a Keras network in either format gives the same network in every bit"
 TEST_CASE("kept biases: every tensor as it was, in both formats") {
   const TempFolder folder;
   const WeightFile want = golden("keras_v1_narrow");
-  test::write_named(folder / "keras", test::renamed(want, "weights/", Spelling::kOldKeras, "",
-                                                    kKerasHead));
+  test::write_named(folder / "keras",
+                    test::renamed(want, "weights/", Spelling::kOldKeras, "", kKerasHead));
   for (const auto to : {WeightsFormat::kSafetensors, WeightsFormat::kPth}) {
     const std::string out = folder / (to == WeightsFormat::kPth ? "b.pth" : "b");
     CHECK(convert_weights({folder / "keras", out, to, {}, true}).folded_biases == 0);
@@ -86,7 +86,8 @@ TEST_CASE("there and back: our format, .pth, and ours again are equal byte for b
   randomise(classifier, 3);
   save_model(folder / "a.safetensors", classifier);
   convert_weights({folder / "a.safetensors", folder / "b.pth", WeightsFormat::kPth, {}, false});
-  convert_weights({folder / "b.pth", folder / "c.safetensors", WeightsFormat::kSafetensors, {}, false});
+  convert_weights(
+      {folder / "b.pth", folder / "c.safetensors", WeightsFormat::kSafetensors, {}, false});
   CHECK(read_text(folder / "c.safetensors") == read_text(folder / "a.safetensors"));
 }
 
@@ -109,7 +110,9 @@ TEST_CASE("half precision stays what it is; counters go along; an optimiser's st
                     std::vector<int64_t>{}, Dtype::kI64, std::as_bytes(std::span(counter)));
   list.emplace_back("optimizer.m.conv1.weight", std::vector<int64_t>{2}, moment);
   weights::write_safetensors(folder / "f", list,
-                             {{"license", "mine"}, {"verace.checkpoint", "{}"}, {"variant", "v1"},
+                             {{"license", "mine"},
+                              {"verace.checkpoint", "{}"},
+                              {"variant", "v1"},
                               {"verace.threshold", "?"}});
   const Converted converted =
       convert_weights({folder / "f", folder / "g", WeightsFormat::kSafetensors, {}, false});
@@ -161,10 +164,13 @@ TEST_CASE("what cannot be a network is refused, and nothing is written") {
   network.erase(network.begin() + 7);
   CHECK(contains(error(), "1 missing"));
   CHECK(contains(input_error([&] {
-          convert_weights({test::golden_path("ops.safetensors"), folder / "g",
-                           WeightsFormat::kSafetensors, {}, false});
-        }),
-        "has no tensor 'conv1.weight'"));
+                   convert_weights({test::golden_path("ops.safetensors"),
+                                    folder / "g",
+                                    WeightsFormat::kSafetensors,
+                                    {},
+                                    false});
+                 }),
+                 "has no tensor 'conv1.weight'"));
 }
 
 }  // namespace

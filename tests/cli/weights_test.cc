@@ -26,11 +26,12 @@ TEST_CASE("a run's network goes to .pth and back without loss, and judges as bef
   CHECK(pth.code == 0);
   CHECK(says(pth.out, "269 tensors as PyTorch .pth"));
   CHECK(pth.err.empty());  // nothing to assume
-  CHECK(world.run({"weights", "convert", world / "m.pth", "--out", world / "back.any", "--to",
-                   "safetensors"})
+  CHECK(world
+            .run({"weights", "convert", world / "m.pth", "--out", world / "back.any", "--to",
+                  "safetensors"})
             .code == 0);
-  const Json difference = Json::parse(
-      world.run({"weights", "diff", world / "run", world / "back.any", "--json"}).out);
+  const Json difference =
+      Json::parse(world.run({"weights", "diff", world / "run", world / "back.any", "--json"}).out);
   CHECK(difference["settings"].empty());
   for (const Json& layer : difference["layers"]) CHECK(layer["unchanged"] == true);
   const Words judge = {"eval", "--data", world / "data", "--quiet", "--json", "--model"};
@@ -44,9 +45,24 @@ TEST_CASE("a run's network goes to .pth and back without loss, and judges as bef
 
 TEST_CASE("what a training has changed") {
   const World& world = World::get();
-  Words words = {"train",   "--data", world / "data", "--weights", world / "run/best.safetensors",
-                 "--quiet", "--out",  world / "tuned", "--freeze", "stages:2", "--epochs", "1",
-                 "--batch", "8",      "--lr",          "1e-3",     "--threads", "1"};
+  Words words = {"train",
+                 "--data",
+                 world / "data",
+                 "--weights",
+                 world / "run/best.safetensors",
+                 "--quiet",
+                 "--out",
+                 world / "tuned",
+                 "--freeze",
+                 "stages:2",
+                 "--epochs",
+                 "1",
+                 "--batch",
+                 "8",
+                 "--lr",
+                 "1e-3",
+                 "--threads",
+                 "1"};
   const test::Finished tuned = world.run(words);
   INFO(tuned.err);
   REQUIRE(tuned.code == 0);
@@ -56,13 +72,12 @@ TEST_CASE("what a training has changed") {
   CHECK(table.code == 0);
   CHECK(says(table.out, "conv1 ... "));
   CHECK(says(table.out, ": unchanged ("));
-  const Json json =
-      Json::parse(world.run({"weights", "diff", world / "run", after, "--json"}).out);
+  const Json json = Json::parse(world.run({"weights", "diff", world / "run", after, "--json"}).out);
   size_t changed = 0;
   for (const Json& layer : json["layers"]) {
     const std::string name = layer["layer"];
-    const bool frozen = name.starts_with("conv1") || name.starts_with("bn1") ||
-                        name.starts_with("layer1") ;
+    const bool frozen =
+        name.starts_with("conv1") || name.starts_with("bn1") || name.starts_with("layer1");
     if (frozen) CHECK_MESSAGE(layer["unchanged"] == true, name);
     if (name.starts_with("layer4") && layer["part"] == "weights")
       CHECK_MESSAGE(layer["relative"] > 0, name);
@@ -75,8 +90,7 @@ TEST_CASE("what a training has changed") {
 TEST_CASE("assumptions and foldings are said, unless quiet") {
   const World& world = World::get();
   const std::string keras = std::string(VERACE_GOLDENS) + "/h5/keras1_notop.h5";
-  const test::Finished loud =
-      world.run({"weights", "convert", keras, "--out", world / "k1.pth"});
+  const test::Finished loud = world.run({"weights", "convert", keras, "--out", world / "k1.pth"});
   CHECK(loud.code == 0);
   CHECK(says(loud.err, "ASSUMPTION: variant = v1 "));
   CHECK(says(loud.err, "ASSUMPTION: batch-norm epsilon = 0.001 "));
@@ -120,9 +134,9 @@ TEST_CASE("bad input is refused in one line and nothing is lost") {
   expect_refusal({"weights", "diff", model, std::string(VERACE_GOLDENS) + "/h5/keras3_full.h5"},
                  {"best.safetensors", "keras3_full.h5", "different networks"});
   expect_refusal({"weights", "inspect", std::string(VERACE_GOLDENS) + "/h5/gzip.h5"}, "gzip.h5");
-  expect_refusal({"predict", "--model", std::string(VERACE_GOLDENS) + "/h5/keras1_notop.h5",
-                  world / "data"},
-                 "a backbone without a head");
+  expect_refusal(
+      {"predict", "--model", std::string(VERACE_GOLDENS) + "/h5/keras1_notop.h5", world / "data"},
+      "a backbone without a head");
   expect_refusal({"threshold", "--model", std::string(VERACE_GOLDENS) + "/h5/keras3_full.h5",
                   "--data", world / "data", "--fpr", "0.1", "--out", out},
                  {"keras3_full.h5: only a safetensors file can keep thresholds", "convert"});

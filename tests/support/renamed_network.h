@@ -46,8 +46,8 @@ inline std::string layer_in(Spelling spelling, const std::string& ours) {
   }
   const std::string number(1, static_cast<char>(stage + 1));
   if (old) {
-    const std::string name = (convolution ? "res" : "bn") + number +
-                             static_cast<char>(block - '0' + 'a') + "_branch";
+    const std::string name =
+        (convolution ? "res" : "bn") + number + static_cast<char>(block - '0' + 'a') + "_branch";
     return name + (shortcut ? "1" : std::string("2") + static_cast<char>(which - '1' + 'a'));
   }
   return "conv" + number + "_block" + static_cast<char>(block + 1) + "_" + which +
@@ -61,8 +61,7 @@ inline bool is_keras(Spelling spelling) {
 // "weight" of a batch norm is Keras' gamma, of others its kernel.
 inline std::string kind_in(Spelling spelling, const std::string& layer, const std::string& kind) {
   if (!is_keras(spelling)) return kind;
-  const bool batch_norm =
-      layer.find("bn") != std::string::npos || layer.ends_with("downsample.1");
+  const bool batch_norm = layer.find("bn") != std::string::npos || layer.ends_with("downsample.1");
   if (batch_norm) {
     const std::map<std::string, std::string> words{{"weight", "gamma"},
                                                    {"bias", "beta"},
@@ -102,9 +101,9 @@ inline std::vector<NamedTensor> renamed(const weights::WeightFile& file, const s
     const std::string layer = ours.substr(0, dot), kind = ours.substr(dot + 1);
     const auto own = head.find(layer);
     const std::string name = own != head.end() ? own->second : layer_in(spelling, layer);
-    NamedTensor stored{wrapper + name + (is_keras(spelling) ? "/" : ".") +
-                           kind_in(spelling, layer, kind),
-                       tensor.shape, file.read_f32(tensor.name)};
+    NamedTensor stored{
+        wrapper + name + (is_keras(spelling) ? "/" : ".") + kind_in(spelling, layer, kind),
+        tensor.shape, file.read_f32(tensor.name)};
     out.push_back(is_keras(spelling) ? channels_last(stored) : stored);
   }
   return out;

@@ -32,7 +32,8 @@ struct Pair {
   WeightFile a, b;
   Difference difference;
 
-  explicit Pair(const Values& before, const Values& after, const TinyNetwork& network_a = TinyNetwork(),
+  explicit Pair(const Values& before, const Values& after,
+                const TinyNetwork& network_a = TinyNetwork(),
                 const TinyNetwork& network_b = TinyNetwork())
       : a(write(folder / "a", network_a, before)),
         b(write(folder / "b", network_b, after)),
@@ -97,7 +98,8 @@ TEST_CASE("biases of convolutions count as part of the running means") {
       folded[tensor.name] = std::vector<float>(static_cast<size_t>(tensor.shape[0]), 0.0f);
   }
   const Pair pair({}, folded, with, without);
-  for (const LayerChange& change : pair.difference.layers) CHECK_MESSAGE(change.unchanged, change.layer);
+  for (const LayerChange& change : pair.difference.layers)
+    CHECK_MESSAGE(change.unchanged, change.layer);
   const Pair unfolded({}, {}, with, without);
   CHECK_FALSE(unfolded.at("layer2.0.downsample.1", "statistics").unchanged);
   CHECK(unfolded.difference.backbone.unchanged);
@@ -135,10 +137,9 @@ TEST_CASE("reports: folded runs, settings, JSON with null for what is undefined"
                   {{"layer1.0.bn1.running_mean", {0, 2}}, {"layer1.0.bn1.running_var", {0, 0}}}, v1,
                   v15);
   const std::string table = diff_table(pair.a, pair.b, pair.difference);
-  for (const char* part :
-       {"variant: v1 -> v1.5", "class names: real, fake -> fake, real",
-        "conv1 ... layer1.0.bn1: unchanged (310 values)", "from 0", "2.000e+00",
-        "layer1.0.conv2 ... fc: unchanged (", "backbone: unchanged"}) {
+  for (const char* part : {"variant: v1 -> v1.5", "class names: real, fake -> fake, real",
+                           "conv1 ... layer1.0.bn1: unchanged (310 values)", "from 0", "2.000e+00",
+                           "layer1.0.conv2 ... fc: unchanged (", "backbone: unchanged"}) {
     CHECK_CONTAINS(table, part);
   }
   const auto json = nlohmann::json::parse(diff_json(pair.a, pair.b, pair.difference));

@@ -81,9 +81,9 @@ TEST_CASE("epsilon, momentum, strides, pooling and input size") {
 TEST_CASE("a backbone that is a layer of the model is looked into") {
   const json inner{{"class_name", "Functional"},
                    {"config", {{"name", "resnet50"}, {"layers", backbone()}}}};
-  const KerasConfig config = read_keras_config(
-      model({layer("Rescaling", "r", {{"scale", 1 / 255.0}, {"offset", 0.0}}), inner,
-             dense("a", 9, "relu"), dense("b", 2, "softmax")}));
+  const KerasConfig config =
+      read_keras_config(model({layer("Rescaling", "r", {{"scale", 1 / 255.0}, {"offset", 0.0}}),
+                               inner, dense("a", 9, "relu"), dense("b", 2, "softmax")}));
   CHECK(config.variant == engine::Variant::kV1);
   CHECK(config.input_scale == engine::InputScale::kUnit);
   CHECK(config.head_slope == 0);
@@ -112,8 +112,9 @@ TEST_CASE("the activation behind the hidden layer") {
   CHECK(with({dense("a", 9, "linear"), layer("LeakyReLU", "l"), last}).head_slope == 0.3);
   CHECK(with({dense("a", 9, "linear"), layer("Activation", "l", {{"activation", "relu"}}), last})
             .head_slope == 0);
-  CHECK(with({dense("a", 9, "linear"), layer("ReLU", "l"), layer("Dropout", "d"), last})
-            .head_slope == 0);
+  CHECK(
+      with({dense("a", 9, "linear"), layer("ReLU", "l"), layer("Dropout", "d"), last}).head_slope ==
+      0);
   const json object{{"class_name", "LeakyReLU"}, {"config", {{"alpha", 0.05}}}};
   CHECK(with({dense("a", 9, object), last}).head_slope == 0.05);
   CHECK(with({dense("a", 9, "leaky_relu"), last}).head_slope == 0.2);
@@ -150,9 +151,10 @@ TEST_CASE("texts that are no model say nothing and break nothing") {
   std::string deep;
   for (int i = 0; i < 200'000; ++i) deep += "{\"config\":";
   for (const std::string& text :
-       {std::string(), std::string("x"), std::string("[]"), std::string("{\"config\":{\"layers\":1}}"),
-        std::string("{\"config\":{\"layers\":[1,null,{\"config\":2},{\"config\":{\"name\":3}}"), deep,
-        std::string(200'000, '['), std::string(kMaxKerasConfigBytes + 1, ' '),
+       {std::string(), std::string("x"), std::string("[]"),
+        std::string("{\"config\":{\"layers\":1}}"),
+        std::string("{\"config\":{\"layers\":[1,null,{\"config\":2},{\"config\":{\"name\":3}}"),
+        deep, std::string(200'000, '['), std::string(kMaxKerasConfigBytes + 1, ' '),
         std::string("{\"config\": \"\xff\"}")}) {
     CHECK_FALSE(read_keras_config(text).understood);
   }
@@ -201,10 +203,10 @@ TEST_CASE("a described file: the configuration is metadata, contradictions need 
     if (one.what == "input scale" || one.what == "class names") continue;
     CHECK_MESSAGE(one.source != Source::kAssumption, one.what);
   }
-  for (const auto& [version, rule] :
-       {std::pair("3.4.1", RunningVariance::kBiased), std::pair("2.2.4-tf", RunningVariance::kUnbiased),
-        std::pair("2.12.0", RunningVariance::kUnbiased),
-        std::pair("2.2.4", RunningVariance::kKeras2)}) {
+  for (const auto& [version, rule] : {std::pair("3.4.1", RunningVariance::kBiased),
+                                      std::pair("2.2.4-tf", RunningVariance::kUnbiased),
+                                      std::pair("2.12.0", RunningVariance::kUnbiased),
+                                      std::pair("2.2.4", RunningVariance::kKeras2)}) {
     tiny.metadata["keras.version"] = version;
     CHECK_MESSAGE(described().running_variance == rule, version);
   }
@@ -220,9 +222,10 @@ TEST_CASE("a described file: the configuration is metadata, contradictions need 
   CHECK(described(overrides).variant == Variant::kV15);
 
   tiny.metadata["verace.bn_epsilon"] = "0.001";
-  CHECK_CONTAINS(input_error([&] { described(); }),
-                 "another epsilon in verace.bn_epsilon than in keras.model_config: correct them, or "
-                 "add --force");
+  CHECK_CONTAINS(
+      input_error([&] { described(); }),
+      "another epsilon in verace.bn_epsilon than in keras.model_config: correct them, or "
+      "add --force");
   CHECK(described(overrides).bn_epsilon == 0.001);
   tiny.metadata["keras.model_config"] = "?";
   const ModelDescription lost = described();

@@ -7,9 +7,7 @@
 namespace verace::weights {
 namespace {
 
-std::string path_of(const std::string& name) {
-  return std::string(VERACE_GOLDENS) + "/h5/" + name;
-}
+std::string path_of(const std::string& name) { return std::string(VERACE_GOLDENS) + "/h5/" + name; }
 
 // Elements that are not what make_h5.py wrote under the name `keras`, found through our shape.
 size_t wrong_through_strides(const WeightFile& file, const TensorView& tensor,

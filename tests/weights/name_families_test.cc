@@ -60,7 +60,11 @@ TEST_CASE("every family's names give the same tensors in every bit") {
       {torch, Spelling::kTorchvision, NameFamily::kTorchvision, "module.", {}},
       {torch, Spelling::kTorchvision, NameFamily::kTorchvision, "module.model.backbone.", {}},
       {torch, Spelling::kTorchvision, NameFamily::kTorchvision, "_orig_mod.", {{"fc.2", "fc.3"}}},
-      {torch, Spelling::kHuggingFace, NameFamily::kHuggingFace, "", {{"fc.0", "head.a"}, {"fc.2", "head.b"}}},
+      {torch,
+       Spelling::kHuggingFace,
+       NameFamily::kHuggingFace,
+       "",
+       {{"fc.0", "head.a"}, {"fc.2", "head.b"}}},
       {torch, Spelling::kHuggingFace, NameFamily::kHuggingFace, "model.", {}},
       {keras, Spelling::kKeras, NameFamily::kKeras, "", dense},
       {keras, Spelling::kKeras, NameFamily::kKeras, "resnet50/", {{"fc.0", "a"}, {"fc.2", "b"}}},
@@ -105,27 +109,27 @@ TEST_CASE("dense layers that do not lead on from the backbone are no head") {
   const TinyNetwork none(0);
   const WeightFile bare = none.write(folder / "none");
   const int64_t channels = 64;
-  const auto mismatch = [&](const std::vector<std::pair<std::string, std::vector<int64_t>>>& dense) {
-    std::vector<NamedTensor> tensors = renamed(bare, "", Spelling::kKeras);
-    for (const auto& [name, shape] : dense) {
-      const int64_t count = shape[0] * (shape.size() > 1 ? shape[1] : 1);
-      tensors.push_back({name, shape, std::vector<float>(static_cast<size_t>(count), 1.0f)});
-    }
-    write_named(folder / "f", tensors);
-    const WeightFile file(folder / "f");
-    CHECK(describe(file).classes == 0);
-    return find_mismatch(file, describe(file));
-  };
+  const auto mismatch =
+      [&](const std::vector<std::pair<std::string, std::vector<int64_t>>>& dense) {
+        std::vector<NamedTensor> tensors = renamed(bare, "", Spelling::kKeras);
+        for (const auto& [name, shape] : dense) {
+          const int64_t count = shape[0] * (shape.size() > 1 ? shape[1] : 1);
+          tensors.push_back({name, shape, std::vector<float>(static_cast<size_t>(count), 1.0f)});
+        }
+        write_named(folder / "f", tensors);
+        const WeightFile file(folder / "f");
+        CHECK(describe(file).classes == 0);
+        return find_mismatch(file, describe(file));
+      };
   CHECK(mismatch({}) == "");
   // [in, out], as Keras stores it.
   CHECK_CONTAINS(mismatch({{"a/kernel", {channels + 1, 2}}, {"a/bias", {2}}}), "'a/kernel'");
   CHECK_CONTAINS(mismatch({{"a/kernel", {channels, 2}}}), "'a/kernel'");
   CHECK_CONTAINS(mismatch({{"a/kernel", {channels, 2}}, {"a/bias", {3}}}), "2 not expected");
-  CHECK_CONTAINS(mismatch({{"a/kernel", {channels, 3}},
-                           {"a/bias", {3}},
-                           {"b/kernel", {4, 2}},
-                           {"b/bias", {2}}}),
-                 "4 not expected");
+  CHECK_CONTAINS(
+      mismatch(
+          {{"a/kernel", {channels, 3}}, {"a/bias", {3}}, {"b/kernel", {4, 2}}, {"b/bias", {2}}}),
+      "4 not expected");
   CHECK_CONTAINS(mismatch({{"a/kernel", {channels, 3}},
                            {"a/bias", {3}},
                            {"b/kernel", {3, 3}},
@@ -218,8 +222,8 @@ TEST_CASE("reports show our names, the file's, and the family") {
 
 TEST_CASE("deeper networks of other families are recognised") {
   CHECK(our_layer_name(NameFamily::kKeras, "conv4_block23_2_conv") == "layer3.22.conv2");
-  CHECK(our_layer_name(NameFamily::kHuggingFace, "encoder.stages.2.layers.22.layer.1.convolution") ==
-        "layer3.22.conv2");
+  CHECK(our_layer_name(NameFamily::kHuggingFace,
+                       "encoder.stages.2.layers.22.layer.1.convolution") == "layer3.22.conv2");
   CHECK(our_layer_name(NameFamily::kOldKeras, "res5c_branch2c") == "layer4.2.conv3");
   CHECK(our_layer_name(NameFamily::kOldKeras, "bn2a_branch1") == "layer1.0.downsample.1");
   for (const char* name : {"conv6_block1_1_conv", "conv2_block0_1_conv", "conv2_block1_4_conv",
