@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "engine/network_options.h"
-#include "weights/safetensors.h"
+#include "weights/weight_file.h"
 
 namespace verace::weights {
 
@@ -19,7 +19,7 @@ struct Stated {
   std::string key;
 };
 
-// What the metadata says; empty where it says nothing (that we understand).
+// What the metadata says, most trusted key first; empty where it says nothing (that we understand).
 struct MetadataReading {
   std::optional<Stated<engine::Variant>> variant;
   std::optional<Stated<engine::PoolMode>> pool;
@@ -32,11 +32,13 @@ struct MetadataReading {
   std::optional<Stated<int64_t>> head_hidden;
   std::optional<Stated<std::vector<std::string>>> class_names;
   std::vector<std::string> not_understood;  // free-text keys with text that we cannot place
+  // Phrases: keys that disagree, or what our network does not do ("keras.model_config: ...").
+  std::vector<std::string> contradictions;
 };
 
 // Throws Error(kInput) when a "verace." key is unknown in its value (never for free text) or
 // "verace.format" is not "1".
-MetadataReading read_metadata(const SafetensorsFile& file);
+MetadataReading read_metadata(const WeightFile& file);
 
 // Free text, e.g. "v1: stride 2 in the first 1x1 ..." or "3x3 stride 2, no padding, ceil mode".
 std::optional<engine::Variant> variant_in_text(std::string_view text);

@@ -19,7 +19,7 @@ struct Options {
 
 int run(const Flags& flags, const Options& o) {
   flags.require("FILE", "name a weight file");
-  const weights::SafetensorsFile file(o.file);
+  const weights::WeightFile file(o.file);
   std::optional<weights::ModelDescription> description;
   try {
     description = weights::describe(file, o.overrides);
@@ -45,7 +45,8 @@ Command inspect_command() {
           "  verace weights inspect RUN/best.safetensors\n"
           "  verace weights inspect resnet50.safetensors --statistics --json\n",
           [options](Flags& flags) {
-            flags.argument("FILE", "A .safetensors file", options->file);
+            flags.argument("FILE", "A weight file: safetensors or its index, .pth, .h5",
+                           options->file);
             flags.toggle("--json", "Print JSON instead of a table", options->json);
             flags.toggle("--statistics", "Also minimum, maximum and mean of each tensor",
                          options->statistics);

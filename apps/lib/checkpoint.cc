@@ -78,7 +78,7 @@ json adam_json(const optim::AdamOptions& options) {
           {"epsilon", options.epsilon}};
 }
 
-const std::string& state_text(const weights::SafetensorsFile& file) {
+const std::string& state_text(const weights::WeightFile& file) {
   const auto found = file.metadata().find(kStateKey);
   if (found == file.metadata().end()) {
     fail_input(file.path() +
@@ -113,7 +113,7 @@ void save_checkpoint(const std::string& path, const layers::Classifier& classifi
 }
 
 Checkpoint read_checkpoint(const std::string& path) {
-  const weights::SafetensorsFile file(path);
+  const weights::WeightFile file(path);
   try {
     const json j = json::parse(state_text(file));
     if (j.at("format").get<int>() != kFormat) {
@@ -129,7 +129,7 @@ Checkpoint read_checkpoint(const std::string& path) {
 }
 
 void load_moments(const std::string& path, optim::Adam& adam) {
-  const weights::SafetensorsFile file(path);
+  const weights::WeightFile file(path);
   size_t stored = 0;
   for (const weights::TensorView& tensor : file.tensors()) {
     stored += tensor.name.starts_with("optimizer.") ? 1 : 0;

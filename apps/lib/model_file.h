@@ -13,6 +13,7 @@
 #include "layers/init.h"
 #include "weights/model_description.h"
 #include "weights/safetensors.h"
+#include "weights/weight_file.h"
 
 namespace verace::apps {
 
@@ -73,9 +74,11 @@ struct FileVersion {
 };
 FileVersion file_version(const std::string& path);
 
-// Copies a weight file (any that load_model reads, checkpoints too) with these thresholds in its
-// metadata and all else as it is; `target` may be `path`. Atomic. Throws as save_model, and
-// Error(kInput) if the file is not the one that the thresholds were chosen with any more.
+// Copies a safetensors file (checkpoints too) with these thresholds in its metadata and all else as
+// it is; `target` may be `path`. Atomic. Throws as save_model, and Error(kInput) if the file is not
+// the one that the thresholds were chosen with any more, or as check_keeps_thresholds: for any
+// other format.
+void check_keeps_thresholds(const std::string& path);
 void store_thresholds(const std::string& path, const std::string& target,
                       const ChosenThresholds& thresholds, const FileVersion& chosen_with);
 
@@ -100,7 +103,7 @@ StoredNetwork stored_network(const layers::Classifier& classifier);
 weights::TensorToWrite stored_tensor(const std::string& name, const engine::Tensor& tensor,
                                      std::vector<std::vector<float>>& owned);
 // The inverse. Throws Error(kInput) naming the file for a missing tensor or another shape.
-void read_stored_tensor(const weights::SafetensorsFile& file, const std::string& name,
+void read_stored_tensor(const weights::WeightFile& file, const std::string& name,
                         const engine::Tensor& target);
 
 }  // namespace verace::apps

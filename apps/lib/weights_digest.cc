@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "kernels/format.h"
-#include "weights/safetensors.h"
+#include "weights/weight_file.h"
 
 namespace verace::apps {
 namespace {
@@ -22,14 +22,15 @@ uint64_t add(uint64_t digest, std::span<const std::byte> bytes) {
 }  // namespace
 
 std::string weights_digest(const std::string& path) {
-  const weights::SafetensorsFile file(path);
+  const weights::WeightFile file(path);
   std::vector<const weights::TensorView*> tensors;
   for (const weights::TensorView& tensor : file.tensors()) tensors.push_back(&tensor);
   std::ranges::sort(tensors, {}, [](const weights::TensorView* t) { return t->name; });
   uint64_t digest = kStart;
+  std::vector<std::byte> buffer;
   for (const weights::TensorView* tensor : tensors) {
     digest = add(digest, std::as_bytes(std::span(tensor->name.data(), tensor->name.size() + 1)));
-    digest = add(digest, tensor->bytes);
+    digest = add(digest, weights::dense_bytes(*tensor, buffer));
   }
   return text::format("{:016x}", digest);
 }
