@@ -11,6 +11,7 @@ Command predict_command();
 Command threshold_command();
 Command fgsm_command();
 Command inspect_command();
+Command fetch_command();
 Command demo_command();
 Command info_command();
 Command report_command();
