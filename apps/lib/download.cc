@@ -51,7 +51,8 @@ int64_t size_of(int descriptor) {
   return ::fstat(descriptor, &info) == 0 ? int64_t{info.st_size} : 0;
 }
 
-std::string megabytes(int64_t bytes) {
+std::string amount(int64_t bytes) {
+  if (bytes < 1000000) return text::format("{} bytes", bytes);
   return text::format("{:.1f} MB", static_cast<double>(bytes) / 1e6);
 }
 
@@ -195,8 +196,7 @@ std::optional<DownloadEnd> Download::use_what_is_there() {
   if (request_.bytes > 0 && size >= request_.bytes) {
     begin_anew("is no part of this file");
   } else {
-    say(text::format("{}: {} are there from an earlier try", part_.path().string(),
-                     megabytes(size)));
+    say(text::format("{}: {} are there from an earlier try", part_.path().string(), amount(size)));
   }
   return std::nullopt;
 }
@@ -208,8 +208,8 @@ void Download::check_space() const {
   const double free = static_cast<double>(info.f_bavail) * static_cast<double>(info.f_frsize);
   if (free < static_cast<double>(missing)) {
     fail_input(text::format("{}: needs {} more, and {} are free there: free some space, or {}",
-                            request_.file.string(), megabytes(missing),
-                            megabytes(static_cast<int64_t>(free)), "choose another --out"));
+                            request_.file.string(), amount(missing),
+                            amount(static_cast<int64_t>(free)), "choose another --out"));
   }
 }
 
@@ -236,16 +236,15 @@ std::optional<DownloadEnd> Download::verify() {
 
 void Download::give_up(const Transfer& transfer) const {
   const int64_t size = part_.size();
-  const std::string kept =
-      size == 0 ? "" : text::format("{} are kept and go on from there; ", megabytes(size));
+  const std::string kept = size == 0 ? "" : amount(size) + " are kept; ";
   if (transfer.end == TransferEnd::kCannotWrite) {
     fail_input(text::format("{}: cannot be written ({}): {}free some space and run this again",
                             part_.path().string(), transfer.why, kept));
   }
   fail_input(text::format(
-      "{}: could not be fetched ({}): {}or get it on another machine, put it at {} and run this "
+      "{}: could not be fetched ({}): {}{}get it on another machine, put it at {} and run this "
       "again, which verifies it",
-      request_.url, transfer.why, size == 0 ? "" : kept + "run this again, ",
+      request_.url, transfer.why, kept, size == 0 ? "" : "run this again to go on, or ",
       request_.file.string()));
 }
 
@@ -268,7 +267,7 @@ DownloadEnd Download::run() {
       case TransferEnd::kFailed:
         if (part_.size() <= before || tries >= kMostTries) give_up(result);
         say(text::format("{}: broke off after {} ({}): it goes on from there",
-                         part_.path().string(), megabytes(part_.size()), result.why));
+                         part_.path().string(), amount(part_.size()), result.why));
         break;
       case TransferEnd::kNoProgram:
       case TransferEnd::kCannotWrite:

@@ -3,6 +3,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <optional>
 #include <vector>
 
@@ -18,6 +19,11 @@ std::string last_line(std::string text, const std::string& program) {
   text.erase(0, text.find_last_of("\r\n") + 1);  // npos + 1 is 0
   if (text.starts_with(program + ": ")) text.erase(0, program.size() + 2);
   return text;
+}
+
+// "curl: (6) Could not resolve host: ...".
+std::string saying(const char* program, int code, const std::string& why) {
+  return text::format("{}: ({}){}{}", program, code, why.empty() ? "" : " ", why);
 }
 
 // Exit codes: "EXIT CODES" of curl(1).
@@ -52,8 +58,9 @@ std::optional<Transfer> by_curl(const std::string& url, const std::filesystem::p
   std::string why = result.output.substr(std::min(result.output.size(), status.size() + 1));
   if (why.empty()) why = last_line(result.errors, "curl");
   // A server answers 416 where a file ends before the position that it is asked for.
-  if (result.code == 22 && status == "416") return Transfer{TransferEnd::kCannotResume, why};
-  return Transfer{end_of_curl(result.code), text::format("curl: ({}) {}", result.code, why)};
+  if (result.code == 22 && status == "416")
+    return Transfer{TransferEnd::kCannotResume, saying("curl", 22, why)};
+  return Transfer{end_of_curl(result.code), saying("curl", result.code, why)};
 }
 
 // Exit codes: "EXIT STATUS" of wget(1).
@@ -76,7 +83,7 @@ std::optional<Transfer> by_wget(const std::string& url, const std::filesystem::p
   if (!result.found) return std::nullopt;
   if (result.stopped) return Transfer{TransferEnd::kStopped, ""};
   return Transfer{end_of_wget(result.code),
-                  text::format("wget: ({}) {}", result.code, last_line(result.errors, "wget"))};
+                  saying("wget", result.code, last_line(result.errors, "wget"))};
 }
 
 }  // namespace

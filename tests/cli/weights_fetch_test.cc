@@ -54,8 +54,8 @@ TEST_CASE("the list of published files, and one of them") {
   CHECK(list.code == 0);
   CHECK(list.err.empty());
   CHECK(list.out == world.run({"weights", "fetch", "--list"}).out);
-  CHECK(contains(list.out, "torchvision-imagenet1k-v2    102.5  ResNet-50 v1.5  torchvision"));
-  CHECK(contains(list.out, "keras-old-notop               94.7  ResNet-50 v1    Keras, old"));
+  CHECK(contains(list.out, "torchvision-imagenet1k-v2     102.5  ResNet-50 v1.5  torchvision"));
+  CHECK(contains(list.out, "keras-old-notop                94.7  ResNet-50 v1    Keras, old"));
   CHECK(contains(list.out, "face detector"));
   const Finished one = world.run({"weights", "fetch", "torchvision-imagenet1k-v2", "--list"});
   CHECK(one.code == 0);
