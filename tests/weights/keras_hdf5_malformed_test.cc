@@ -134,6 +134,7 @@ TEST_CASE("keras: what is outside of the profile is refused by its name, with ad
       {"layer_in_itself.h5", "lies more than 16 models deep"},
       {"many_paths.h5", "more than 1000000 links"},
       {"no_layer_name.h5", "group '/layers/dense/vars' does not say its layer's name"},
+      {"same_layer_twice.h5", "holds 'dense/kernel' twice"},
       {"no_scale.h5",
        "layer 'bn_conv1' has 3 tensors ([3], [3], [3]): a batch norm without scale or centre"},
       {"uneven_norm.h5", "neither convolution nor dense layer nor batch norm"},
@@ -293,6 +294,7 @@ TEST_CASE("keras: groups, their trees and heaps") {
   CHECK_CONTAINS(refusal(with(file, heap + 24, kNothing)), "the text of a local heap");
   const auto name = number_at<uint64_t>(file, node + 8);
   CHECK_CONTAINS(refusal(with(file, heap + 8, name + 3)), "whose text does not end");
+  CHECK_CONTAINS(refusal(with(file, heap + 8, name - 1)), "beyond the end of its local heap");
   CHECK_CONTAINS(refusal(with(file, heap + 8, uint64_t{0})), "beyond the end of its local heap");
 }
 
