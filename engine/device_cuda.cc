@@ -46,7 +46,8 @@ std::string library_version(size_t version) {
 }
 
 // `name`: "cuDNN 9", with the version that the file's name has.
-CudaLibraryFacts library(const std::string& name, const char* file, const char* version_function) {
+CudaLibraryFacts library(const std::string& name, const std::string& file,
+                         const char* version_function) {
   CudaLibraryFacts facts;
   facts.name = name.substr(0, name.find(' '));
   try {

@@ -16,11 +16,6 @@
 #include "kernels/format.h"
 
 namespace verace::apps {
-int64_t room_on_gpu() {
-  const int64_t others = kernels::cuda_is_emulated ? 0 : int64_t{512} << 20;
-  return std::max<int64_t>(engine::free_memory(engine::MemoryKind::kDevice) - others, 1);
-}
-
 namespace {
 
 namespace fs = std::filesystem;

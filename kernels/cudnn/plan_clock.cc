@@ -159,9 +159,8 @@ struct DeviceClock::Impl {
     cuda::find_non_finite(exec, {looked_at, reinterpret_cast<uint32_t*>(flag.data())});
     uint32_t found = 1;
     VERACE_CUDA(
-        cudaMemcpyAsync(&found, flag.data(), sizeof found, cudaMemcpyDeviceToHost, exec.stream),
-        "copy");
-    check(cudaStreamSynchronize(exec.stream));
+        cudaMemcpyAsync(&found, flag.data(), sizeof found, cudaMemcpyDeviceToHost, exec.stream));
+    VERACE_CUDA(cudaStreamSynchronize(exec.stream));
     VERACE_CHECK(found == 0, "it does not write the whole output: " + to_string(spec));
   }
 };
