@@ -6,30 +6,20 @@
 #include <vector>
 
 #include "kernels/format.h"
+#include "kernels/hash.h"
 #include "weights/safetensors.h"
 
 namespace verace::apps {
-namespace {
-
-// http://www.isthe.com/chongo/tech/comp/fnv/
-constexpr uint64_t kStart = 0xCBF29CE484222325u, kPrime = 0x100000001B3u;
-
-uint64_t add(uint64_t digest, std::span<const std::byte> bytes) {
-  for (const std::byte byte : bytes) digest = (digest ^ static_cast<uint64_t>(byte)) * kPrime;
-  return digest;
-}
-
-}  // namespace
 
 std::string weights_digest(const std::string& path) {
   const weights::SafetensorsFile file(path);
   std::vector<const weights::TensorView*> tensors;
   for (const weights::TensorView& tensor : file.tensors()) tensors.push_back(&tensor);
   std::ranges::sort(tensors, {}, [](const weights::TensorView* t) { return t->name; });
-  uint64_t digest = kStart;
+  uint64_t digest = kFnv1aStart;
   for (const weights::TensorView* tensor : tensors) {
-    digest = add(digest, std::as_bytes(std::span(tensor->name.data(), tensor->name.size() + 1)));
-    digest = add(digest, tensor->bytes);
+    const std::span name(tensor->name.data(), tensor->name.size() + 1);
+    digest = fnv1a(tensor->bytes, fnv1a(std::as_bytes(name), digest));
   }
   return text::format("{:016x}", digest);
 }
