@@ -64,13 +64,14 @@ void TrainingStore::fit() {
 }
 
 std::string TrainingStore::what_is_left() const {
-  const auto lost = [](int64_t steps) {
-    return steps == 1 ? std::string("1 step") : text::format("{} steps", steps);
+  const auto lost = [](int64_t steps, const char* since) {
+    return steps == 1 ? text::format("1 step{} is lost", since)
+                      : text::format("{} steps{} are lost", steps, since);
   };
   const int64_t here = setup_.checkpoint.state.global_step;
   if (!files_.has_any()) {
     return here == 0 ? "nothing was stored yet"
-                     : text::format("nothing was stored yet, {} are lost", lost(here));
+                     : text::format("nothing was stored yet: {}", lost(here, ""));
   }
   try {
     const FoundCheckpoint found = find_checkpoint(files_.last());
@@ -78,7 +79,7 @@ std::string TrainingStore::what_is_left() const {
     const int64_t since = here - state.global_step;
     return text::format("{} holds the state of {}: go on with --resume {}{}", found.path.string(),
                         moment_of(state), files_.last().string(),
-                        since > 0 ? text::format(" ({} since then are lost)", lost(since)) : "");
+                        since > 0 ? text::format(" ({})", lost(since, " since then")) : "");
   } catch (const Error& error) {
     return error.what();
   }

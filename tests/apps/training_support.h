@@ -24,6 +24,7 @@ namespace verace::apps {
 
 using test::contains;
 using test::input_error;
+using test::input_error_if_any;
 using test::read_text;
 using test::TempFolder;
 

@@ -195,6 +195,29 @@ TEST_CASE("the old content gets the name it is to be kept under, once the new on
   CHECK(folder.names().size() == 2);
 }
 
+TEST_CASE("nothing is renamed before it is on the disc and proven") {
+  const TempFolder folder;
+  write_text(folder / "f", "old");
+  std::vector<FileStep> steps;
+  set_file_fault([&](FileStep step, const std::string& name) {
+    steps.push_back(step);
+    // Until its last step the new content has another name, and is there from the sync on.
+    CHECK(read_text(folder / "f") == (step == FileStep::kSyncFolder ? "new" : "old"));
+    if (step >= FileStep::kSync && step < FileStep::kSyncFolder) CHECK(read_text(name) == "new");
+    return 0;
+  });
+  {
+    AtomicFile file(folder / "f");
+    file.write("ne");
+    file.write("w");
+    file.commit({[](const std::string&) {}, "kept"});
+  }
+  set_file_fault({});
+  CHECK(steps == std::vector<FileStep>{FileStep::kCreate, FileStep::kWrite, FileStep::kWrite,
+                                       FileStep::kSync, FileStep::kProve, FileStep::kKeepOld,
+                                       FileStep::kRename, FileStep::kSyncFolder});
+}
+
 TEST_CASE("a step that fails is named, and the file is the old or the new one") {
   struct Case {
     FileStep step;
