@@ -56,7 +56,13 @@ AutomaticDevice automatic_device() {
   const CudaFacts facts = facts_of_build();
   const std::string problem = why_unusable(facts, 0);
   if (!problem.empty()) return {{}, problem};
-  return {{DeviceKind::kCuda, 0}, facts.devices[0].name};
+  const DeviceChoice first{DeviceKind::kCuda, 0};
+  try {  // another process may hold it for itself, or all of its memory
+    const Device opened(first, 1);
+  } catch (const Error& error) {
+    return {{}, error.what()};
+  }
+  return {first, facts.devices[0].name};
 }
 
 std::string to_string(Launch launch) {

@@ -97,7 +97,7 @@ class Device {
   // CUDA: makes the device the calling thread's current one; each thread that makes streams or
   // memory of its own calls it first.
   void make_current() const;
-  // Blocks until all work of exec()'s stream is done. Throws Error(kInternal) for what failed.
+  // Blocks until all work of exec()'s stream is done. Throws Error for what failed.
   void synchronize() const;
 
  private:

@@ -46,7 +46,8 @@ std::string library_version(size_t version) {
 }
 
 // `name`: "cuDNN 9", with the version that the file's name has.
-CudaLibraryFacts library(const std::string& name, const char* file, const char* version_function) {
+CudaLibraryFacts library(const std::string& name, const std::string& file,
+                         const char* version_function) {
   CudaLibraryFacts facts;
   facts.name = name.substr(0, name.find(' '));
   try {
@@ -131,7 +132,10 @@ CudaFacts cuda_facts(bool thorough) {
   }
   if (!facts.emulated && (thorough || !facts.devices.empty())) {
     facts.cudnn = library("cuDNN 9", "libcudnn.so.9", "cudnnGetVersion");
-    facts.cublaslt = library("cuBLASLt 13", "libcublasLt.so.13", "cublasLtGetVersion");
+    // As kernels/cublas/library.cc names it: by the toolkit that it was compiled with.
+    const int major = CUDART_VERSION / 1000;
+    facts.cublaslt = library(text::format("cuBLASLt {}", major),
+                             text::format("libcublasLt.so.{}", major), "cublasLtGetVersion");
   }
   return facts;
 }

@@ -7,11 +7,11 @@
 namespace verace::engine {
 
 // Makes a device the calling thread's current one, and gives it a context where it has none. Throws
-// Error(kInternal) that names the call.
+// Error that names the call.
 void use_cuda_device(int index);
 std::string cuda_device_name(int index);
 
-// Of the current device, in bytes. Throws Error(kInternal) that names the call.
+// Of the current device, in bytes. Throws Error that names the call.
 struct CudaMemory {
   int64_t free = 0, total = 0;
 };

@@ -27,7 +27,7 @@ void Graph::Destroy::operator()(CUgraphExec_st* graph) const noexcept {
 }
 
 Graph::Graph(CUstream_st* stream, const std::function<void()>& enqueue) {
-  // Other threads (the loader's copies) may go on as they like.
+  // What other threads do with CUDA is no part of it.
   VERACE_CUDA(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal));
   cudaError_t error = cudaSuccess;
   try {

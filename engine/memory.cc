@@ -58,7 +58,7 @@ std::byte* map_host(int64_t bytes) {
                      "use a smaller --batch",
                      static_cast<double>(bytes) / 1e6,
                      static_cast<double>(memory_use().current) / 1e6),
-        bytes);
+        bytes, MemoryKind::kHost);
   }
   // Large pages spare page faults and TLB misses in the big tensors; only a hint.
   if (bytes >= kLarge) madvise(address, static_cast<size_t>(bytes), MADV_HUGEPAGE);
@@ -66,18 +66,6 @@ std::byte* map_host(int64_t bytes) {
 }
 
 }  // namespace
-
-const char* to_string(MemoryKind kind) {
-  switch (kind) {
-    case MemoryKind::kHost:
-      return "host";
-    case MemoryKind::kPinned:
-      return "pinned host";
-    case MemoryKind::kDevice:
-      break;
-  }
-  return "device";
-}
 
 MemoryUse memory_use(MemoryKind kind) {
   const Counter& c = counter(kind);
@@ -89,12 +77,6 @@ int64_t free_memory([[maybe_unused]] MemoryKind kind) {
     if (kind == MemoryKind::kDevice) return cuda::free_memory();
   }
   return 0;
-}
-
-void reset_memory_peak() {
-  for (const auto kind : {MemoryKind::kHost, MemoryKind::kPinned, MemoryKind::kDevice}) {
-    counter(kind).peak.store(counter(kind).current.load());
-  }
 }
 
 Buffer::Buffer(int64_t bytes, MemoryKind kind, Contents contents) : bytes_(bytes), kind_(kind) {

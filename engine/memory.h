@@ -23,7 +23,6 @@ inline int64_t align_up(int64_t bytes) {
 // on.
 enum class MemoryKind { kHost, kPinned, kDevice };
 inline constexpr int kMemoryKinds = 3;
-const char* to_string(MemoryKind kind);
 
 // The memory that the operations of a device read and write.
 inline MemoryKind memory_of(const kernels::Exec& exec) {
@@ -36,8 +35,6 @@ struct MemoryUse {
   int64_t peak = 0;
 };
 MemoryUse memory_use(MemoryKind kind = MemoryKind::kHost);
-// Starts a new measurement of the peaks at the current use.
-void reset_memory_peak();
 
 // Bytes of the current device's memory that are free; 0 for the host: not known here
 // (apps/lib/memory_limit.h).
@@ -46,12 +43,14 @@ int64_t free_memory(MemoryKind kind);
 // There is not as much memory as was asked for: `missing` bytes. A smaller batch may do.
 class OutOfMemory : public Error {
  public:
-  OutOfMemory(const std::string& message, int64_t missing)
-      : Error(ErrorKind::kInput, one_line(message)), missing_(missing) {}
+  OutOfMemory(const std::string& message, int64_t missing, MemoryKind memory)
+      : Error(ErrorKind::kInput, one_line(message)), missing_(missing), memory_(memory) {}
   int64_t missing() const { return missing_; }
+  MemoryKind memory() const { return memory_; }  // which of them is full
 
  private:
   int64_t missing_;
+  MemoryKind memory_;
 };
 
 enum class Contents { kZero, kUndefined };

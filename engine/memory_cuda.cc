@@ -14,10 +14,11 @@ namespace {
 [[noreturn]] void fail_memory(int64_t bytes, MemoryKind kind) {
   const auto mb = [](auto b) { return static_cast<double>(b) / 1e6; };
   if (kind == MemoryKind::kPinned) {
-    fail_input(text::format(
-        "not enough memory: {:.1f} MB of pinned host memory are needed on top of {:.1f} MB; use a "
-        "smaller --batch",
-        mb(bytes), mb(memory_use(kind).current)));
+    throw OutOfMemory(
+        text::format("not enough memory: {:.1f} MB of pinned host memory are needed on top of "
+                     "{:.1f} MB; use a smaller --batch",
+                     mb(bytes), mb(memory_use(kind).current)),
+        bytes, kind);
   }
   size_t free = 0, total = 0;
   if (cudaMemGetInfo(&free, &total) != cudaSuccess) cudaGetLastError();
@@ -29,7 +30,7 @@ namespace {
                    "smaller --batch, or free memory that other programs hold",
                    mb(bytes), mb(memory_use(kind).current), mb(free), mb(total), missing,
                    mb(missing)),
-      missing);
+      missing, MemoryKind::kDevice);
 }
 
 }  // namespace

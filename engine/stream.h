@@ -1,8 +1,9 @@
 // Streams and events of CUDA, owned: what runs after what on a device.
 //
 // Defined in stream_cuda.cc, which only builds with CUDA have: name these types' functions inside
-// `if constexpr (kernels::have_cuda)`. All functions throw Error(kInternal) that names the call of
-// CUDA's runtime that failed; that may be an earlier kernel's failure, which the next call reports.
+// `if constexpr (kernels::have_cuda)`. All functions throw the Error of check_cuda() that names the
+// call of CUDA's runtime that failed; that may be an earlier kernel's failure, which the next call
+// reports.
 #pragma once
 
 struct CUstream_st;

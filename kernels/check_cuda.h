@@ -24,6 +24,6 @@ void check_cuda(cudaError_t status, const char* call, const char* file, int line
 
 }  // namespace verace::kernels
 
-// VERACE_CUDA(cudaStreamSynchronize(stream)): the call, and Error(kInternal) that names it where it
+// VERACE_CUDA(cudaStreamSynchronize(stream)): the call, and the Error of check_cuda() where it
 // fails.
 #define VERACE_CUDA(call) ::verace::kernels::check_cuda((call), #call, __FILE__, __LINE__)

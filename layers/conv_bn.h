@@ -36,7 +36,7 @@ struct ConvBnInputs {
   std::optional<engine::Value> shortcut = {};  // [n, p, q, out_channels], added before the ReLU
   bool relu = false;
   // The shortcut's bytes may take the output: nobody reads the shortcut afterwards, backward
-  // included.
+  // included. A folded convolution on CUDA makes no use of it.
   bool overwrite_shortcut = false;
 };
 

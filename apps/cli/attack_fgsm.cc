@@ -41,7 +41,7 @@ void declare(Flags& flags, Options& o) {
               into(o.limit, 0));
   flags.toggle("--json", "Print the figures as JSON", o.json);
   flags.toggle("--quiet", "No progress, no notes", o.quiet);
-  declare_device(flags, o.device);
+  declare_execution(flags, o.device);
   declare_precision(flags, o.device.precision);
   declare_overrides(flags, o.model.overrides);
 }

@@ -48,6 +48,12 @@ void declare_device(Flags& flags, DeviceFlags& device) {
         if (!device.named) return;
         engine::check_usable(*device.named, flag);
       });
+  flags.value("--threads", "N", "Threads of computation; 0: one per processor (default 0)",
+              into(device.threads, 0, kMostThreads));
+}
+
+void declare_execution(Flags& flags, DeviceFlags& device) {
+  declare_device(flags, device);
   flags.value("--launch", "HOW",
               "On CUDA: a step as one graph, eager, or checked (waits after each operation, names "
               "the one that fails) (default graph)",
@@ -60,9 +66,23 @@ void declare_device(Flags& flags, DeviceFlags& device) {
               [&device](const std::string& text, const std::string& flag) {
                 device.plans = engine::parse_plans(text, flag);
               });
-  flags.value("--threads", "N", "Threads of computation; 0: one per processor (default 0)",
-              into(device.threads, 0, kMostThreads));
 }
+
+namespace {
+
+// What only a GPU has is refused where another device was chosen.
+void check_execution(const DeviceFlags& device, const engine::DeviceChoice& choice) {
+  if (choice.kind == kernels::DeviceKind::kCuda) return;
+  for (const auto& [flag, given] : {std::pair("--launch", device.launch.has_value()),
+                                    std::pair("--plans", device.plans.has_value())}) {
+    if (given) {
+      fail_input(text::format("{}: is a matter of CUDA devices, and the device is {}: leave it out",
+                              flag, engine::to_string(choice)));
+    }
+  }
+}
+
+}  // namespace
 
 void declare_precision(Flags& flags, engine::Precision& precision) {
   flags.value("--precision", "NAME",
@@ -79,8 +99,12 @@ void check_precision(const DeviceFlags& device) {
 }
 
 engine::DeviceChoice choose_device(const DeviceFlags& device, bool quiet) {
-  if (device.named) return *device.named;
+  if (device.named) {
+    check_execution(device, *device.named);
+    return *device.named;
+  }
   const engine::AutomaticDevice automatic = engine::automatic_device();
+  check_execution(device, automatic.choice);
   if (!quiet) {
     text::print(stderr, "device: {} (auto: {})\n", engine::to_string(automatic.choice),
                 automatic.why);
@@ -89,8 +113,9 @@ engine::DeviceChoice choose_device(const DeviceFlags& device, bool quiet) {
 }
 
 engine::Device open_device(const DeviceFlags& device, bool quiet) {
-  return engine::Device(choose_device(device, quiet), device.threads, "--device", device.launch,
-                        device.plans);
+  return engine::Device(choose_device(device, quiet), device.threads, "--device",
+                        device.launch.value_or(engine::Launch::kGraph),
+                        device.plans.value_or(engine::Plans::kHeuristic));
 }
 
 kernels::Exec place(layers::Classifier& classifier, const engine::Device& device,

@@ -24,15 +24,16 @@ inline constexpr int kMostThreads = 4096;
 struct DeviceFlags {
   std::optional<engine::DeviceChoice> named;  // a usable one; empty: auto
   int threads = 0;
-  engine::Launch launch = engine::Launch::kGraph;
-  engine::Plans plans = engine::Plans::kHeuristic;
+  std::optional<engine::Launch> launch;  // CUDA only; empty: not given
+  std::optional<engine::Plans> plans;
   engine::Precision precision = engine::Precision::kFp32;
 };
 // --precision: for commands that run a network in any.
 void declare_precision(Flags& flags, engine::Precision& precision);
-// --device, --launch, --plans, --threads. A device that cannot be used is refused with the flags,
-// before any work.
+// --device, --threads. A device that cannot be used is refused with the flags, before any work.
 void declare_device(Flags& flags, DeviceFlags& device);
+// The same, and --launch and --plans: for commands that run planned steps on any device.
+void declare_execution(Flags& flags, DeviceFlags& device);
 // Throws Error(kInput) naming --precision where the device that a network shall run on does not
 // have it: before any work.
 void check_precision(const DeviceFlags& device);

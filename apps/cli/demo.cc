@@ -20,8 +20,8 @@ int run(Options& o) {
   if (o.demo.out.empty()) o.demo.out = apps::free_demo_folder();
   o.demo.device = choose_device(o.device, o.demo.quiet);
   o.demo.threads = o.device.threads;
-  o.demo.launch = o.device.launch;
-  o.demo.plans = o.device.plans;
+  o.demo.launch = o.device.launch.value_or(o.demo.launch);
+  o.demo.plans = o.device.plans.value_or(o.demo.plans);
   const apps::DemoResult result = apps::run_demo(o.demo, std::cout);
   if (result.signal == 0) apps::report::write_report_or_warn(o.demo.out, std::cout);
   return result.signal == 0 ? 0 : 128 + result.signal;
@@ -54,7 +54,7 @@ Command demo_command() {
                      options->demo.quick);
         flags.value("--seed", "N", "Of pictures and weights (default 1)", into(options->demo.seed));
         flags.toggle("--quiet", "No progress", options->demo.quiet);
-        declare_device(flags, options->device);
+        declare_execution(flags, options->device);
       },
       [options](const Flags&) { return run(*options); }};
 }

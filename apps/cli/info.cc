@@ -17,7 +17,7 @@ int run(const Options& o) {
   apps::SystemInfo info = apps::system_info();
   apps::find_devices(info);
   if (o.bench) {
-    const engine::Device device = open_device(o.device, true);
+    const engine::Device device = open_host_device(o.device, "--bench measures the processor");
     info.sgemm_gflops = apps::measure_sgemm(device.exec(), 1.0);
   }
   text::print(stdout, "{}", o.json ? apps::system_json(info) : apps::system_text(info));

@@ -14,7 +14,7 @@ void declare_judging(Flags& flags, JudgeFlags& judging) {
   flags.value("--batch", "N", "Pictures that are judged at a time (default 64)",
               into(judging.batch, 1, kMostPictures));
   flags.toggle("--quiet", "No progress, no notes", judging.quiet);
-  declare_device(flags, judging.device);
+  declare_execution(flags, judging.device);
   declare_precision(flags, judging.device.precision);
   declare_overrides(flags, judging.model.overrides);
 }

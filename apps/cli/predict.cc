@@ -40,7 +40,7 @@ void declare(Flags& flags, Options& o) {
   flags.value("--batch", "N", "Pictures that are judged at a time (default 16)",
               into(o.batch, 1, kMostPictures));
   flags.toggle("--quiet", "No progress, no notes", o.quiet);
-  declare_device(flags, o.device);
+  declare_execution(flags, o.device);
   declare_precision(flags, o.device.precision);
   declare_overrides(flags, o.model.overrides);
 }

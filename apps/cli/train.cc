@@ -140,7 +140,7 @@ void declare(Flags& flags, Options& o) {
   flags.value("--trace", "FILE", "Write a Chrome trace of a few steps", into(o.train.trace));
   flags.toggle("--plan", "Print every operation and buffer of the step", o.train.print_plan);
   flags.toggle("--quiet", "No progress", o.train.quiet);
-  declare_device(flags, o.device);
+  declare_execution(flags, o.device);
   declare_precision(flags, o.train.precision);
   declare_overrides(flags, o.train.overrides);
 }
@@ -228,8 +228,8 @@ int run(const Flags& flags, Options& o) {
     o.train.resume_device = choose_device(o.device, o.train.quiet);
   }
   o.train.threads = o.device.threads;
-  o.train.launch = o.device.launch;
-  o.train.plans = o.device.plans;
+  o.train.launch = o.device.launch.value_or(o.train.launch);
+  o.train.plans = o.device.plans.value_or(o.train.plans);
   RunFilesAside aside(o.train.out, o.overwrite);
   const apps::TrainResult result = apps::train(o.train, std::cout);
   aside.forget();

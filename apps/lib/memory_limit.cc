@@ -175,7 +175,6 @@ void require_session_memory(Session& session, const BatchDemand& asked, int64_t 
   const int64_t picture = session.picture_count() * bytes_per_value;
   const engine::MemoryKind memory = engine::memory_of(session.exec());
   const bool on_device = memory == engine::MemoryKind::kDevice;
-  const int64_t free = engine::free_memory(memory);
   BatchDemand demand = asked;
   demand.release = [&] { session.release(); };
   const auto count = [&](const auto& bytes) {
@@ -191,7 +190,7 @@ void require_session_memory(Session& session, const BatchDemand& asked, int64_t 
   if (on_device) {
     count([](const engine::PlanSummary& plan, int64_t) { return plan.arena + plan.constants; });
     demand.where = "on the GPU";
-    require_memory(demand, std::max<int64_t>(free, 1));
+    require_memory(demand, room_on_gpu());
     session.take_memory();
     demand.where.clear();
   }
@@ -207,6 +206,11 @@ constexpr int64_t kBatchesAhead = 4;
 constexpr int64_t kAttackCopies = 6 * sizeof(float);
 
 }  // namespace
+
+int64_t room_on_gpu() {
+  const int64_t others = kernels::cuda_is_emulated ? 0 : int64_t{512} << 20;
+  return std::max<int64_t>(engine::free_memory(engine::MemoryKind::kDevice) - others, 1);
+}
 
 int64_t available_memory(const MemorySources& sources) {
   const auto machine = number_in(sources.proc / "meminfo", "MemAvailable");

@@ -23,6 +23,9 @@ struct MemorySources {
 // its control groups (containers) and its own limits (ulimit -v, -d) leave; 0: unknown. Throws
 // Error(kInput) where such a limit leaves nothing.
 int64_t available_memory(const MemorySources& sources = {});
+// Bytes that buffers can still have of the current GPU: what is free, less some for kernels that
+// load late, for graphs and for the libraries. Not 0.
+int64_t room_on_gpu();
 
 // To be called before any thread starts. Where address space is limited, threads share one heap:
 // each would reserve 64 MB for its own.

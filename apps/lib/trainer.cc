@@ -304,7 +304,7 @@ TrainResult Run::run() {
   try {
     return run_epochs();
   } catch (const engine::OutOfMemory& error) {
-    if (engine::memory_of(setup_.exec) != engine::MemoryKind::kDevice) throw;
+    if (error.memory() != engine::MemoryKind::kDevice) throw;
     fail(error, gpu_advice(setup_));
   } catch (const Error& error) {
     if (error.kind() == ErrorKind::kInput ||

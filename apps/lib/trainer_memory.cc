@@ -175,11 +175,7 @@ class Demands {
 
 // Of the GPU, for all that the run holds and will hold there. Not 0.
 int64_t gpu_limit() {
-  constexpr auto kDevice = engine::MemoryKind::kDevice;
-  // Kernels that load late, graphs and the libraries' own memory take some of what is free now.
-  const int64_t others = kernels::cuda_is_emulated ? 0 : int64_t{512} << 20;
-  const int64_t ours = engine::free_memory(kDevice) + engine::memory_use(kDevice).current;
-  return std::max<int64_t>(ours - others, 1);
+  return room_on_gpu() + engine::memory_use(engine::MemoryKind::kDevice).current;
 }
 
 }  // namespace

@@ -168,6 +168,12 @@ void open_device(TrainingSetup& setup) {
       o.resume.empty() ? "--device"
                        : text::format("{}: its device (--device names another)", o.resume.string());
   engine::check_usable(o.device, where);
+  if (o.launch != engine::Launch::kGraph && o.device.kind != kernels::DeviceKind::kCuda) {
+    fail_input(
+        text::format("--launch: is a matter of CUDA devices, and the run's device is {}: "
+                     "leave it out",
+                     engine::to_string(o.device)));
+  }
   setup.device = engine::Device(o.device, o.threads, where, o.launch, o.plans);
   setup.exec = engine::with_precision(
       setup.device.exec(), o.precision,

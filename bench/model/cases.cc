@@ -115,7 +115,6 @@ Case make_inference(World& world, int64_t n) {
 Case make_training(World& world, const std::string& freeze, int64_t n) {
   engine::LayerTable& table = world.classifier->table();
   optim::freeze(table, freeze);
-  table.allocate_gradients();
   // PyTorch's Adam: what the other engines compute by default or can be told to.
   optim::AdamOptions adam{.placement = kernels::AdamEpsilon::kPyTorch, .epsilon = 1e-8};
   if (engine::needs_loss_scale(world.options.precision)) adam.loss_scale.emplace();

@@ -64,6 +64,12 @@ const char* plans_of(const World& world) {
 
 }  // namespace
 
+std::string engine_name(const World& world) {
+  if (world.exec.device != kernels::DeviceKind::kCuda)
+    return "Verace, " + kernels::onednn_version();
+  return "Verace on " + world.device.name();
+}
+
 nlohmann::json to_json(const Report& report, const Case& c, const World& world, bool operations) {
   json j = to_json(report.step);
   j.update({{"case", report.name},
@@ -76,7 +82,7 @@ nlohmann::json to_json(const Report& report, const Case& c, const World& world, 
             {"buffer_bytes_peak", report.buffer_bytes},
             {"peak_rss_bytes", peak_rss()},
             {"threads", world.exec.threads},
-            {"engine", "Verace, " + kernels::onednn_version()}});
+            {"engine", engine_name(world)}});
   if (c.pictures > 0) j["pictures_per_second"] = images_per_second(c, report.step.median);
   if (c.step) j["arena_bytes"] = c.step->summary().arena;
   if (is_cuda(world)) j.update(device_json(report));

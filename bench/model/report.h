@@ -25,6 +25,9 @@ struct Report {
   int64_t device_bytes_in_use = 0;  // CUDA: all that is taken of the device's memory, by anybody
 };
 
+// "Verace, oneDNN 2.6.3" or "Verace on cuda:0 (NVIDIA H200)": what computes.
+std::string engine_name(const World& world);
+
 // `operations`: with one entry for each.
 nlohmann::json to_json(const Report& report, const Case& c, const World& world, bool operations);
 

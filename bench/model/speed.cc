@@ -23,7 +23,6 @@
 #include "engine/transfer.h"
 #include "kernels/check.h"
 #include "kernels/format.h"
-#include "kernels/onednn/version.h"
 #include "weights/atomic_file.h"
 
 namespace verace::bench {
@@ -39,8 +38,7 @@ struct Options {
   std::string name, device = "cpu", precision = "fp32", plans = "heuristic";
   std::string trace_file, dump_file, report_file, row_file, rates_file, operations_file;
   double seconds = 10;
-  bool table = false, serve = false, eager = false, precisions = false, time_plans = false,
-       all_cached = false;
+  bool table = false, serve = false, precisions = false, time_plans = false, all_cached = false;
 };
 
 // By what the engines are compared before they are timed: inference's logits, the losses of the
@@ -70,14 +68,8 @@ void print_line(const json& line) {
   std::fflush(stdout);
 }
 
-std::string engine_name(const World& world) {
-  if (world.exec.device != kernels::DeviceKind::kCuda)
-    return "Verace, " + kernels::onednn_version();
-  return "Verace on " + world.device.name();
-}
-
 int serve(const Case& c, const World& world, const Options& o) {
-  const auto step = [&] { o.eager ? c.run_eagerly() : c.run(); };
+  const auto step = [&] { c.run(); };
   print_line({{"ready", true},
               {"engine", engine_name(world)},
               {"gflop", static_cast<double>(c.flops) / 1e9},
@@ -212,7 +204,6 @@ void add_options(CLI::App& app, Options& o) {
   app.add_option("--all-cached", o.all_cached,
                  "with --time-plans: fail unless --plan-cache had all");
   app.add_flag("--serve", o.serve, "time when told to on standard input");
-  app.add_flag("--eager", o.eager, "with --serve: operation by operation, no captured graph");
   app.add_option("--dump", o.dump_file, "with --serve, fgsm: write the attacked pictures here");
 }
 

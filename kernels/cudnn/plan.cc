@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "kernels/check.h"
+#include "kernels/check_cuda.h"
 #include "kernels/cudnn/library.h"
 #include "kernels/cudnn/plan_clock.h"
 #include "kernels/format.h"
@@ -32,8 +33,7 @@ int current_device() {
 
 cudaDeviceProp device_properties() {
   cudaDeviceProp properties{};
-  const cudaError_t error = cudaGetDeviceProperties(&properties, current_device());
-  VERACE_CHECK(error == cudaSuccess, cudaGetErrorString(error));
+  VERACE_CUDA(cudaGetDeviceProperties(&properties, current_device()));
   return properties;
 }
 

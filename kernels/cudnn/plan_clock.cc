@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "kernels/check.h"
+#include "kernels/check_cuda.h"
 #include "kernels/cudnn/library.h"
 #include "kernels/format.h"
 #include "kernels/loss_scale.h"
@@ -22,10 +23,6 @@ constexpr int kMeasurements = 9;      // odd: the median is one of them
 constexpr double kMeasuredFor = 1.0;  // milliseconds, long beside the half microsecond of an event
 constexpr int kMostRuns = 20;         // of one measurement
 constexpr size_t kPatternLength = 65537;  // elements; prime, so that no tile sees it twice alike
-
-void check(cudaError_t error, const char* what) {
-  VERACE_CHECK(error == cudaSuccess, std::string(what) + ": " + cudaGetErrorString(error));
-}
 
 class Memory {
  public:
@@ -52,13 +49,13 @@ class Memory {
   // Repeats `pattern` all over the memory.
   void fill(const std::vector<std::byte>& pattern, cudaStream_t stream) {
     size_t full = std::min(pattern.size(), bytes_);
-    check(cudaMemcpyAsync(data_, pattern.data(), full, cudaMemcpyHostToDevice, stream), "copy");
+    VERACE_CUDA(cudaMemcpyAsync(data_, pattern.data(), full, cudaMemcpyHostToDevice, stream));
     while (full < bytes_) {
       const size_t more = std::min(full, bytes_ - full);
-      check(cudaMemcpyAsync(data() + full, data_, more, cudaMemcpyDeviceToDevice, stream), "copy");
+      VERACE_CUDA(cudaMemcpyAsync(data() + full, data_, more, cudaMemcpyDeviceToDevice, stream));
       full += more;
     }
-    check(cudaStreamSynchronize(stream), "copy");
+    VERACE_CUDA(cudaStreamSynchronize(stream));
   }
 
  private:
@@ -68,15 +65,15 @@ class Memory {
 
 class Event {
  public:
-  Event() { check(cudaEventCreate(&event_), "cudaEventCreate"); }
+  Event() { VERACE_CUDA(cudaEventCreate(&event_)); }
   ~Event() { cudaEventDestroy(event_); }
   Event(const Event&) = delete;
   Event& operator=(const Event&) = delete;
-  void record(cudaStream_t stream) { check(cudaEventRecord(event_, stream), "cudaEventRecord"); }
+  void record(cudaStream_t stream) { VERACE_CUDA(cudaEventRecord(event_, stream)); }
   double since(const Event& start) {
-    check(cudaEventSynchronize(event_), "waiting for a convolution");
+    VERACE_CUDA(cudaEventSynchronize(event_));
     float milliseconds = 0.0f;
-    check(cudaEventElapsedTime(&milliseconds, start.event_, event_), "cudaEventElapsedTime");
+    VERACE_CUDA(cudaEventElapsedTime(&milliseconds, start.event_, event_));
     return milliseconds;
   }
 
@@ -151,8 +148,8 @@ struct DeviceClock::Impl {
 
   void poison() {
     const Memory& output = tensors.front().memory;
-    check(cudaMemsetAsync(output.data(), 0xFF, output.bytes(), exec.stream), "cudaMemsetAsync");
-    check(cudaMemsetAsync(flag.data(), 0, flag.bytes(), exec.stream), "cudaMemsetAsync");
+    VERACE_CUDA(cudaMemsetAsync(output.data(), 0xFF, output.bytes(), exec.stream));
+    VERACE_CUDA(cudaMemsetAsync(flag.data(), 0, flag.bytes(), exec.stream));
   }
 
   void expect_finite() {
@@ -161,9 +158,9 @@ struct DeviceClock::Impl {
         ConstStorageTensor{typed(output.type, output.memory.data()), output.count}};
     cuda::find_non_finite(exec, {looked_at, reinterpret_cast<uint32_t*>(flag.data())});
     uint32_t found = 1;
-    check(cudaMemcpyAsync(&found, flag.data(), sizeof found, cudaMemcpyDeviceToHost, exec.stream),
-          "copy");
-    check(cudaStreamSynchronize(exec.stream), "looking at a convolution's output");
+    VERACE_CUDA(
+        cudaMemcpyAsync(&found, flag.data(), sizeof found, cudaMemcpyDeviceToHost, exec.stream));
+    VERACE_CUDA(cudaStreamSynchronize(exec.stream));
     VERACE_CHECK(found == 0, "it does not write the whole output: " + to_string(spec));
   }
 };

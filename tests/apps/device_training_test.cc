@@ -191,14 +191,18 @@ TEST_CASE("16-bit runs: the same bits launched and resumed, and near those of fp
     INFO("precision ", name);
     TrainOptions whole = steady_run(folder / name, kGpu);
     whole.precision = precision;
+    if (precision == engine::Precision::kFp16) whole.epochs = 6;  // the first steps find the scale
     const std::vector<EpochMetrics> got = train(whole, out).history;
     CHECK(contains(out.str(), "), " + name + ", steps as CUDA graphs, "));
-    REQUIRE(got.size() == want.size());
+    REQUIRE(got.size() >= want.size());
     // Coarse, for a network that computes something else: fp16 also leaves out steps until its loss
     // scale fits. Precision itself is the matter of tests/layers/precision_test.cc.
     INFO("first epoch: ", got[0].train_loss, " and ", want[0].train_loss);
     CHECK(std::abs(got[0].train_loss / want[0].train_loss - 1) <= 0.05);
-    CHECK(std::isfinite(got[1].train_loss));
+    CHECK(std::isfinite(got.back().train_loss));
+    CHECK(got.back().train_loss != got[0].train_loss);
+    // Two steps per epoch: in the last one none is left out any more.
+    if (precision == engine::Precision::kFp16) CHECK(got.back().skipped_steps.value() == 0);
     TrainOptions part = whole;
     part.out = folder / (name + " in parts");
     part.launch = Launch::kEager;

@@ -15,6 +15,7 @@
 #include "tests/support/devices.h"
 #include "tests/support/files.h"
 #include "tests/support/golden_network.h"
+#include "tests/support/sanitized.h"
 
 namespace verace::apps {
 namespace {
@@ -250,11 +251,7 @@ TEST_CASE("gradcheck: frozen tensors must be left alone; constants have no row")
   CHECK_FALSE(GradcheckResult{}.good());
 }
 
-#if defined(__SANITIZE_ADDRESS__)
-constexpr int64_t kNetworkElements = 1;  // seven times slower there; the largest element of each
-#else
-constexpr int64_t kNetworkElements = 2;
-#endif
+constexpr int64_t kNetworkElements = test::is_sanitized ? 1 : 2;  // 1: the largest of each tensor
 
 TEST_CASE("gradcheck: every layer and the whole network pass on every device") {
   test::for_each_host_device([&](const kernels::Exec& exec) {
@@ -298,6 +295,7 @@ TEST_CASE("gradcheck: after a drawing of faces that is rejected come other faces
 }
 
 TEST_CASE("gradcheck: right gradients pass with seeds at which a ReLU's input is all but zero") {
+  if (test::skip_if_sanitized("apps/gradcheck_test", "near kinks")) return;
   // With seeds 22 and 30 every step of many a parameter crosses a kink; with 23 the gradient of
   // layer4.0.conv2 has many small elements.
   for (const uint64_t seed : {22, 23, 30}) {
@@ -374,6 +372,7 @@ TEST_CASE("gradcheck: every planted fault is caught, at its rows and no others")
 }
 
 TEST_CASE("gradcheck: faults in the whole network, seen at a layer of it") {
+  if (test::skip_if_sanitized("apps/gradcheck_test", "faults in the network")) return;
   const auto outcome = [](const char* layer, Fault fault) {
     GradcheckOptions options;
     options.layer = layer;
@@ -396,6 +395,7 @@ TEST_CASE("gradcheck: faults in the whole network, seen at a layer of it") {
 }
 
 TEST_CASE("gradcheck: a fault that changes nothing of what is checked is refused") {
+  if (test::skip_if_sanitized("apps/gradcheck_test", "refused faults")) return;
   const auto refused = [](const char* layer, Fault fault) {
     GradcheckOptions options;
     options.layer = layer;

@@ -12,7 +12,7 @@ verace=$(realpath "$1") stubs=$2
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 mkdir "$work"/{hidden,stub,nothing}
-for library in libcuda.so.1 libcudnn.so.9 libcublasLt.so.13; do : >"$work/hidden/$library"; done
+for library in libcuda.so.1 libcudnn.so.9 libcublasLt.so.{12,13}; do : >"$work/hidden/$library"; done
 cd "$work" || exit 1
 export LC_ALL=C LD_LIBRARY_PATH=$work/hidden HOME=$work/nothing OMP_WAIT_POLICY=passive
 unset CUDA_HOME CUDA_PATH CUDA_VISIBLE_DEVICES VERACE_CUDA_LIBRARIES VIRTUAL_ENV CONDA_PREFIX
@@ -87,7 +87,7 @@ if unshare --mount --map-root-user bash -c "$hide" "$work" true 2>/dev/null; the
   ran="verace info, the folders hidden"
   PATH=/usr/bin:/bin unshare --mount --map-root-user bash -c "$hide" "$work" "$verace" info >out 2>err
   rc=$?
-  expect 0 "cuDNN 9 (libcudnn.so.9) was not found" "cuBLASLt 13 (libcublasLt.so.13) was not found" \
+  expect 0 "cuDNN 9 (libcudnn.so.9) was not found" "(libcublasLt.so.1" \
     "set VERACE_CUDA_LIBRARIES to its folder"
 else
   echo "SKIPPED cli/hidden_libraries [folders]: unshare cannot hide folders here"

@@ -8,6 +8,7 @@
 
 #include "tests/support/devices.h"
 #include "tests/support/faults.h"
+#include "tests/support/sanitized.h"
 #include "tests/support/stream.h"
 #include "tests/support/trained_network.h"
 
@@ -66,19 +67,8 @@ double mean_difference(const Losses& a, const Losses& b) {
 
 }  // namespace
 
-// Under the sanitizers a training of many steps takes minutes on the emulated device.
-bool too_slow_here() {
-#if defined(__SANITIZE_ADDRESS__)
-  std::printf("SKIPPED layers/loss_scale_test curve: too slow under the sanitizers; ");
-  std::printf("the emulated part runs it\n");
-  return true;
-#else
-  return false;
-#endif
-}
-
 TEST_CASE("losses in 16-bit storage follow those of fp32 closer than another seed would") {
-  if (too_slow_here()) return;
+  if (test::skip_if_sanitized("layers/loss_scale_test", "curve")) return;
   const Golden g = test::open_torch_golden();
   const auto train = [&](uint64_t seed, const kernels::Exec& exec, Precision p) {
     auto classifier = std::make_unique<Classifier>(g.options);
@@ -109,7 +99,7 @@ TEST_CASE("losses in 16-bit storage follow those of fp32 closer than another see
 }
 
 TEST_CASE("the golden steps' losses in 16-bit storage, all trainable and partly frozen") {
-  if (too_slow_here()) return;
+  if (test::skip_if_sanitized("layers/loss_scale_test", "curve")) return;
   for (const bool keras : {false, true}) {
     const Golden g = keras ? test::open_keras_golden() : test::open_torch_golden();
     const std::string freeze = keras ? "keras:15" : "none";

@@ -10,16 +10,13 @@
 
 #include "tests/support/compare.h"
 #include "tests/support/contents.h"
+#include "tests/support/sanitized.h"
 
 namespace verace::test {
 
 // Whether a planted fault may reach into the guards of a buffer: not where AddressSanitizer watches
 // them, which would end the program (and so has caught the fault).
-#if defined(__SANITIZE_ADDRESS__)
-inline constexpr bool may_overrun = false;
-#else
-inline constexpr bool may_overrun = true;
-#endif
+inline constexpr bool may_overrun = !is_sanitized;
 
 // Fails the test that has looked at elements which nothing had written.
 inline void expect_no_unwritten_looks() {
