@@ -36,7 +36,7 @@ std::string_view to_string(Dtype dtype);
 // Nothing for an unknown name. Types smaller than a byte (F4, F6_...) are unknown on purpose.
 std::optional<Dtype> parse_dtype(std::string_view name);
 
-// Whether SafetensorsFile::read_f32 can convert it without loss: F32, F16, BF16.
+// Whether WeightFile::read_f32 can convert it without loss: F32, F16, BF16.
 bool is_exact_in_f32(Dtype dtype);
 
 }  // namespace verace::weights

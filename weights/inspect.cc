@@ -25,7 +25,7 @@ struct Statistics {
 };
 
 // Nothing for types that we do not convert.
-std::optional<Statistics> statistics_of(const SafetensorsFile& file, const TensorView& tensor) {
+std::optional<Statistics> statistics_of(const WeightFile& file, const TensorView& tensor) {
   if (!is_exact_in_f32(tensor.dtype)) return std::nullopt;
   Statistics out;
   for (const float value : file.read_f32(tensor.name)) {
@@ -49,13 +49,17 @@ std::string grouped(int64_t value) {
   return digits;
 }
 
+int64_t byte_count(const TensorView& tensor) {
+  return tensor.element_count() * size_of(tensor.dtype);
+}
+
 // A name for a table cell: without the quotes of in_quotes().
 std::string cell(const std::string& text) {
   const std::string safe = in_quotes(text);
   return safe.substr(1, safe.size() - 2);
 }
 
-std::string statistics_text(const SafetensorsFile& file, const TensorView& tensor) {
+std::string statistics_text(const WeightFile& file, const TensorView& tensor) {
   const auto statistics = statistics_of(file, tensor);
   if (!statistics) return "";
   std::string out = statistics->finite == 0
@@ -67,30 +71,37 @@ std::string statistics_text(const SafetensorsFile& file, const TensorView& tenso
   return out;
 }
 
-std::string tensor_lines(const SafetensorsFile& file, bool statistics) {
-  size_t name_width = 4, shape_width = 5;
+constexpr std::string_view kStored = "stored as";
+
+std::string tensor_lines(const WeightFile& file, bool statistics) {
+  size_t name_width = 4, shape_width = 5, stored_width = 0;  // 0: no such column
   for (const TensorView& tensor : file.tensors()) {
     name_width = std::max(name_width, cell(tensor.name).size());
+    if (!tensor.stored_name.empty())
+      stored_width = std::max({stored_width, cell(tensor.stored_name).size(), kStored.size()});
     shape_width = std::max(shape_width, shape_text(tensor.shape).size());
   }
-  std::string out =
-      text::format("{:<{}}  {:<7}  {:<{}}  {:>13}{}\n", "name", name_width, "dtype", "shape",
-                   shape_width, "bytes", statistics ? "         min         max        mean" : "");
+  const auto stored = [stored_width](const std::string& text) {
+    return stored_width == 0 ? "" : text::format("{:<{}}  ", text, stored_width);
+  };
+  std::string out = text::format("{:<{}}  {}{:<7}  {:<{}}  {:>13}{}\n", "name", name_width,
+                                 stored(std::string(kStored)), "dtype", "shape", shape_width,
+                                 "bytes", statistics ? "         min         max        mean" : "");
   for (const TensorView& tensor : file.tensors()) {
-    out += text::format("{:<{}}  {:<7}  {:<{}}  {:>13}{}\n", cell(tensor.name), name_width,
-                        to_string(tensor.dtype), shape_text(tensor.shape), shape_width,
-                        grouped(static_cast<int64_t>(tensor.bytes.size())),
+    out += text::format("{:<{}}  {}{:<7}  {:<{}}  {:>13}{}\n", cell(tensor.name), name_width,
+                        stored(cell(tensor.name_in_file())), to_string(tensor.dtype),
+                        shape_text(tensor.shape), shape_width, grouped(byte_count(tensor)),
                         statistics ? statistics_text(file, tensor) : "");
   }
   return out;
 }
 
-std::string total_line(const SafetensorsFile& file) {
+std::string total_line(const WeightFile& file) {
   int64_t elements = 0, bytes = 0;
   std::map<std::string, int64_t> by_dtype;
   for (const TensorView& tensor : file.tensors()) {
     elements += tensor.element_count();
-    bytes += static_cast<int64_t>(tensor.bytes.size());
+    bytes += byte_count(tensor);
     ++by_dtype[std::string(to_string(tensor.dtype))];
   }
   std::string types;
@@ -102,7 +113,7 @@ std::string total_line(const SafetensorsFile& file) {
                       grouped(file.file_bytes()));
 }
 
-std::string finding_lines(const SafetensorsFile& file, const ModelDescription& description) {
+std::string finding_lines(const WeightFile& file, const ModelDescription& description) {
   std::string out = "\nnetwork\n";
   for (const Finding& finding : description.findings) {
     out += text::format("  {:<26}{:<12}{:<12}{}\n", finding.what, finding.value,
@@ -113,12 +124,13 @@ std::string finding_lines(const SafetensorsFile& file, const ModelDescription& d
          (mismatch.empty() ? "  all tensors of ResNet-50 are there\n" : "  " + mismatch + "\n");
 }
 
-nlohmann::ordered_json tensor_json(const SafetensorsFile& file, const TensorView& tensor,
+nlohmann::ordered_json tensor_json(const WeightFile& file, const TensorView& tensor,
                                    bool statistics) {
   nlohmann::ordered_json out{{"name", tensor.name},
                              {"dtype", to_string(tensor.dtype)},
                              {"shape", tensor.shape},
-                             {"bytes", tensor.bytes.size()}};
+                             {"bytes", byte_count(tensor)}};
+  if (!tensor.stored_name.empty()) out["stored_name"] = tensor.stored_name;
   const auto values = statistics ? statistics_of(file, tensor) : std::nullopt;
   if (values && values->finite > 0) {
     out["min"] = values->minimum;
@@ -149,9 +161,10 @@ nlohmann::ordered_json network_json(const ModelDescription& d) {
 
 }  // namespace
 
-std::string inspect_table(const SafetensorsFile& file, const ModelDescription* description,
+std::string inspect_table(const WeightFile& file, const ModelDescription* description,
                           bool statistics) {
-  std::string out = file.path() + "\n" + tensor_lines(file, statistics) + total_line(file);
+  std::string out = text::format("{}: {}\n", file.path(), to_string(file.format())) +
+                    tensor_lines(file, statistics) + total_line(file);
   if (!file.metadata().empty()) out += "\nmetadata\n";
   for (const auto& [key, value] : file.metadata()) {
     out += text::format("  {:<26}{}\n", cell(key), cell(value));
@@ -159,9 +172,10 @@ std::string inspect_table(const SafetensorsFile& file, const ModelDescription* d
   return description == nullptr ? out : out + finding_lines(file, *description);
 }
 
-std::string inspect_json(const SafetensorsFile& file, const ModelDescription* description,
+std::string inspect_json(const WeightFile& file, const ModelDescription* description,
                          bool statistics) {
-  nlohmann::ordered_json out{{"file", file.path()}, {"bytes", file.file_bytes()}};
+  nlohmann::ordered_json out{
+      {"file", file.path()}, {"format", to_string(file.format())}, {"bytes", file.file_bytes()}};
   out["metadata"] = file.metadata();
   out["tensors"] = nlohmann::ordered_json::array();
   for (const TensorView& tensor : file.tensors()) {

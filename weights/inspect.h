@@ -4,20 +4,21 @@
 #include <string>
 
 #include "weights/model_description.h"
-#include "weights/safetensors.h"
+#include "weights/weight_file.h"
 
 namespace verace::weights {
 
-// Lines of text: the tensors (name, dtype, shape, bytes and, with `statistics`, min, max, mean of
+// Lines of text: the format, the tensors (name, what the file calls it where that differs, dtype,
+// shape, bytes and, with `statistics`, min, max, mean of
 // the finite elements and how many are not finite), totals, metadata, and the network's findings
 // with their source. `description` may be nullptr for a file that is not a ResNet-50. Statistics
 // read the whole file; without them only the header is touched.
-std::string inspect_table(const SafetensorsFile& file, const ModelDescription* description,
+std::string inspect_table(const WeightFile& file, const ModelDescription* description,
                           bool statistics = false);
 
-// The same as a JSON object: file, bytes, tensors [...], metadata {...}, network {...} or null,
-// findings [...].
-std::string inspect_json(const SafetensorsFile& file, const ModelDescription* description,
+// The same as a JSON object: file, format, bytes, tensors [...], metadata {...}, network {...} or
+// null, findings [...].
+std::string inspect_json(const WeightFile& file, const ModelDescription* description,
                          bool statistics = false);
 
 }  // namespace verace::weights

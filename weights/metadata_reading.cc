@@ -32,7 +32,7 @@ bool has(const std::string& text, std::string_view part) {
 // Looks up keys in one file's metadata and names file and key in every complaint.
 class KeyReader {
  public:
-  explicit KeyReader(const SafetensorsFile& file) : file_(file) {}
+  explicit KeyReader(const WeightFile& file) : file_(file) {}
 
   const std::string* find(const std::string& key) const {
     const auto found = file_.metadata().find(key);
@@ -63,7 +63,7 @@ class KeyReader {
   }
 
  private:
-  const SafetensorsFile& file_;
+  const WeightFile& file_;
 };
 
 [[noreturn]] void refuse(std::string_view where, std::string_view text, const char* wanted) {
@@ -152,7 +152,7 @@ std::optional<InputScale> input_scale_in_text(std::string_view text) {
   return std::nullopt;
 }
 
-MetadataReading read_metadata(const SafetensorsFile& file) {
+MetadataReading read_metadata(const WeightFile& file) {
   const KeyReader keys(file);
   if (const std::string* format = keys.find("verace.format"); format != nullptr && *format != "1") {
     fail_input(keys.where("verace.format") + " is " + in_quotes(*format) +

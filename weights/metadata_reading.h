@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "engine/network_options.h"
-#include "weights/safetensors.h"
+#include "weights/weight_file.h"
 
 namespace verace::weights {
 
@@ -36,7 +36,7 @@ struct MetadataReading {
 
 // Throws Error(kInput) when a "verace." key is unknown in its value (never for free text) or
 // "verace.format" is not "1".
-MetadataReading read_metadata(const SafetensorsFile& file);
+MetadataReading read_metadata(const WeightFile& file);
 
 // Free text, e.g. "v1: stride 2 in the first 1x1 ..." or "3x3 stride 2, no padding, ceil mode".
 std::optional<engine::Variant> variant_in_text(std::string_view text);

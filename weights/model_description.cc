@@ -22,7 +22,7 @@ requires std::is_enum_v<Enum> std::string text_of(Enum value) {
 // The choices that names and shapes do not show.
 class Resolver {
  public:
-  Resolver(const SafetensorsFile& file, const Overrides& overrides, std::vector<Finding>& findings)
+  Resolver(const WeightFile& file, const Overrides& overrides, std::vector<Finding>& findings)
       : path_(file.path()), force_(overrides.force), findings_(findings) {}
 
   // Override, else metadata, else `target`'s default as an assumption because of `why`.
@@ -64,7 +64,7 @@ void check_range(const std::string& path, const char* what, double value, double
 }
 
 // The extent `axis` of a tensor that must have rank `rank` and no zero extent.
-int64_t extent(const SafetensorsFile& file, const TensorView& tensor, size_t rank, size_t axis) {
+int64_t extent(const WeightFile& file, const TensorView& tensor, size_t rank, size_t axis) {
   if (tensor.shape.size() != rank || tensor.element_count() == 0) {
     fail_input(
         text::format("{}: tensor {} has shape {}, expected {} extents above 0: choose a ResNet-50 "
@@ -74,7 +74,7 @@ int64_t extent(const SafetensorsFile& file, const TensorView& tensor, size_t ran
   return tensor.shape[axis];
 }
 
-void describe_backbone(const SafetensorsFile& file, ModelDescription& out) {
+void describe_backbone(const WeightFile& file, ModelDescription& out) {
   out.name_prefix = find_name_prefix(file);
   if (!out.name_prefix.empty()) {
     out.findings.push_back(
@@ -100,7 +100,7 @@ void describe_backbone(const SafetensorsFile& file, ModelDescription& out) {
                           Source::kShapes, "names ending in .bias"});
 }
 
-void describe_head(const SafetensorsFile& file, ModelDescription& out) {
+void describe_head(const WeightFile& file, ModelDescription& out) {
   const TensorView* plain = file.find(out.name_prefix + "fc.weight");
   const TensorView* hidden = file.find(out.name_prefix + "fc.0.weight");
   const TensorView* last = file.find(out.name_prefix + "fc.2.weight");
@@ -120,7 +120,7 @@ void describe_head(const SafetensorsFile& file, ModelDescription& out) {
       {"hidden units of the head", text_of(out.head_hidden), Source::kShapes, why});
 }
 
-void describe_classes(const SafetensorsFile& file, const MetadataReading& stated,
+void describe_classes(const WeightFile& file, const MetadataReading& stated,
                       ModelDescription& out) {
   const auto size = [](const auto& list) { return static_cast<int64_t>(list.size()); };
   if (stated.class_names) {
@@ -155,7 +155,7 @@ std::string_view to_string(Source source) {
   fail_check("source is in its enum", __FILE__, __LINE__, "");
 }
 
-ModelDescription describe(const SafetensorsFile& file, const Overrides& overrides) {
+ModelDescription describe(const WeightFile& file, const Overrides& overrides) {
   const MetadataReading stated = read_metadata(file);
   ModelDescription out;
   describe_backbone(file, out);

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "engine/network_options.h"
-#include "weights/safetensors.h"
+#include "weights/weight_file.h"
 
 namespace verace::weights {
 
@@ -66,7 +66,7 @@ struct Overrides {
 // for: a file of another network (with a hint at what it is), an own key that cannot be read or
 // contradicts the shapes, an override out of range or against the metadata without `force`. Whether
 // all tensors are there is check_against's question (name_map.h).
-ModelDescription describe(const SafetensorsFile& file, const Overrides& overrides = {});
+ModelDescription describe(const WeightFile& file, const Overrides& overrides = {});
 
 // Our own metadata keys for a description, so that describe() of the written file gives the same
 // network without assumptions.

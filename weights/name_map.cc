@@ -104,7 +104,7 @@ std::vector<ExpectedTensor> expected_tensors(const ModelDescription& description
   return list.take();
 }
 
-std::string find_mismatch(const SafetensorsFile& file, const ModelDescription& description) {
+std::string find_mismatch(const WeightFile& file, const ModelDescription& description) {
   const std::string& prefix = description.name_prefix;
   Complaint missing{"missing"}, unexpected{"not expected"}, shape{"of wrong shape"},
       dtype{"of wrong dtype"};
@@ -136,7 +136,7 @@ std::string find_mismatch(const SafetensorsFile& file, const ModelDescription& d
   return "does not fit ResNet-50: tensors " + out + (hint.empty() ? "" : "; " + hint);
 }
 
-void check_against(const SafetensorsFile& file, const ModelDescription& description) {
+void check_against(const WeightFile& file, const ModelDescription& description) {
   const std::string mismatch = find_mismatch(file, description);
   if (!mismatch.empty()) fail_input(file.path() + ": " + mismatch + ": choose a ResNet-50 file");
 }

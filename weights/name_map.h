@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "weights/model_description.h"
-#include "weights/safetensors.h"
+#include "weights/weight_file.h"
 
 namespace verace::weights {
 
@@ -41,21 +41,21 @@ std::vector<ExpectedTensor> expected_tensors(const ModelDescription& description
 // One line without the file's name that says what is missing, not expected, of wrong shape or of a
 // dtype that we cannot read (the first of each and how many), with a hint at what the file might
 // be; empty when it fits. Tensors named *.num_batches_tracked and optimizer.* are ignored.
-std::string find_mismatch(const SafetensorsFile& file, const ModelDescription& description);
+std::string find_mismatch(const WeightFile& file, const ModelDescription& description);
 
 // Throws Error(kInput) with the file's name and find_mismatch unless the file fits.
-void check_against(const SafetensorsFile& file, const ModelDescription& description);
+void check_against(const WeightFile& file, const ModelDescription& description);
 
 // The wrapper prefix that the file's names carry ("module.", "model.", ...), or "" (also for
 // unknown networks).
-std::string find_name_prefix(const SafetensorsFile& file);
+std::string find_name_prefix(const WeightFile& file);
 
 // Whether `name` is `prefix` + the bias of one of the network's convolutions.
 bool is_conv_bias_name(std::string_view name, std::string_view prefix);
 
 // What the network might be when it is not ours ("looks like ResNet-101: 23 blocks in layer3");
 // empty without an idea.
-std::string wrong_network_hint(const SafetensorsFile& file, std::string_view prefix);
+std::string wrong_network_hint(const WeightFile& file, std::string_view prefix);
 
 // Convolution weights between the file's order [o, i, h, w] and the engine's [o, h, w, i] (k, r, s,
 // c). `shape` is in the file's order for both; source and target must hold its product of elements

@@ -1,55 +1,88 @@
-// The file class: lookup and conversion; structure is safetensors_header.cc's subject.
+// Header, then data, through an atomic file.
 #include "weights/safetensors.h"
 
+#include <algorithm>
 #include <cstring>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <utility>
 
 #include "kernels/check.h"
-#include "weights/half.h"
+#include "kernels/format.h"
+#include "weights/safetensors_checksum.h"
+#include "weights/safetensors_header.h"
 
 namespace verace::weights {
+namespace {
 
-SafetensorsFile::SafetensorsFile(const std::string& path)
-    : path_(path), file_(path), content_(parse_safetensors(file_.bytes(), path)) {
-  for (size_t i = 0; i < content_.tensors.size(); ++i) index_[content_.tensors[i].name] = i;
-}
-
-const TensorView* SafetensorsFile::find(std::string_view name) const {
-  const auto found = index_.find(name);
-  return found == index_.end() ? nullptr : &content_.tensors[found->second];
-}
-
-const TensorView& SafetensorsFile::at(std::string_view name) const {
-  const TensorView* tensor = find(name);
-  if (tensor == nullptr) {
-    fail_input(path_ + ": has no tensor " + in_quotes(std::string(name)) +
-               ": choose a file of the right network");
+void check_tensor(const TensorToWrite& tensor) {
+  int64_t bytes = size_of(tensor.dtype);
+  for (const int64_t extent : tensor.shape) {
+    VERACE_CHECK(extent >= 0 && !__builtin_mul_overflow(bytes, extent, &bytes), tensor.name);
   }
-  return *tensor;
+  VERACE_CHECK(static_cast<uint64_t>(bytes) == tensor.bytes.size(),
+               text::format("{}: shape {} needs {} bytes, given {}", tensor.name,
+                            shape_text(tensor.shape), bytes, tensor.bytes.size()));
 }
 
-void SafetensorsFile::read_f32(std::string_view name, std::span<float> target) const {
-  const TensorView& tensor = at(name);
-  if (!is_exact_in_f32(tensor.dtype)) {
-    fail_input(path_ + ": tensor " + in_quotes(tensor.name) + " has dtype " +
-               std::string(to_string(tensor.dtype)) + ": convert it to F32, F16 or BF16");
+// Length prefix and padded JSON for tensors in this order.
+std::string header_bytes(const std::string& path, std::span<const TensorToWrite* const> tensors,
+                         const std::map<std::string, std::string>& metadata) {
+  nlohmann::ordered_json header = nlohmann::ordered_json::object();
+  if (!metadata.empty()) header["__metadata__"] = metadata;
+  std::set<std::string_view> names{"__metadata__"};
+  size_t position = 0;
+  for (const TensorToWrite* tensor : tensors) {
+    check_tensor(*tensor);
+    VERACE_CHECK(names.insert(tensor->name).second, "a second tensor " + tensor->name);
+    header[tensor->name] = {{"dtype", to_string(tensor->dtype)},
+                            {"shape", tensor->shape},
+                            {"data_offsets", {position, position + tensor->bytes.size()}}};
+    position += tensor->bytes.size();
   }
-  VERACE_CHECK(static_cast<int64_t>(target.size()) == tensor.element_count(),
-               path_ + ": tensor " + in_quotes(tensor.name) + " has " +
-                   std::to_string(tensor.element_count()) + " elements, the target " +
-                   std::to_string(target.size()));
-  if (tensor.dtype == Dtype::kF16) {
-    f16_to_f32(tensor.bytes, target);
-  } else if (tensor.dtype == Dtype::kBF16) {
-    bf16_to_f32(tensor.bytes, target);
-  } else if (!target.empty()) {
-    std::memcpy(target.data(), tensor.bytes.data(), tensor.bytes.size());
+  std::string text;
+  try {
+    text = header.dump();
+  } catch (const nlohmann::json::exception&) {
+    fail_input(path + ": cannot write metadata or names that are not UTF-8: rename them");
   }
+  text.resize((text.size() + 7) / 8 * 8, ' ');
+  VERACE_CHECK(text.size() <= kMaxHeaderBytes);
+  const uint64_t length = text.size();
+  char prefix[sizeof(length)];
+  std::memcpy(prefix, &length, sizeof(length));
+  return std::string(prefix, sizeof(length)) + text;
 }
 
-std::vector<float> SafetensorsFile::read_f32(std::string_view name) const {
-  std::vector<float> values(static_cast<size_t>(at(name).element_count()));
-  read_f32(name, values);
-  return values;
+}  // namespace
+
+TensorToWrite::TensorToWrite(std::string tensor_name, std::vector<int64_t> tensor_shape,
+                             std::span<const float> values)
+    : TensorToWrite(std::move(tensor_name), std::move(tensor_shape), Dtype::kF32,
+                    std::as_bytes(values)) {}
+
+TensorToWrite::TensorToWrite(std::string tensor_name, std::vector<int64_t> tensor_shape,
+                             Dtype tensor_dtype, std::span<const std::byte> tensor_bytes)
+    : name(std::move(tensor_name)),
+      shape(std::move(tensor_shape)),
+      dtype(tensor_dtype),
+      bytes(tensor_bytes) {}
+
+void write_safetensors(const std::string& path, std::span<const TensorToWrite> tensors,
+                       const std::map<std::string, std::string>& metadata, const Commit& how) {
+  std::vector<const TensorToWrite*> order;
+  for (const TensorToWrite& tensor : tensors) order.push_back(&tensor);
+  std::stable_sort(order.begin(), order.end(), [](const TensorToWrite* a, const TensorToWrite* b) {
+    return size_of(a->dtype) > size_of(b->dtype);
+  });
+  std::vector<std::span<const std::byte>> pieces;
+  for (const TensorToWrite* tensor : order) pieces.push_back(tensor->bytes);
+  std::string header = header_bytes(path, order, metadata);
+  fill_checksum(header, pieces);
+  AtomicFile file(path);
+  file.write(header);
+  for (const std::span<const std::byte> piece : pieces) file.write(piece);
+  file.commit(how);
 }
 
 }  // namespace verace::weights

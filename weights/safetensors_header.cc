@@ -92,7 +92,7 @@ int64_t check_tiling(std::vector<HeaderEntry>& entries, const std::string& path)
 
 }  // namespace
 
-SafetensorsContent parse_safetensors(std::span<const std::byte> file, const std::string& path) {
+TensorTable parse_safetensors(std::span<const std::byte> file, const std::string& path) {
   const std::string text = header_text(file, path);
   Header header = parse_header_json(text, path);
   for (const HeaderEntry& entry : header.entries) check_entry(entry, path);
@@ -109,29 +109,20 @@ SafetensorsContent parse_safetensors(std::span<const std::byte> file, const std:
                      path, data.size() - data_bytes, file.size(),
                      file.size() - data.size() + data_bytes, kAdvice));
   }
-  SafetensorsContent content;
+  TensorTable content;
   content.metadata = std::move(header.metadata);
   content.tensors.reserve(header.entries.size());
   for (HeaderEntry& entry : header.entries) {
     const auto begin = static_cast<size_t>(entry.offsets[0]);
     const auto end = static_cast<size_t>(entry.offsets[1]);
-    content.tensors.push_back({std::move(entry.name), entry.dtype, std::move(entry.shape),
+    content.tensors.push_back({std::move(entry.name),
+                               {},
+                               entry.dtype,
+                               std::move(entry.shape),
+                               {},
                                data.subspan(begin, end - begin)});
   }
   return content;
-}
-
-std::string in_quotes(const std::string& text) {
-  constexpr size_t kLongest = 80;
-  std::string out = "'";
-  for (const char c : text.substr(0, kLongest)) {
-    out += static_cast<unsigned char>(c) < 0x20 || c == 0x7f ? '?' : c;
-  }
-  return out + (text.size() > kLongest ? "...'" : "'");
-}
-
-std::string shape_text(std::span<const int64_t> shape) {
-  return text::format("[{}]", text::join(shape, ", "));
 }
 
 }  // namespace verace::weights

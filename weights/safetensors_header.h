@@ -7,12 +7,10 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <map>
 #include <span>
 #include <string>
-#include <vector>
 
-#include "weights/dtype.h"
+#include "weights/tensor_table.h"
 
 namespace verace::weights {
 
@@ -20,34 +18,11 @@ namespace verace::weights {
 inline constexpr uint64_t kMaxHeaderBytes = 100'000'000;
 inline constexpr size_t kMaxRank = 32;
 
-// One stored tensor. `bytes` points into the file's memory and lives as long as that does;
-// row-major (C order), little-endian, any alignment. Rank 0 (a scalar) and zero elements are
-// allowed.
-struct TensorView {
-  std::string name;
-  Dtype dtype = Dtype::kF32;
-  std::vector<int64_t> shape;
-  std::span<const std::byte> bytes;
-
-  int64_t element_count() const { return static_cast<int64_t>(bytes.size()) / size_of(dtype); }
-};
-
-struct SafetensorsContent {
-  std::vector<TensorView> tensors;  // in the order of their data
-  std::map<std::string, std::string> metadata;
-};
-
 // `file` is the whole file, `path` only names it in messages. Throws Error(kInput) with one line
 // (file, tensor, what does not fit, what to do) unless all of this holds: the header lies within
 // the file and kMaxHeaderBytes, is valid JSON of exactly the structure above without duplicate
 // keys, each shape's product times the element size is the byte count without overflow, and the
 // tensors tile the data section from 0 to the file's end without hole or overlap.
-SafetensorsContent parse_safetensors(std::span<const std::byte> file, const std::string& path);
-
-// `text` in single quotes for a one-line message: control characters replaced, long text shortened.
-std::string in_quotes(const std::string& text);
-
-// "[64, 3, 7, 7]".
-std::string shape_text(std::span<const int64_t> shape);
+TensorTable parse_safetensors(std::span<const std::byte> file, const std::string& path);
 
 }  // namespace verace::weights

@@ -73,7 +73,7 @@ std::string block_hint(const TensorView* first, const TensorView* second, const 
 
 }  // namespace
 
-std::string find_name_prefix(const SafetensorsFile& file) {
+std::string find_name_prefix(const WeightFile& file) {
   if (file.find("conv1.weight") != nullptr) return {};
   for (const char* wrapper : kWrappers) {
     if (file.find(std::string(wrapper) + "conv1.weight") != nullptr) return wrapper;
@@ -81,7 +81,7 @@ std::string find_name_prefix(const SafetensorsFile& file) {
   return {};
 }
 
-std::string wrong_network_hint(const SafetensorsFile& file, std::string_view prefix) {
+std::string wrong_network_hint(const WeightFile& file, std::string_view prefix) {
   std::array<int, 4> blocks{};
   for (const TensorView& tensor : file.tensors()) {
     std::string_view name = tensor.name;

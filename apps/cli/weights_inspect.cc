@@ -19,7 +19,7 @@ struct Options {
 
 int run(const Flags& flags, const Options& o) {
   flags.require("FILE", "name a weight file");
-  const weights::SafetensorsFile file(o.file);
+  const weights::WeightFile file(o.file);
   std::optional<weights::ModelDescription> description;
   try {
     description = weights::describe(file, o.overrides);

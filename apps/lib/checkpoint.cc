@@ -82,7 +82,7 @@ json adam_json(const optim::AdamOptions& options) {
           {"epsilon", options.epsilon}};
 }
 
-const std::string& state_text(const weights::SafetensorsFile& file) {
+const std::string& state_text(const weights::WeightFile& file) {
   const auto found = file.metadata().find(kStateKey);
   if (found == file.metadata().end()) {
     fail_input(file.path() +
@@ -131,7 +131,7 @@ void save_checkpoint(const std::string& path, const layers::Classifier& classifi
 
 Checkpoint read_checkpoint(const std::string& path) {
   const weights::Checksum checksum = weights::check_checksum(path);
-  const weights::SafetensorsFile file(path);
+  const weights::WeightFile file(path);
   const auto damaged = [&] {
     fail_input(path + ": is damaged: its bytes are not those that were written (checksum): take "
                       "another file");
@@ -156,7 +156,7 @@ Checkpoint read_checkpoint(const std::string& path) {
 }
 
 void load_moments(const std::string& path, optim::Adam& adam) {
-  const weights::SafetensorsFile file(path);
+  const weights::WeightFile file(path);
   size_t stored = 0;
   for (const weights::TensorView& tensor : file.tensors()) {
     stored += tensor.name.starts_with("optimizer.") ? 1 : 0;

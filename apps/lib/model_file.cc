@@ -10,15 +10,17 @@
 #include "engine/transfer.h"
 #include "kernels/check.h"
 #include "kernels/format.h"
+#include "weights/mapped_file.h"
 #include "weights/name_map.h"
+#include "weights/safetensors_header.h"
 
 namespace verace::apps {
 namespace {
 
 using weights::ExpectedTensor;
 using weights::ModelDescription;
-using weights::SafetensorsFile;
 using weights::TensorRole;
+using weights::WeightFile;
 
 engine::Parameter& parameter_called(const engine::LayerTable& table, const std::string& name) {
   const size_t dot = name.rfind('.');
@@ -39,7 +41,7 @@ std::string batch_norm_behind(const std::string& convolution) {
 }
 
 // The table's tensors among the file's expected ones, head optional.
-void read_tensors(const SafetensorsFile& file, const ModelDescription& stored,
+void read_tensors(const WeightFile& file, const ModelDescription& stored,
                   const engine::LayerTable& table, bool with_head) {
   for (const ExpectedTensor& expected : weights::expected_tensors(stored)) {
     const bool head = expected.name.starts_with("fc.");
@@ -51,7 +53,7 @@ void read_tensors(const SafetensorsFile& file, const ModelDescription& stored,
 
 // batch_norm(x + bias) with mean m is batch_norm(x) with mean m - bias; with batch statistics the
 // bias cancels, and the running mean that we then move is that of x.
-void fold_convolution_biases(const SafetensorsFile& file, const ModelDescription& stored,
+void fold_convolution_biases(const WeightFile& file, const ModelDescription& stored,
                              const engine::LayerTable& table) {
   for (const ExpectedTensor& expected : weights::expected_tensors(stored)) {
     const std::string name = stored.name_prefix + expected.name;
@@ -109,7 +111,7 @@ ModelDescription describe_network(const layers::ClassifierOptions& options) {
 }
 
 LoadedModel load_model(const std::string& path, const weights::Overrides& overrides) {
-  const SafetensorsFile file(path);
+  const WeightFile file(path);
   LoadedModel model;
   model.description = weights::describe(file, overrides);
   model.thresholds = thresholds_in_metadata(file.metadata(), path);
@@ -126,7 +128,7 @@ LoadedModel load_model(const std::string& path, const weights::Overrides& overri
 
 LoadedModel load_backbone(const std::string& path, const weights::Overrides& overrides,
                           const HeadOptions& head) {
-  const SafetensorsFile file(path);
+  const WeightFile file(path);
   weights::Overrides backbone_only = overrides;
   backbone_only.head_slope.reset();
   LoadedModel model;
@@ -187,7 +189,7 @@ weights::TensorToWrite stored_tensor(const std::string& name, const engine::Tens
   return {name, oihw, values};
 }
 
-void read_stored_tensor(const SafetensorsFile& file, const std::string& name,
+void read_stored_tensor(const WeightFile& file, const std::string& name,
                         const engine::Tensor& target) {
   const engine::Shape& s = target.shape();
   const bool filter = s.size() == 4;
@@ -233,16 +235,23 @@ FileVersion file_version(const std::string& path) {
 
 void store_thresholds(const std::string& path, const std::string& target,
                       const ChosenThresholds& thresholds, const FileVersion& chosen_with) {
-  const SafetensorsFile file(path);
+  const weights::MappedFile file(path);
   if (file_version(path) != chosen_with) {
     fail_input(text::format(
         "{}: the file has been replaced while it was judged: run the command again", path));
   }
+  if (WeightFile(path).format() != weights::Format::kSafetensors) {
+    fail_input(path +
+               ": only a safetensors file can keep thresholds: convert it first (verace weights "
+               "convert)");
+  }
+  // As the file spells them, not as WeightFile translates them.
+  weights::TensorTable table = weights::parse_safetensors(file.bytes(), path);
   std::vector<weights::TensorToWrite> tensors;
-  for (const weights::TensorView& tensor : file.tensors()) {
+  for (const weights::TensorView& tensor : table.tensors) {
     tensors.emplace_back(tensor.name, tensor.shape, tensor.dtype, tensor.bytes);
   }
-  std::map<std::string, std::string> metadata = file.metadata();
+  std::map<std::string, std::string>& metadata = table.metadata;
   metadata[kThresholdKey] = thresholds_to_metadata(thresholds);
   weights::write_safetensors(target, tensors, metadata);
 }

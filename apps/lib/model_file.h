@@ -13,6 +13,7 @@
 #include "layers/init.h"
 #include "weights/model_description.h"
 #include "weights/safetensors.h"
+#include "weights/weight_file.h"
 
 namespace verace::apps {
 
@@ -100,7 +101,7 @@ StoredNetwork stored_network(const layers::Classifier& classifier);
 weights::TensorToWrite stored_tensor(const std::string& name, const engine::Tensor& tensor,
                                      std::vector<std::vector<float>>& owned);
 // The inverse. Throws Error(kInput) naming the file for a missing tensor or another shape.
-void read_stored_tensor(const weights::SafetensorsFile& file, const std::string& name,
+void read_stored_tensor(const weights::WeightFile& file, const std::string& name,
                         const engine::Tensor& target);
 
 }  // namespace verace::apps

@@ -232,7 +232,7 @@ TEST_CASE("a link to a checkpoint elsewhere stays, and the one before it lies be
 TEST_CASE("checkpoints of older programs, without a checksum, are read") {
   const Runs& runs = Runs::get();
   const std::string run = runs.copy(), last = run + "/last.safetensors";
-  const weights::SafetensorsFile file(last);
+  const weights::WeightFile file(last);
   std::vector<weights::TensorToWrite> tensors;
   for (const weights::TensorView& t : file.tensors()) {
     tensors.emplace_back(t.name, t.shape, t.dtype, t.bytes);

@@ -27,7 +27,7 @@ double largest(std::span<const float> values) {
 // gradients, scaled; where a gradient is nearly zero its sign alone decides the first step of Adam.
 Comparison same_first_step(const std::string& got_path, const std::string& want_path,
                            double learning_rate) {
-  const weights::SafetensorsFile got(got_path), want(want_path);
+  const weights::WeightFile got(got_path), want(want_path);
   int64_t values = 0, off = 0;
   for (const weights::TensorView& tensor : want.tensors()) {
     const std::vector<float> a = got.read_f32(tensor.name), b = want.read_f32(tensor.name);

@@ -17,8 +17,8 @@
 namespace verace::apps {
 namespace {
 
-using weights::SafetensorsFile;
 using weights::TensorToWrite;
+using weights::WeightFile;
 
 TEST_CASE("a saved network comes back in every bit") {
   const TempFolder folder;
@@ -52,7 +52,7 @@ TEST_CASE("filters are stored as [out, in, height, width]") {
   layers::Classifier classifier(narrow_network());
   randomise(classifier, 1);
   save_model(folder / "m", classifier);
-  const SafetensorsFile file(folder / "m");
+  const WeightFile file(folder / "m");
   CHECK(file.at("conv1.weight").shape == std::vector<int64_t>{4, 3, 7, 7});
   const std::vector<float> stored = file.read_f32("conv1.weight");
   const auto ours = classifier.table().find("conv1")->parameter("weight").value.f32_span();
@@ -62,7 +62,7 @@ TEST_CASE("filters are stored as [out, in, height, width]") {
 
 // The golden network as a file of the form that converters write, biases of convolutions included.
 void write_golden_as_model(const std::string& path, bool with_biases) {
-  const SafetensorsFile golden(test::golden_path("keras_v1_narrow.safetensors"));
+  const WeightFile golden(test::golden_path("keras_v1_narrow.safetensors"));
   std::vector<TensorToWrite> tensors;
   for (const weights::TensorView& tensor : golden.tensors()) {
     const std::string prefix = "weights/";
@@ -80,7 +80,7 @@ void write_golden_as_model(const std::string& path, bool with_biases) {
 }
 
 test::Comparison keras_logits(const std::string& path) {
-  const SafetensorsFile golden(test::golden_path("keras_v1_narrow.safetensors"));
+  const WeightFile golden(test::golden_path("keras_v1_narrow.safetensors"));
   const LoadedModel model = load_model(path);
   InferenceSession session(*model.classifier, kernels::make_exec(kernels::DeviceKind::kCpu, 1),
                            std::make_shared<engine::Arena>());

@@ -53,7 +53,7 @@ void check_resume(const TempFolder& folder, const std::string& whole, int64_t st
 TEST_CASE("a stopped and resumed run ends in the same bits") {
   const TempFolder folder;
   trained(tiny_run(folder / "whole"));
-  const weights::SafetensorsFile file(folder / "whole/last.safetensors");
+  const weights::WeightFile file(folder / "whole/last.safetensors");
   CHECK(file.find("optimizer.v.layer3.2.conv2.weight") != nullptr);
   CHECK(file.find("layer3.2.bn2.running_var") != nullptr);
   check_resume(folder, folder / "whole", 2);  // inside of an epoch, several times

@@ -229,7 +229,7 @@ TEST_CASE("frozen parameters and statistics keep every byte") {
     }
     CHECK(kept == 5 + 3 * 4);  // five convolutions, three batch norms
     CHECK(moved > 200);
-    const weights::SafetensorsFile file(o.out.string() + "/last.safetensors");
+    const weights::WeightFile file(o.out.string() + "/last.safetensors");
     CHECK(file.find("optimizer.m.conv1.weight") == nullptr);
   }
 }

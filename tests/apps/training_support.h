@@ -19,6 +19,7 @@
 #include "data/synthetic.h"
 #include "tests/support/files.h"
 #include "weights/safetensors.h"
+#include "weights/weight_file.h"
 
 namespace verace::apps {
 
@@ -69,7 +70,7 @@ inline bool same_bits(std::span<const float> a, std::span<const float> b) {
 
 // Name of the first tensor that differs; empty if all bits are equal.
 inline std::string first_difference(const std::string& path_a, const std::string& path_b) {
-  const weights::SafetensorsFile a(path_a), b(path_b);
+  const weights::WeightFile a(path_a), b(path_b);
   if (a.tensors().size() != b.tensors().size()) return "number of tensors";
   for (const weights::TensorView& tensor : a.tensors()) {
     const weights::TensorView* other = b.find(tensor.name);

@@ -28,7 +28,7 @@
 #include "tests/support/faults.h"
 #include "tests/support/guarded.h"
 #include "tests/support/tolerances.h"
-#include "weights/safetensors.h"
+#include "weights/weight_file.h"
 
 namespace verace::test {
 namespace {
@@ -39,8 +39,8 @@ using kernels::Nhwc;
 
 constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
 
-const weights::SafetensorsFile& ops_file() {
-  static const weights::SafetensorsFile file(std::string(VERACE_GOLDENS) + "/ops.safetensors");
+const weights::WeightFile& ops_file() {
+  static const weights::WeightFile file(std::string(VERACE_GOLDENS) + "/ops.safetensors");
   return file;
 }
 
@@ -559,7 +559,7 @@ TEST_CASE("goldens: every operation of the file is checked here or known to be c
 }
 
 TEST_CASE("goldens: the FGSM step on Foolbox' gradient gives Foolbox' pictures, all bits equal") {
-  const weights::SafetensorsFile file(std::string(VERACE_GOLDENS) + "/foolbox_fgsm.safetensors");
+  const weights::WeightFile file(std::string(VERACE_GOLDENS) + "/foolbox_fgsm.safetensors");
   const Guarded<float> x(file.read_f32("input")), gradient(file.read_f32("gradient"));
   const auto count = static_cast<int64_t>(x.size());
   for_each_device([&](const Exec& exec) {

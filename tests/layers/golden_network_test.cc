@@ -65,7 +65,7 @@ std::map<std::string, std::vector<float>> run_observed(const engine::Step& step)
   return seen;
 }
 
-void check_stages(const engine::Step& step, const weights::SafetensorsFile& file,
+void check_stages(const engine::Step& step, const weights::WeightFile& file,
                   const std::string& prefix) {
   const auto stages = run_observed(step);
   REQUIRE(stages.size() == 4);

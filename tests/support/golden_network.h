@@ -10,7 +10,7 @@
 
 #include "layers/classifier.h"
 #include "weights/name_map.h"
-#include "weights/safetensors.h"
+#include "weights/weight_file.h"
 
 namespace verace::test {
 
@@ -20,7 +20,7 @@ inline std::string golden_path(const std::string& file) {
 
 // A tensor of the file as our engine keeps it: 4-D filters [k, c, r, s] become [k, r, s, c]; all
 // else as it is.
-inline std::vector<float> golden_parameter(const weights::SafetensorsFile& file,
+inline std::vector<float> golden_parameter(const weights::WeightFile& file,
                                            const std::string& name) {
   std::vector<float> values = file.read_f32(name);
   const auto* info = file.find(name);
@@ -39,7 +39,7 @@ inline std::vector<float> golden_parameter(const weights::SafetensorsFile& file,
 
 // Copies prefix + name of every parameter into the table. Convolution biases (Keras) are folded
 // into the running mean, which is exact in every mode of batch norm.
-inline void load_golden(engine::LayerTable& table, const weights::SafetensorsFile& file,
+inline void load_golden(engine::LayerTable& table, const weights::WeightFile& file,
                         const std::string& prefix) {
   const engine::Layer* convolution = nullptr;
   for (const auto& layer : table.layers()) {
@@ -59,7 +59,7 @@ inline void load_golden(engine::LayerTable& table, const weights::SafetensorsFil
 }
 
 struct Golden {
-  weights::SafetensorsFile model, train, attack;
+  weights::WeightFile model, train, attack;
   layers::ClassifierOptions options;
   std::vector<float> input;     // [6, 64, 64, 3] in [0, 1]
   std::vector<int32_t> labels;  // [6]
@@ -72,9 +72,9 @@ struct Golden {
 };
 
 inline Golden open_golden(const std::string& stem) {
-  Golden g{weights::SafetensorsFile(golden_path(stem + ".safetensors")),
-           weights::SafetensorsFile(golden_path(stem + "_train.safetensors")),
-           weights::SafetensorsFile(golden_path(stem + "_attack.safetensors")),
+  Golden g{weights::WeightFile(golden_path(stem + ".safetensors")),
+           weights::WeightFile(golden_path(stem + "_train.safetensors")),
+           weights::WeightFile(golden_path(stem + "_attack.safetensors")),
            {},
            {},
            {}};

@@ -92,7 +92,7 @@ TEST_CASE("a weight file that does not fit leaves the old one intact") {
   for (const rlim_t limit : {rlim_t{0}, rlim_t{20}, rlim_t{5000}, full - 1}) {
     CHECK(fails_under_size_limit(limit, "/w: cannot",
                                  [&] { write_safetensors(folder / "w", after, {}); }));
-    CHECK(SafetensorsFile(folder / "w").read_f32("w") == small);
+    CHECK(WeightFile(folder / "w").read_f32("w") == small);
     CHECK(folder.names().size() == 1);
   }
 }

@@ -12,7 +12,7 @@ TEST_CASE("the table shows tensors, totals, metadata and findings with their sou
   const TempFolder folder;
   TinyNetwork network;
   network.metadata = {{"verace.variant", "v1"}, {"note", "two\nlines"}};
-  const SafetensorsFile file = network.write(folder / "net");
+  const WeightFile file = network.write(folder / "net");
   const ModelDescription description = describe(file);
   const std::string table = inspect_table(file, &description, true);
   for (const char* part :
@@ -33,7 +33,7 @@ TEST_CASE("statistics leave out and count what is not finite") {
                                    {"bad", {1}, bad},
                                    {"counter", {}, Dtype::kI64, std::as_bytes(std::span(counter))}};
   write_safetensors(folder / "f", tensors, {});
-  const SafetensorsFile file(folder / "f");
+  const WeightFile file(folder / "f");
   CHECK_CONTAINS(inspect_table(file, nullptr, true),
                  "          -1           3           1  2 NOT FINITE");
   const auto json = nlohmann::json::parse(inspect_json(file, nullptr, true));
@@ -49,7 +49,7 @@ TEST_CASE("the JSON form holds the same") {
   TinyNetwork network(2, 3);
   network.metadata = {{"verace.pool", "ceil"}};
   network.remove("bn1.bias");
-  const SafetensorsFile file = network.write(folder / "net");
+  const WeightFile file = network.write(folder / "net");
   const ModelDescription description = describe(file);
   const auto json = nlohmann::json::parse(inspect_json(file, &description));
   CHECK(json["file"] == file.path());

@@ -74,7 +74,7 @@ template <typename Change>
 std::string mismatch(Change change, TinyNetwork network = TinyNetwork()) {
   const TempFolder folder;
   change(network);
-  const SafetensorsFile file = network.write(folder / "net.safetensors");
+  const WeightFile file = network.write(folder / "net.safetensors");
   const ModelDescription description = describe(file);
   const std::string text = find_mismatch(file, description);
   if (text.empty()) {
@@ -138,7 +138,7 @@ TEST_CASE("a tensor of integers is of wrong dtype") {
                       std::as_bytes(std::span(values.back())));
   }
   write_safetensors(folder / "f", list, {});
-  const SafetensorsFile file(folder / "f");
+  const WeightFile file(folder / "f");
   CHECK_CONTAINS(find_mismatch(file, describe(file)), "1 of wrong dtype ('fc.bias' is I32");
 }
 
@@ -180,7 +180,7 @@ TEST_CASE("files of other naming families are named when described") {
     const std::vector<float> one{1};
     const TensorToWrite tensors[] = {{name, {1}, one}};
     write_safetensors(folder / "other", tensors, {});
-    return input_error([&] { describe(SafetensorsFile(folder / "other")); });
+    return input_error([&] { describe(WeightFile(folder / "other")); });
   };
   CHECK_CONTAINS(error("resnet.embedder.embedder.convolution.weight"), "not supported yet");
   CHECK_CONTAINS(error("conv1_conv/kernel:0"), "Keras");

@@ -18,13 +18,13 @@ TEST_CASE("the real weight file is read, described and complete") {
   const std::string packed =
       std::string(data) + "/resnet50_imagenet_v1/resnet50_imagenet_v1_fp16.safetensors.xz";
   REQUIRE_MESSAGE(std::filesystem::exists(packed), packed);
-  CHECK_CONTAINS(input_error([&] { SafetensorsFile opened(packed); }), "xz -d");
+  CHECK_CONTAINS(input_error([&] { WeightFile opened(packed); }), "xz -d");
 
   const TempFolder folder;
   const std::string path = folder / "resnet50.safetensors";
   const std::string command = "xz -dc '" + packed + "' > '" + path + "'";
   REQUIRE(std::system(command.c_str()) == 0);
-  const SafetensorsFile file(path);
+  const WeightFile file(path);
   CHECK(file.file_bytes() == 51'459'112);
   CHECK(file.tensors().size() == 267);
   const ModelDescription description = describe(file);
@@ -65,7 +65,7 @@ TEST_CASE("the real weight file is read, described and complete") {
     list.emplace_back(tensor.name, tensor.shape, values.back());
   }
   write_safetensors(folder / "fp32.safetensors", list, metadata_of(description));
-  const SafetensorsFile copy(folder / "fp32.safetensors");
+  const WeightFile copy(folder / "fp32.safetensors");
   for (size_t i = 0; i < list.size(); ++i) CHECK(copy.read_f32(list[i].name) == values[i]);
   for (const Finding& finding : describe(copy).findings) {
     CHECK_MESSAGE(finding.source != Source::kAssumption, finding.what);

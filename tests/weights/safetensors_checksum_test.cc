@@ -20,7 +20,7 @@ void write(const std::string& path, const std::map<std::string, std::string>& me
 bool passes(const std::string& path) {
   const Checksum checksum = check_checksum(path);
   try {
-    const SafetensorsFile file(path);
+    const WeightFile file(path);
     return checksum == Checksum::kRight && file.metadata().at("other") == "value" &&
            file.read_f32("w") == kValues;
   } catch (const Error&) {
@@ -34,7 +34,7 @@ TEST_CASE("the checksum is filled in, and holds") {
   const TempFolder folder;
   write(folder / "f", {{kChecksumKey, kChecksumToFill}, {"other", "value"}});
   CHECK(passes(folder / "f"));
-  const std::string stored = SafetensorsFile(folder / "f").metadata().at(kChecksumKey);
+  const std::string stored = WeightFile(folder / "f").metadata().at(kChecksumKey);
   CHECK(stored.starts_with("xxh64:"));
   CHECK(stored.size() == 22);
   CHECK(stored != kChecksumToFill);
@@ -43,7 +43,7 @@ TEST_CASE("the checksum is filled in, and holds") {
   CHECK(read_text(folder / "again") == read_text(folder / "f"));
   write(folder / "changed", {{kChecksumKey, stored}, {"other", "another"}});
   CHECK(check_checksum(folder / "changed") == Checksum::kRight);
-  CHECK(SafetensorsFile(folder / "changed").metadata().at(kChecksumKey) != stored);
+  CHECK(WeightFile(folder / "changed").metadata().at(kChecksumKey) != stored);
 }
 
 TEST_CASE("files without a checksum are none of its business") {
@@ -61,7 +61,7 @@ TEST_CASE("files without a checksum are none of its business") {
   CHECK(check_checksum(folder / "claims") == Checksum::kMissing);
   // A value that is no checksum stays what it is.
   write(folder / "other", {{kChecksumKey, "sha256:00"}});
-  CHECK(SafetensorsFile(folder / "other").metadata().at(kChecksumKey) == "sha256:00");
+  CHECK(WeightFile(folder / "other").metadata().at(kChecksumKey) == "sha256:00");
 }
 
 TEST_CASE("every bit of the file counts, and every byte at its end") {

@@ -3,13 +3,14 @@
 #include <random>
 
 #include "tests/weights/support.h"
+#include "weights/safetensors_header.h"
 
 namespace verace::weights {
 namespace {
 
 constexpr const char* kName = "bad.safetensors";
 
-SafetensorsContent parse(const std::string& file) {
+TensorTable parse(const std::string& file) {
   return parse_safetensors(std::as_bytes(std::span(file)), kName);
 }
 

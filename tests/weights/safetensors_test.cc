@@ -1,5 +1,6 @@
 // Reading and writing: round trips bit by bit, lookup, conversion, files that cannot be opened.
 #include "weights/safetensors.h"
+#include "weights/weight_file.h"
 
 #include <sys/stat.h>
 
@@ -33,7 +34,7 @@ TEST_CASE("a round trip keeps names, shapes, metadata and every bit") {
                                    {"counts", {3}, Dtype::kI64, std::as_bytes(std::span(counts))}};
   write_safetensors(path, tensors, metadata);
 
-  const SafetensorsFile file(path);
+  const WeightFile file(path);
   CHECK(file.metadata() == metadata);
   CHECK(file.path() == path);
   CHECK(file.file_bytes() == static_cast<int64_t>(std::filesystem::file_size(path)));
@@ -64,7 +65,7 @@ TEST_CASE("a round trip keeps names, shapes, metadata and every bit") {
 TEST_CASE("no tensors and no metadata") {
   const TempFolder folder;
   write_safetensors(folder / "empty", {}, {});
-  const SafetensorsFile file(folder / "empty");
+  const WeightFile file(folder / "empty");
   CHECK(file.tensors().empty());
   CHECK(file.metadata().empty());
 }
@@ -77,7 +78,7 @@ TEST_CASE("16-bit tensors are read as fp32, other types are refused by name") {
                                    {"brain", {2, 2}, Dtype::kBF16, std::as_bytes(std::span(bits))},
                                    {"double", {1}, Dtype::kF64, std::as_bytes(std::span(doubles))}};
   write_safetensors(folder / "f", tensors, {});
-  const SafetensorsFile file(folder / "f");
+  const WeightFile file(folder / "f");
   CHECK(file.read_f32("half") == std::vector<float>{1.0f, 0x1p-24f, -INFINITY, -3.140625f});
   CHECK(file.read_f32("brain")[0] == std::bit_cast<float>(0x3c000000u));
   CHECK_CONTAINS(input_error([&] { file.read_f32("double"); }), "'double' has dtype F64");
@@ -92,11 +93,11 @@ TEST_CASE("views survive a move") {
   const std::vector<float> values{1, 2, 3};
   const TensorToWrite tensors[] = {{"v", {3}, values}};
   write_safetensors(folder / "f", tensors, {});
-  SafetensorsFile first(folder / "f");
+  WeightFile first(folder / "f");
   const std::byte* address = first.at("v").bytes.data();
-  SafetensorsFile second(std::move(first));
+  WeightFile second(std::move(first));
   CHECK(second.at("v").bytes.data() == address);
-  SafetensorsFile third(folder / "f");
+  WeightFile third(folder / "f");
   third = std::move(second);
   CHECK(third.read_f32("v") == values);
 }
@@ -109,18 +110,18 @@ TEST_CASE("data at odd addresses is read correctly") {
       9);
   std::memcpy(file.data() + file.size() - 8, values.data(), 8);
   write_text(folder / "odd", file);
-  CHECK(SafetensorsFile(folder / "odd").read_f32("v") == values);
+  CHECK(WeightFile(folder / "odd").read_f32("v") == values);
 }
 
 TEST_CASE("files that cannot be opened") {
   const TempFolder folder;
-  CHECK_CONTAINS(input_error([&] { SafetensorsFile file(folder / "absent"); }), "cannot open");
-  CHECK_CONTAINS(input_error([&] { SafetensorsFile file(folder.path()); }), "not a regular file");
-  CHECK_CONTAINS(input_error([&] { SafetensorsFile file("/dev/null"); }), "not a regular file");
+  CHECK_CONTAINS(input_error([&] { WeightFile file(folder / "absent"); }), "cannot open");
+  CHECK_CONTAINS(input_error([&] { WeightFile file(folder.path()); }), "not a regular file");
+  CHECK_CONTAINS(input_error([&] { WeightFile file("/dev/null"); }), "not a regular file");
   REQUIRE(::mkfifo((folder / "pipe").c_str(), 0600) == 0);
-  CHECK_CONTAINS(input_error([&] { SafetensorsFile file(folder / "pipe"); }), "not a regular file");
+  CHECK_CONTAINS(input_error([&] { WeightFile file(folder / "pipe"); }), "not a regular file");
   write_text(folder / "empty", "");
-  CHECK_CONTAINS(input_error([&] { SafetensorsFile file(folder / "empty"); }), "holds 0 bytes");
+  CHECK_CONTAINS(input_error([&] { WeightFile file(folder / "empty"); }), "holds 0 bytes");
 }
 
 TEST_CASE("what the writer refuses") {

@@ -13,6 +13,7 @@
 #include "tests/support/files.h"
 #include "weights/name_map.h"
 #include "weights/safetensors.h"
+#include "weights/weight_file.h"
 
 namespace verace::weights {
 
@@ -62,7 +63,7 @@ struct TinyNetwork {
     std::erase_if(tensors, [&name](const ExpectedTensor& t) { return t.name == name; });
   }
 
-  SafetensorsFile write(const std::string& path) const {
+  WeightFile write(const std::string& path) const {
     std::vector<std::vector<float>> values;
     std::vector<TensorToWrite> list;
     for (const ExpectedTensor& tensor : tensors) {
@@ -72,7 +73,7 @@ struct TinyNetwork {
       list.emplace_back(tensor.name, tensor.shape, values.back());
     }
     write_safetensors(path, list, metadata);
-    return SafetensorsFile(path);
+    return WeightFile(path);
   }
 };
 
