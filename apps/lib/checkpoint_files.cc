@@ -60,7 +60,9 @@ FoundCheckpoint find_checkpoint(const fs::path& wanted) {
   if (wanted.filename() != kLastName || locked) fail_input(trouble);
   const fs::path previous = previous_of(wanted);
   if (!fs::exists(previous, error)) {
-    if (!missing) fail_input(trouble);
+    if (!missing || !fs::is_directory(fs::absolute(wanted).parent_path(), error)) {
+      fail_input(trouble);
+    }
     fail_input(text::format("{}: there is no such file, and no {} beside it: nothing was stored "
                             "there yet; start the training again",
                             wanted.string(), kPreviousName));
