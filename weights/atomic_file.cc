@@ -134,8 +134,7 @@ void AtomicFile::commit(const Commit& how) {
     how.prove(temporary_);
   }
   if (!how.keep_old_as.empty()) keep_old(folder_ + "/" + how.keep_old_as);
-  if (fails(FileStep::kRename, temporary_) ||
-      ::rename(temporary_.c_str(), target_.c_str()) != 0) {
+  if (fails(FileStep::kRename, temporary_) || ::rename(temporary_.c_str(), target_.c_str()) != 0) {
     fail("rename into place", errno);
   }
   temporary_.clear();

@@ -113,6 +113,7 @@ void save_checkpoint(const std::string& path, const layers::Classifier& classifi
                {"threads", recipe.threads},
                {"config", recipe.config},
                {"machine", recipe.machine},
+               {"pictures", recipe.pictures},
                {"synthetic", recipe.synthetic}};
   if (adam.options().loss_scale) text["loss_scale"] = scale_json(adam.loss_scale());
   stored.metadata[kStateKey] = text.dump(-1, ' ', false, json::error_handler_t::replace);
@@ -121,9 +122,10 @@ void save_checkpoint(const std::string& path, const layers::Classifier& classifi
     try {
       read_checkpoint(written);
     } catch (const Error& error) {
-      fail_input(text::format("{}: what was written is not what can be read back ({}): nothing was "
-                              "changed; check the disc, or choose another one",
-                              path, error.what()));
+      fail_input(
+          text::format("{}: what was written is not what can be read back ({}): nothing was "
+                       "changed; check the disc, or choose another one",
+                       path, error.what()));
     }
   };
   weights::write_safetensors(path, stored.tensors, stored.metadata, {prove, keep_old_as});
@@ -133,8 +135,9 @@ Checkpoint read_checkpoint(const std::string& path) {
   const weights::Checksum checksum = weights::check_checksum(path);
   const weights::WeightFile file(path);
   const auto damaged = [&] {
-    fail_input(path + ": is damaged: its bytes are not those that were written (checksum): take "
-                      "another file");
+    fail_input(path +
+               ": is damaged: its bytes are not those that were written (checksum): take "
+               "another file");
   };
   if (checksum == weights::Checksum::kWrong) damaged();
   try {
@@ -147,8 +150,8 @@ Checkpoint read_checkpoint(const std::string& path) {
     }
     return {state_from(j.at("state"), path),
             {j.at("seed").get<uint64_t>(), j.at("freeze").get<std::string>(),
-             j.at("threads").get<int>(), j.at("config").get<std::string>(),
-             j.value("machine", ""), j.value("synthetic", false)}};
+             j.at("threads").get<int>(), j.at("config").get<std::string>(), j.value("machine", ""),
+             j.value("pictures", ""), j.value("synthetic", false)}};
   } catch (const json::exception& error) {
     fail_input(text::format("{}: the state of training cannot be read ({}): take another file",
                             path, error.what()));

@@ -37,8 +37,9 @@ struct TrainingRecipe {
   uint64_t seed = 0;
   std::string freeze;
   int threads = 0;
-  std::string config;   // the run's options, TOML (trainer_options.h)
-  std::string machine;  // what else rounding depends on: processor, libraries; empty: not known
+  std::string config;      // the run's options, TOML (trainer_options.h)
+  std::string machine;     // what else rounding depends on: processor, libraries; empty: not known
+  std::string pictures;    // that are trained on, in short; empty: not known
   bool synthetic = false;  // the faces are drawn by this program
 };
 

@@ -63,9 +63,10 @@ FoundCheckpoint find_checkpoint(const fs::path& wanted) {
     if (!missing || !fs::is_directory(fs::absolute(wanted).parent_path(), error)) {
       fail_input(trouble);
     }
-    fail_input(text::format("{}: there is no such file, and no {} beside it: nothing was stored "
-                            "there yet; start the training again",
-                            wanted.string(), kPreviousName));
+    fail_input(
+        text::format("{}: there is no such file, and no {} beside it: nothing was stored "
+                     "there yet; start the training again",
+                     wanted.string(), kPreviousName));
   }
   const std::string second = trouble_with(previous, found);
   if (!found) {
@@ -74,10 +75,10 @@ FoundCheckpoint find_checkpoint(const fs::path& wanted) {
         missing ? wanted.string() + ": is missing" : without_advice(trouble),
         without_advice(second)));
   }
-  std::string warning = text::format(
-      "{}; going on from the one before it: {}, {}",
-      missing ? wanted.string() + ": is missing" : without_advice(trouble), previous.string(),
-      moment_of(found->state));
+  std::string warning =
+      text::format("{}; going on from the one before it: {}, {}",
+                   missing ? wanted.string() + ": is missing" : without_advice(trouble),
+                   previous.string(), moment_of(found->state));
   return {previous, std::move(*found), std::move(warning)};
 }
 
@@ -90,8 +91,7 @@ CheckpointFiles::CheckpointFiles(const fs::path& folder, const fs::path& resumed
 
 void CheckpointFiles::save(const layers::Classifier& classifier, const optim::Adam& adam,
                            const Checkpoint& checkpoint) {
-  save_checkpoint(last_.string(), classifier, adam, checkpoint,
-                  last_is_ours_ ? kPreviousName : "");
+  save_checkpoint(last_.string(), classifier, adam, checkpoint, last_is_ours_ ? kPreviousName : "");
   previous_is_ours_ = last_is_ours_ || previous_is_ours_;
   last_is_ours_ = true;
   std::error_code ignored;  // another run's: better than to go on from it one day

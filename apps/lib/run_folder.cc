@@ -123,21 +123,22 @@ RunFolder::RunFolder(const std::filesystem::path& folder, bool may_continue) : f
 
 void RunFolder::refuse_other_run() const {
   std::error_code error;
-  const bool stored = std::filesystem::exists(last(), error) ||
-                      std::filesystem::exists(previous(), error);
+  const bool stored =
+      std::filesystem::exists(last(), error) || std::filesystem::exists(previous(), error);
   for (const std::filesystem::path& file : {metrics(), best(), last(), previous()}) {
     if (!std::filesystem::exists(file, error)) continue;
-    fail_input(text::format(
-        "--out {}: already holds a run ({}): choose another folder, or {}", folder_.string(),
-        file.filename().string(),
-        stored ? "go on with --resume " + last().string()
-               : "replace it with --overwrite (it has no checkpoint to go on from)"));
+    fail_input(
+        text::format("--out {}: already holds a run ({}): choose another folder, or {}",
+                     folder_.string(), file.filename().string(),
+                     stored ? "go on with --resume " + last().string()
+                            : "replace it with --overwrite (it has no checkpoint to go on from)"));
   }
 }
 
 void RunFolder::require_no_obstacle() const {
   std::error_code error;
-  for (const std::filesystem::path& file : {config(), metrics(), curve(), best(), last(), previous()}) {
+  for (const std::filesystem::path& file :
+       {config(), metrics(), curve(), best(), last(), previous()}) {
     const auto status = std::filesystem::status(file, error);
     if (!std::filesystem::exists(status) || std::filesystem::is_regular_file(status)) continue;
     fail_input(text::format("{}: is no regular file: move away what is in the way", file.string()));
@@ -159,9 +160,10 @@ void RunFolder::fit_metrics(const std::vector<EpochMetrics>& epochs) const {
   if (epochs.empty()) {  // as in a run whose first epoch is not over
     for (const std::filesystem::path& file : {metrics(), curve(), events()}) {
       if (std::filesystem::remove(file, error) || !error) continue;
-      fail_input(text::format("{}: is of a later epoch than the run goes on from, and cannot be "
-                              "removed ({}): check the folder's permissions",
-                              file.string(), error.message()));
+      fail_input(
+          text::format("{}: is of a later epoch than the run goes on from, and cannot be "
+                       "removed ({}): check the folder's permissions",
+                       file.string(), error.message()));
     }
     return;
   }

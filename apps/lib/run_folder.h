@@ -1,7 +1,8 @@
 // What a training run leaves behind: RUN/config.toml, metrics.jsonl, curve.svg, best.safetensors,
-// last.safetensors, previous.safetensors (checkpoint_files.h) and tensorboard/; for its report run.json, evaluation.json and profile.json
-// (trainer_record.h). Every file is written under a temporary name and renamed when complete,
-// except events for TensorBoard (tensorboard/run_events.h says why).
+// last.safetensors, previous.safetensors (checkpoint_files.h) and tensorboard/; for its report
+// run.json, evaluation.json and profile.json (trainer_record.h). Every file is written under a
+// temporary name and renamed when complete, except events for TensorBoard (tensorboard/run_events.h
+// says why).
 #pragma once
 
 #include <array>

@@ -10,6 +10,7 @@
 #include "apps/lib/trainer_batches.h"
 #include "kernels/check.h"
 #include "kernels/format.h"
+#include "kernels/hash.h"
 #include "optim/freeze.h"
 
 namespace verace::apps {
@@ -188,6 +189,37 @@ std::string machine_text(const TrainingSetup& setup) {
                       text::join(info.libraries, ", "));
 }
 
+// Their names and classes in order; not their folder, which may have moved.
+std::string pictures_text(const std::vector<data::Sample>& samples) {
+  uint64_t hash = kFnv1aStart;
+  for (const data::Sample& sample : samples) {
+    hash = fnv1a(text::format("{}\n{}\n", sample.path.filename().string(), sample.label), hash);
+  }
+  return text::format("{} pictures {:016x}", samples.size(), hash);
+}
+
+// The new recipe; says where it is another one than that of the checkpoint.
+void set_recipe(TrainingSetup& setup, std::ostream& out) {
+  const TrainOptions& o = setup.options;
+  TrainingRecipe& recipe = setup.checkpoint.recipe;
+  const TrainingRecipe before = recipe;
+  recipe = {o.seed,
+            o.freeze,
+            setup.exec.threads,
+            config_text(o),
+            machine_text(setup),
+            pictures_text(setup.train->samples()),
+            o.synthetic};
+  if (!before.machine.empty() && before.machine != recipe.machine) {
+    text::print(out, "resume: {} instead of {}: the numbers may differ by rounding\n",
+                recipe.machine, before.machine);
+  }
+  if (!before.pictures.empty() && before.pictures != recipe.pictures) {
+    text::print(out, "resume: trained on other pictures than before ({}, not {})\n",
+                recipe.pictures, before.pictures);
+  }
+}
+
 void resume_options(TrainingSetup& setup, std::ostream& out) {
   TrainOptions given = setup.options;
   FoundCheckpoint found = find_checkpoint(given.resume);
@@ -292,13 +324,7 @@ TrainingSetup prepare_training(const TrainOptions& options, std::ostream& out) {
   check_batch_norm_rows(setup);
   with_room_for_network(setup, [&] { make_optimiser(setup); });
   make_sessions(setup, data::count_classes(dataset));
-  const std::string machine = machine_text(setup), &before = setup.checkpoint.recipe.machine;
-  if (!before.empty() && before != machine) {
-    text::print(out, "resume: {} instead of {}: the numbers may differ by rounding\n", machine,
-                before);
-  }
-  setup.checkpoint.recipe = {o.seed,         o.freeze, setup.exec.threads,
-                             config_text(o), machine,  o.synthetic};
+  set_recipe(setup, out);
   return setup;
 }
 

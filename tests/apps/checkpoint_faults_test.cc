@@ -77,8 +77,7 @@ TEST_CASE("no failing step of writing a checkpoint harms the two that are there"
       INFO("step ", i, ": ", std::string(std::strerror(error)));
       restore();
       size_t seen = 0;
-      const FaultGuard guard(
-          [&](FileStep, const std::string&) { return seen++ == i ? error : 0; });
+      const FaultGuard guard([&](FileStep, const std::string&) { return seen++ == i ? error : 0; });
       const std::string message = input_error(save);
       CHECK(contains(message, last + ": "));
       CHECK(contains(message, std::strerror(error)));
@@ -114,11 +113,10 @@ TEST_CASE("a checkpoint that reads back otherwise replaces nothing") {
     });
     return input_error([&] { trained(resume); });
   };
-  for (const std::string& message :
-       {with_damage([](std::string& b) { b.back() ^= 1; }),
-        with_damage([](std::string& b) { b.pop_back(); }),
-        with_damage([](std::string& b) { b[b.size() / 2] ^= 64; }),
-        with_damage([](std::string& b) { b.clear(); })}) {
+  for (const std::string& message : {with_damage([](std::string& b) { b.back() ^= 1; }),
+                                     with_damage([](std::string& b) { b.pop_back(); }),
+                                     with_damage([](std::string& b) { b[b.size() / 2] ^= 64; }),
+                                     with_damage([](std::string& b) { b.clear(); })}) {
     CHECK_MESSAGE(contains(message, "run/last.safetensors: what was written is not what can be"),
                   message);
     CHECK(contains(message, "last.safetensors holds the state of epoch 1, after step 1: go on"));
@@ -183,9 +181,9 @@ class Disturbed {
 };
 
 #if defined(__SANITIZE_ADDRESS__)
-constexpr int64_t kStride = 7;  // too slow for all
+constexpr int64_t kStride = 11;  // too slow for all
 #else
-constexpr int64_t kStride = 1;
+constexpr int64_t kStride = 2;  // a file has 5 or 7 steps: each kind is met, in several files
 #endif
 
 TEST_CASE("a run whose disc fails at any step says what is left, and goes on from there") {
@@ -194,7 +192,7 @@ TEST_CASE("a run whose disc fails at any step says what is left, and goes on fro
   int64_t errors = 0, warnings = 0;
   for (int64_t i = 0; i < runs.steps(); i += kStride) {
     const std::string run = runs.copy();
-    const int error = i % 2 == 0 ? ENOSPC : EIO;
+    const int error = i / kStride % 2 == 0 ? ENOSPC : EIO;
     INFO("step ", i, ": ", std::string(std::strerror(error)));
     std::ostringstream out;
     std::string message;
@@ -224,8 +222,8 @@ TEST_CASE("a run whose disc fails at any step says what is left, and goes on fro
     trained(Disturbed::resumed(run));
     CHECK(first_run_difference(runs.whole(), run) == "");
   }
-  if (kStride == 1) CHECK(errors > 30);
-  if (kStride == 1) CHECK(warnings > 10);
+  CHECK(errors > runs.steps() / kStride / 2);
+  CHECK(warnings > runs.steps() / kStride / 8);
 }
 
 TEST_CASE("a run that is killed at any step of writing goes on, and ends in the same bits") {

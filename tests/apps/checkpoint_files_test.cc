@@ -116,24 +116,26 @@ std::vector<Damage> damages() {
       change(file, [&](std::string& b) { b.replace(b.find(from), from.size(), to); });
     };
   };
-  return {{"its last bit", flip(1), "is damaged"},
-          {"a bit of a weight", flip(0), "is damaged"},
-          {"half of it", resize(0.5), "truncated"},
-          {"a byte less", [](const std::string& f) {
-             change(f, [](std::string& b) { b.pop_back(); });
-           }, "truncated"},
-          {"a block of zeros", [](const std::string& f) {
-             change(f, [](std::string& b) { b.replace(b.size() / 2, 4096, 4096, '\0'); });
-           }, "is damaged"},
-          {"all of it", resize(0), "last.safetensors"},
-          {"nothing but zeros", [](const std::string& f) {
-             change(f, [](std::string& b) { b.assign(b.size(), '\0'); });
-           }, "last.safetensors"},
-          {"the checksum's name", key("verace.checksum", "verace.checksun"), "is damaged"},
-          {"the checksum", key("\"xxh64:", "\"xxh65:"), "is damaged"},
-          {"a tensor's name", key("optimizer.m.conv1.weight", "optimizer.m.conv2.weight"),
-           "is damaged"},
-          {"the file", [](const std::string& f) { fs::remove(f); }, "is missing"}};
+  return {
+      {"its last bit", flip(1), "is damaged"},
+      {"a bit of a weight", flip(0), "is damaged"},
+      {"half of it", resize(0.5), "truncated"},
+      {"a byte less", [](const std::string& f) { change(f, [](std::string& b) { b.pop_back(); }); },
+       "truncated"},
+      {"a block of zeros",
+       [](const std::string& f) {
+         change(f, [](std::string& b) { b.replace(b.size() / 2, 4096, 4096, '\0'); });
+       },
+       "is damaged"},
+      {"all of it", resize(0), "last.safetensors"},
+      {"nothing but zeros",
+       [](const std::string& f) { change(f, [](std::string& b) { b.assign(b.size(), '\0'); }); },
+       "last.safetensors"},
+      {"the checksum's name", key("verace.checksum", "verace.checksun"), "is damaged"},
+      {"the checksum", key("\"xxh64:", "\"xxh65:"), "is damaged"},
+      {"a tensor's name", key("optimizer.m.conv1.weight", "optimizer.m.conv2.weight"),
+       "is damaged"},
+      {"the file", [](const std::string& f) { fs::remove(f); }, "is missing"}};
 }
 
 TEST_CASE("a damaged checkpoint: one line, and the run goes on from the one before it") {
@@ -250,6 +252,7 @@ TEST_CASE("checkpoints of older programs, without a checksum, are read") {
   const auto as_old = [](nlohmann::json& json) {
     json["format"] = 1;
     json.erase("machine");
+    json.erase("pictures");
     json.erase("synthetic");
     json["state"].erase("best_digest");
   };
@@ -272,7 +275,8 @@ TEST_CASE("the records fit the checkpoint that a run goes on from") {
   trained(part);
   trained(resumed(run));
   CHECK(lines_without_times(run + "/metrics.jsonl").size() == 2);
-  for (const std::string& early : {run + "-early/last.safetensors", run + "/previous.safetensors"}) {
+  for (const std::string& early :
+       {run + "-early/last.safetensors", run + "/previous.safetensors"}) {
     const std::string copy = runs.copy();
     fs::remove_all(copy);
     fs::copy(run, copy, fs::copy_options::recursive);
@@ -306,8 +310,8 @@ TEST_CASE("records that were lost with the process are made again, also of a run
   const std::string run = runs.copy();
   trained(resumed(run));
   CHECK(contains(input_error([&] { trained(resumed(run)); }), "all 2 epochs are done"));
-  for (const char* name : {"metrics.jsonl", "curve.svg", "run.json",
-                           "tensorboard/events.out.tfevents.verace"}) {
+  for (const char* name :
+       {"metrics.jsonl", "curve.svg", "run.json", "tensorboard/events.out.tfevents.verace"}) {
     fs::remove(run + "/" + name);
   }
   test::write_text(run + "/.verace-tmp-1-0", "half");
@@ -340,7 +344,7 @@ TEST_CASE("faces that were drawn stay drawn when a run goes on without its recor
   CHECK(find_run_record(folder / "run")->synthetic);
 }
 
-TEST_CASE("another machine is named") {
+TEST_CASE("another machine and other pictures are named") {
   const TempFolder folder;
   TrainOptions o = tiny_run(folder / "run");
   o.max_steps = 1;
@@ -358,6 +362,14 @@ TEST_CASE("another machine is named") {
   load_moments(last, adam);
   save_checkpoint(last, *model.classifier, adam, checkpoint);
   CHECK(contains(trained(resume), "instead of abacus; beads 1.0: the numbers may differ"));
+  // The same pictures elsewhere, then one of another name.
+  const std::string moved = folder / "moved";
+  fs::copy(tiny_dataset(), moved, fs::copy_options::recursive);
+  resume.data = moved;
+  CHECK_FALSE(trained(resume).find("other pictures") != std::string::npos);
+  const fs::path picture = fs::directory_iterator(moved + "/train/real")->path();
+  fs::rename(picture, picture.parent_path() / ("renamed" + picture.extension().string()));
+  CHECK(contains(trained(resume), "trained on other pictures than before (22 pictures "));
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -18,9 +19,9 @@
 namespace verace::apps {
 
 inline constexpr const char* kRunFiles[] = {
-    "config.toml",      "metrics.jsonl",    "curve.svg",        "run.json",
-    "evaluation.json",  "best.safetensors", "last.safetensors", "previous.safetensors",
-    "tensorboard/events.out.tfevents.verace"};
+    "config.toml",      "metrics.jsonl",        "curve.svg",
+    "run.json",         "evaluation.json",      "best.safetensors",
+    "last.safetensors", "previous.safetensors", "tensorboard/events.out.tfevents.verace"};
 
 inline std::string without(const std::string& text, const std::vector<std::string>& keys) {
   auto json = nlohmann::json::parse(text);
@@ -59,9 +60,9 @@ inline std::string events_without_times(const std::string& file) {
 
 inline std::string state_without_times(const std::string& file) {
   TrainingState s = read_checkpoint(file).state;
-  std::string all = text::format("{} {} {} {} {} {} {} {}\n", s.epoch, s.step, s.global_step,
-                                 s.epoch_samples, s.epoch_correct, s.epoch_loss_sum, s.best_epoch,
-                                 s.best_digest);
+  std::string all =
+      text::format("{} {} {} {} {} {} {} {}\n", s.epoch, s.step, s.global_step, s.epoch_samples,
+                   s.epoch_correct, s.epoch_loss_sum, s.best_epoch, s.best_digest);
   for (const EpochMetrics& epoch : s.history) all += without_times(to_json(epoch)) + "\n";
   return all;
 }

@@ -30,6 +30,12 @@ int64_t number_of(const char* variable, int64_t otherwise) {
   return text == nullptr ? otherwise : std::atoll(text);
 }
 
+#if defined(__SANITIZE_ADDRESS__)
+constexpr int64_t kKills = 4;  // the program takes seconds to start
+#else
+constexpr int64_t kKills = 10;
+#endif
+
 // 3 epochs of 6 steps on a narrow network, each step stored.
 Words training(const std::string& out) {
   return World::get().train(out, {"--epochs", "3", "--batch", "4", "--save-every", "1"});
@@ -136,7 +142,7 @@ TEST_CASE("a killed training goes on and ends in the same bits") {
   INFO(undisturbed.err);
   REQUIRE(undisturbed.code == 0);
   const double seconds = std::chrono::duration<double>(Clock::now() - begin).count();
-  const int64_t kills = number_of("VERACE_KILLS", 10);
+  const int64_t kills = number_of("VERACE_KILLS", kKills);
   Killer killer(kills, static_cast<uint64_t>(number_of("VERACE_KILL_SEED", 1)), seconds);
   int64_t rounds = 0, anew = 0, resumed = 0;
   while (killer.left() > 0) {
