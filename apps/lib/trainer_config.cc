@@ -58,6 +58,7 @@ void for_each_option(Options& o, Visitor&& visit) {
   visit("print-plan", o.print_plan);
   visit("quiet", o.quiet);
   visit("max-steps", o.max_steps);
+  visit("save-every", o.save_every);
 }
 
 constexpr const char* kActivation = "activation";  // a text for head_slope, so not in the list
