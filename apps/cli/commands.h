@@ -13,6 +13,7 @@ Command fgsm_command();
 Command inspect_command();
 Command convert_command();
 Command diff_command();
+Command fetch_command();
 Command demo_command();
 Command info_command();
 Command report_command();

@@ -290,6 +290,10 @@ def small_files():
             layers = first.create_group("layers")
     with h5py.File(path("no_layer_name.h5"), "w") as file:  # Keras 2's save_weights("x.weights.h5")
         file["layers/dense/vars/0"] = value_of("dense/kernel", (3, 2))
+    with h5py.File(path("same_layer_twice.h5"), "w") as file:
+        for group in ("dense", "dense_1"):
+            file[f"layers/{group}/vars/0"] = value_of("dense/kernel", (3, 2))
+            file[f"layers/{group}/vars"].attrs["name"] = "dense"
     tiny("no_scale.h5", [("bn_conv1", [(3,)] * 3)],
          weight_names=lambda layer, count: [b"beta", b"mean", b"variance"])
     tiny("uneven_norm.h5", [("bn_conv1", [(3,), (3,), (3,), (4,)])])

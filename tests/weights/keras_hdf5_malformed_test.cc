@@ -134,6 +134,7 @@ TEST_CASE("keras: what is outside of the profile is refused by its name, with ad
       {"layer_in_itself.h5", "lies more than 16 models deep"},
       {"many_paths.h5", "more than 1000000 links"},
       {"no_layer_name.h5", "group '/layers/dense/vars' does not say its layer's name"},
+      {"same_layer_twice.h5", "holds 'dense/kernel' twice"},
       {"no_scale.h5",
        "layer 'bn_conv1' has 3 tensors ([3], [3], [3]): a batch norm without scale or centre"},
       {"uneven_norm.h5", "neither convolution nor dense layer nor batch norm"},
@@ -293,6 +294,7 @@ TEST_CASE("keras: groups, their trees and heaps") {
   CHECK_CONTAINS(refusal(with(file, heap + 24, kNothing)), "the text of a local heap");
   const auto name = number_at<uint64_t>(file, node + 8);
   CHECK_CONTAINS(refusal(with(file, heap + 8, name + 3)), "whose text does not end");
+  CHECK_CONTAINS(refusal(with(file, heap + 8, name - 1)), "beyond the end of its local heap");
   CHECK_CONTAINS(refusal(with(file, heap + 8, uint64_t{0})), "beyond the end of its local heap");
 }
 
@@ -316,6 +318,85 @@ TEST_CASE("keras: names of layers and weights") {
   std::string none = file;
   none.replace(find(none, "weight_names"), 12, "weightXnames");
   CHECK_CONTAINS(refusal(none), "lacks the attribute 'weight_names'");
+}
+
+// The position of the attribute message `name`: its body, which begins with its version.
+size_t attribute_at(const std::string& file, const std::string& name) {
+  return find(file, name + '\0') - 8;
+}
+
+// The same attribute as versions 2 and 3 write it: nothing is padded, and a byte says how the name
+// is encoded.
+std::string as_version(const std::string& file, size_t attribute, uint8_t version, uint8_t flags) {
+  REQUIRE(number_at<uint8_t>(file, attribute) == 1);
+  std::string body = {static_cast<char>(version), static_cast<char>(flags)};
+  body += file.substr(attribute + 2, 6);
+  if (version == 3) body += '\1';
+  size_t position = attribute + 8;
+  for (int part = 0; part < 3; ++part) {
+    const auto bytes = number_at<uint16_t>(file, attribute + 2 + 2 * static_cast<size_t>(part));
+    body += file.substr(position, bytes);
+    position += (bytes + size_t{7}) / 8 * 8;
+  }
+  const auto size = number_at<uint16_t>(file, attribute - 6);
+  body += file.substr(position, attribute + size - position);
+  REQUIRE(body.size() <= size);
+  body.resize(size);
+  std::string changed = file;
+  return changed.replace(attribute, size, body);
+}
+
+TEST_CASE("keras: attributes") {
+  const std::string file = keras_file("tiny.h5");
+  const size_t names = attribute_at(file, "layer_names");
+  for (const uint8_t version : {uint8_t{2}, uint8_t{3}}) {
+    const std::string other = as_version(file, names, version, 0);
+    CHECK(other != file);
+    CHECK(parse_keras(other).tensors.size() == 6);
+    CHECK_CONTAINS(refusal(as_version(file, names, version, 1)),
+                   "'layer_names' shares its type or shape with others");
+  }
+  CHECK_CONTAINS(refusal(with(file, names, uint8_t{4})), "an attribute has the unknown version 4");
+  CHECK_CONTAINS(refusal(with(file, names + 2, uint16_t{60000})), "an attribute is cut short");
+  CHECK_CONTAINS(refusal(with(file, names + 4, uint16_t{4})), "a datatype message is cut short");
+  CHECK_CONTAINS(refusal(with(file, names + 6, uint16_t{0})), "a dataspace message is cut short");
+  // Type and shape: "layer_names" and its end take 16 bytes.
+  const size_t type = names + 24, space = type + 8;
+  CHECK_CONTAINS(refusal(with(file, type + 4, uint32_t{0})), "holds strings of no bytes");
+  CHECK_CONTAINS(refusal(with(file, type + 4, uint32_t{80000})), "an attribute is cut short");
+  CHECK_CONTAINS(refusal(with(file, space + 8, uint64_t{1} << 40)), "an attribute is cut short");
+  CHECK(parse_keras(with(file, space + 8, uint64_t{0})).tensors.empty());
+  std::string padded = with(file, type + 1, uint8_t{2});  // with spaces, not NULs
+  padded.replace(find(padded, "conv1", type), 8, "conv1   ");
+  CHECK(parse_keras(padded).tensors.size() == 6);
+  const std::string split = keras_file("split_names.h5");
+  CHECK_CONTAINS(refusal(with(split, find(split, "weight_names1") + 12, '0')), "appears twice");
+  CHECK_CONTAINS(refusal(with(split, find(split, "weight_names1") + 12, '2')), "has 3 tensors");
+  // An attribute that nobody needs becomes the message that says where more of them are.
+  const size_t backend = attribute_at(file, "backend");
+  std::string dense = with(with(file, backend - 8, uint16_t{0x15}), backend, uint16_t{0});
+  CHECK_CONTAINS(refusal(with(dense, backend + 2, uint64_t{96})), "attributes in a fractal heap");
+  CHECK(parse_keras(with(dense, backend + 2, kNothing)).tensors.size() == 6);
+}
+
+TEST_CASE("keras: links that are messages") {
+  const std::string file = keras_file("external_link.h5");
+  const size_t link = find(file, std::string("\1\x8\x40\t") + "conv1_b:0");
+  const size_t bias = link + 4;
+  const size_t kernel = find(file, std::string("\1\0\t", 3) + "conv1_W:0") + 3;
+  const auto header = number_at<uint64_t>(file, kernel + 9);
+  // A hard link with all that may stand in one: its place in time, the name's encoding and length.
+  std::string body = std::string("\1\x1f\0", 3) + std::string(8, '\7') + '\1';
+  body += std::string("\x9\0\0\0\0\0\0\0", 8) + "conv1_b:0";
+  body.append(reinterpret_cast<const char*>(&header), sizeof(header));
+  std::string hard = file;
+  hard.replace(link, body.size(), body);
+  CHECK_CONTAINS(refusal(hard), "layer 'conv1' has 2 tensors ([1, 1, 2, 3], [1, 1, 2, 3])");
+  CHECK_CONTAINS(refusal(with(file, link + 2, uint8_t{65})), "is a link of unknown kind");
+  CHECK_CONTAINS(refusal(with(file, link + 2, uint8_t{1})), "is a soft link");
+  CHECK_CONTAINS(refusal(with(file, link, uint8_t{2})), "a link message has the unknown version 2");
+  CHECK_CONTAINS(refusal(with(file, bias - 1, uint8_t{255})), "a link message is cut short");
+  CHECK_CONTAINS(refusal(with(file, bias + 6, 'W')), "a link message holds a name twice");
 }
 
 TEST_CASE("keras: datasets") {
@@ -374,6 +455,26 @@ TEST_CASE("keras: layouts of versions 1, 2 and 4 are the same values") {
   CHECK_CONTAINS(refusal(with(first, layout + 2, uint8_t{2})), "is stored in chunks");
 }
 
+// `file` with a global heap of one object behind it, and the references at `places` (length,
+// address, index) to its first `length` bytes.
+std::string with_text(std::string file, const std::vector<size_t>& places,
+                      const std::string& text) {
+  const uint64_t end = file.size();
+  std::string heap(32, '\0');
+  heap.replace(0, 4, "GCOL");
+  const uint64_t padding = (8 - text.size() % 8) % 8;
+  heap = with(with(heap, 4, uint8_t{1}), 8, heap.size() + text.size() + padding);
+  heap = with(with(heap, 16, uint16_t{1}), 24, uint64_t{text.size()});
+  for (const size_t at : places) {
+    const uint32_t numbers[] = {static_cast<uint32_t>(text.size()), static_cast<uint32_t>(end),
+                                static_cast<uint32_t>(end >> 32), 1};
+    std::memcpy(file.data() + at, numbers, sizeof(numbers));
+  }
+  file += heap + text + std::string(padding, '\0');
+  const uint64_t size = file.size();
+  return with(std::move(file), kEnd, size);
+}
+
 TEST_CASE("keras: strings of the global heap") {
   const std::string file = keras_file("keras2_stem.h5");
   const size_t heap = find(file, "GCOL");
@@ -398,21 +499,28 @@ TEST_CASE("keras: strings of the global heap") {
   CHECK_CONTAINS(refusal(with(file, references[0] + 4, kNothing)), "lies beyond the end");
   CHECK_CONTAINS(refusal(with(file, references[0] + 12, uint32_t{65537})),
                  "lacks its object 65537");
+  CHECK_CONTAINS(refusal(with_text(file, {references[0]}, std::string(1025, 'a'))),
+                 "holds a name of 1025 bytes, not of 1 to 1024");
+  CHECK_CONTAINS(refusal(with_text(file, {references[0]}, std::string(1024, 'a'))), "lacks 'aaa");
+  // What is longer than its string is not read.
+  const std::string longer = with_text(file, {references[0]}, "input_1 and more");
+  CHECK(parse_keras(with(longer, references[0], uint32_t{7})).tensors.size() == 30);
+  CHECK_CONTAINS(refusal(longer), "group '/' lacks 'input_1 and more'");
   // All of them the same 64 MB without an end: reading each would take minutes in a larger file.
-  constexpr uint32_t kLong = 64 << 20;
-  std::string endless = file;
-  std::string object(32, '\0');
-  object.replace(0, 4, "GCOL");
-  object = with(with(object, 4, uint8_t{1}), 8, uint64_t{kLong} + 32);
-  object = with(with(object, 16, uint16_t{1}), 24, uint64_t{kLong});
-  for (const size_t at : references) {
-    endless = with(std::move(endless), at, kLong);
-    endless = with(std::move(endless), at + 4, uint64_t{file.size()});
-    endless = with(std::move(endless), at + 12, uint32_t{1});
-  }
-  endless += object + std::string(kLong, 'a');
-  CHECK_CONTAINS(refusal(with(std::move(endless), kEnd, uint64_t{file.size() + 32 + kLong})),
+  CHECK_CONTAINS(refusal(with_text(file, references, std::string(64 << 20, 'a'))),
                  "has more than 1000000 links");
+  // The configuration of a model is read up to a limit.
+  const std::string full = keras_file("keras3_full.h5");
+  const size_t config = attribute_at(full, "model_config");
+  size_t place = config;  // the reference follows name, type and shape
+  for (const size_t part : {size_t{8}, size_t{16}, size_t{24}, size_t{8}}) place += part;
+  const auto length = number_at<uint32_t>(full, place);
+  REQUIRE(length > 10000);
+  CHECK_CONTAINS(refusal(with_text(full, {place}, std::string((16 << 20) + 1, 'a'))),
+                 "attribute 'model_config' has 16777217 bytes, at most 16777216 are read");
+  CHECK(parse_keras(with_text(full, {place}, std::string(16 << 20, 'a')))
+            .metadata.at("keras.model_config")
+            .size() == 16 << 20);
 }
 
 }  // namespace

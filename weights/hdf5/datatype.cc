@@ -109,12 +109,11 @@ Dataspace parse_dataspace(const Source& source, std::span<const std::byte> messa
   }
   if (rank > kMaxRank) cursor.fail(text::format("has {} extents, at most {}", rank, kMaxRank));
   // The product without zeros: a shape that is too large is refused wherever its zeros stand.
-  auto product = static_cast<uint64_t>(1);
+  uint64_t product = 1;
   for (uint8_t i = 0; i < rank; ++i) {
     const uint64_t extent = cursor.u64();
     constexpr uint64_t kLimit = std::numeric_limits<int64_t>::max();
-    if (extent > kLimit ||
-        __builtin_mul_overflow(product, std::max(extent, uint64_t{1}), &product) ||
+    if (__builtin_mul_overflow(product, std::max(extent, uint64_t{1}), &product) ||
         product > kLimit) {
       cursor.fail("has 2^63 elements or more");
     }
