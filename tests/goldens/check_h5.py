@@ -6,7 +6,7 @@
    each tensor is compared with what h5py reads: same bits, kernels turned from [h, w, in, out] to
    [out, in, h, w], names as tables of this script translate them.
 2. With --keras: ResNet-50 of full width as keras.applications makes it, with random values, saved by
-   Keras 3 as .h5 and .weights.h5 and by Keras 2 (tf_keras) as whole model and as weights; each is
+   Keras 3 as .h5, .weights.h5 and .keras and by Keras 2 (tf_keras) as whole model and as weights; each is
    compared with the model's own get_weights().
 
 Run (needs h5py and numpy, with --keras also tensorflow-cpu, keras 3 and tf_keras; build first):
@@ -120,7 +120,8 @@ def keras_checks(verace):
     with tempfile.TemporaryDirectory() as folder:
         model = keras.applications.ResNet50(weights=None)
         want = randomise(model, 1)
-        for name, save in (("keras3.h5", model.save), ("keras3.weights.h5", model.save_weights)):
+        for name, save in (("keras3.h5", model.save), ("keras3.keras", model.save),
+                           ("keras3.weights.h5", model.save_weights)):
             save(os.path.join(folder, name))
             failures += compare(verace, os.path.join(folder, name), want)
         for name, top in (("keras2.h5", True), ("keras2_notop.h5", False)):
