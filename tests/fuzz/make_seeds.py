@@ -103,6 +103,42 @@ def config_seeds():
     write("config", "wrong", b'epochs = "three"\n[table]\nx = [1, 2, {a = 1979-05-27T07:32:00Z}]\n')
 
 
+KERAS_CONFIG = {"class_name": "Functional", "config": {"name": "m", "layers": [
+    {"class_name": "InputLayer", "config": {"name": "i", "batch_input_shape": [None, 64, 64, 3]}},
+    {"class_name": "Rescaling", "config": {"name": "r", "scale": 1 / 255, "offset": 0.0}},
+    {"class_name": "ZeroPadding2D", "config": {"name": "pool1_pad"}},
+    {"class_name": "MaxPooling2D", "config": {"name": "pool1_pool", "padding": "valid"}},
+    {"class_name": "Functional", "config": {"name": "resnet50", "layers": [
+        {"class_name": "Conv2D", "config": {"name": "conv3_block1_1_conv", "strides": [2, 2]}},
+        {"class_name": "BatchNormalization",
+         "config": {"name": "b", "epsilon": 1.001e-05, "momentum": 0.99}}]}},
+    {"class_name": "Dense", "config": {"name": "a", "activation": "linear"}},
+    {"class_name": "LeakyReLU", "config": {"name": "l", "alpha": 0.05}},
+    {"class_name": "Dense", "config": {"name": "c", "activation": "softmax"}}]}}
+
+
+def keras_seeds():
+    write("keras_config", "model.json", json.dumps(KERAS_CONFIG).encode())
+    shapes = {"resnet50/conv1_conv/kernel": [1, 1, 3, 2], "resnet50/conv1_conv/bias": [2],
+              "resnet50/conv2_block1_1_conv/kernel": [1, 1, 2, 2],
+              "resnet50/conv5_block3_3_conv/kernel": [1, 1, 1, 4],
+              "dense/kernel": [4, 3], "dense/bias": [3], "dense_1/kernel": [3, 2], "dense_1/bias": [2]}
+    entries, at = {"__metadata__": {"keras.version": "2.3.1",
+                                    "keras.model_config": json.dumps(KERAS_CONFIG)}}, 0
+    for name, shape in shapes.items():
+        size = 4 * int(numpy.prod(shape))
+        entries[name] = {"dtype": "F32", "shape": shape, "data_offsets": [at, at + size]}
+        at += size
+    write("weight_file", "keras", safetensors(entries, bytes(at)))
+
+
+def index_seeds():
+    write("safetensors_index", "two.json", json.dumps({
+        "metadata": {"total_size": 12},
+        "weight_map": {"a": "model-00001-of-00002.safetensors",
+                       "b": "model-00002-of-00002.safetensors"}}).encode())
+
+
 def network_seed():
     """The names that a ResNet-50 is recognised by, and a head of two layers."""
     shapes = {"module.conv1.weight": [2, 3, 7, 7], "module.layer1.0.conv1.weight": [2, 2, 1, 1],
@@ -132,6 +168,8 @@ if __name__ == "__main__":
     copy_golden("torch_stream", "pth_kinds_stream.pth")
     keras = ["tiny", "split_names", "user_block", "compact", "external_link", "gzip", "no_scale", "same_dataset_twice"]
     copy_golden("keras_hdf5", *(f"h5/{name}.h5" for name in keras))
+    keras_seeds()
+    index_seeds()
     copy_golden("weight_file", "pth_kinds_zip.pth", "pth_kinds_stream.pth", "h5/tiny.h5")
     keras_archive_seed()
     network_seed()
