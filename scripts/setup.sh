@@ -23,6 +23,7 @@ readonly PACKAGES=(
   "ccache=ccache"
   "python3=python3"
   "xz-utils=xz"
+  "curl=curl"  # verace weights fetch
   "libdnnl-dev"
   "ocl-icd-opencl-dev"  # libdnnl's CMake file asks for it, its package only recommends it
   "libjpeg-dev|libjpeg62-turbo-dev|libjpeg-turbo8-dev"

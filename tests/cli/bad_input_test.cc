@@ -4,6 +4,7 @@
 #include <sstream>
 
 #include "apps/lib/model_file.h"
+#include "kernels/dispatch.h"
 #include "tests/cli/world.h"
 
 namespace verace {

@@ -102,10 +102,25 @@ def config_seeds():
     write("config", "wrong", b'epochs = "three"\n[table]\nx = [1, 2, {a = 1979-05-27T07:32:00Z}]\n')
 
 
+def network_seed():
+    """The names that a ResNet-50 is recognised by, and a head of two layers."""
+    shapes = {"module.conv1.weight": [2, 3, 7, 7], "module.layer1.0.conv1.weight": [2, 2, 1, 1],
+              "module.fc.0.weight": [4, 8], "module.fc.2.weight": [2, 4], "module.conv1.bias": [2]}
+    entries, at = {"__metadata__": {"verace.variant": "v1", "verace.class_names": '["real", "fake"]'}}, 0
+    for name, shape in shapes.items():
+        size = 4 * int(numpy.prod(shape))
+        entries[name] = {"dtype": "F32", "shape": shape, "data_offsets": [at, at + size]}
+        at += size
+    write("weight_file", "network", safetensors(entries, bytes(at)))
+
+
 if __name__ == "__main__":
     copy_golden("torch_zip", "pth_kinds_zip.pth", "pth_kinds_torch2.pth", "pth_no_crc_torch2.pth")
     copy_golden("torch_stream", "pth_kinds_stream.pth")
-    copy_golden("keras_hdf5", "h5/tiny.h5")
+    keras = ["tiny", "split_names", "user_block", "compact", "external_link", "gzip", "no_scale", "same_dataset_twice"]
+    copy_golden("keras_hdf5", *(f"h5/{name}.h5" for name in keras))
+    copy_golden("weight_file", "pth_kinds_zip.pth", "pth_kinds_stream.pth", "h5/tiny.h5")
+    network_seed()
     safetensors_seeds()
     picture_seeds()
     manifest_seeds()

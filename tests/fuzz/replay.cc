@@ -1,4 +1,5 @@
-// The main program of a fuzz target without libFuzzer: replays its corpus, then changes it at random.
+// The main program of a fuzz target without libFuzzer: replays its corpus, then changes it at
+// random.
 //
 //   PROGRAM FOLDER [SECONDS [SEED]]
 //
@@ -104,9 +105,8 @@ class Mutator {
 
   // A number at the edge of a type, little-endian, 1 to 8 bytes.
   void write_integer(Input& input, size_t at) {
-    constexpr std::array<uint64_t, 10> kEdges{0,          1,          0x7F,       0xFF,
-                                              0x7FFF,     0xFFFF,     0x7FFFFFFF, 0xFFFFFFFF,
-                                              UINT64_MAX, UINT64_MAX / 2};
+    constexpr std::array<uint64_t, 10> kEdges{
+        0, 1, 0x7F, 0xFF, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0xFFFFFFFF, UINT64_MAX, UINT64_MAX / 2};
     const uint64_t value = kEdges[below(kEdges.size())] + below(3) - 1;
     const size_t width = std::min(size_t{1} << below(4), input.size() - at);
     for (size_t i = 0; i < width; ++i) input[at + i] = static_cast<uint8_t>(value >> (8 * i));

@@ -194,7 +194,7 @@ TEST_CASE("weight files of PyTorch are opened by their content") {
   std::filesystem::copy(source + "zip.pth", folder / "weights.safetensors");  // a wrong ending
   const WeightFile zip(folder / "weights.safetensors");
   CHECK(zip.format() == Format::kTorchZip);
-  CHECK(to_string(zip.format()) == "PyTorch, zip container");
+  CHECK(to_string(zip.format()) == "PyTorch zip");
   CHECK(zip.tensors().size() == 320);
   const std::vector<float> stem = zip.read_f32("conv1.weight");
   REQUIRE(stem.size() == 2 * 3 * 7 * 7);
@@ -203,7 +203,7 @@ TEST_CASE("weight files of PyTorch are opened by their content") {
   }
   const WeightFile stream(source + "stream.pth");
   CHECK(stream.format() == Format::kTorchStream);
-  CHECK(to_string(stream.format()) == "PyTorch, stream container");
+  CHECK(to_string(stream.format()) == "PyTorch stream");
   CHECK(stream.tensors().size() == 320);
 }
 

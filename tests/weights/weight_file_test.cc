@@ -1,7 +1,10 @@
 // Weight files by content: safetensors, and an index with its shards.
 #include "weights/weight_file.h"
 
+#include <limits>
+
 #include "tests/weights/support.h"
+#include "tests/weights/torch_support.h"
 #include "weights/safetensors_index.h"
 
 namespace verace::weights {
@@ -64,6 +67,25 @@ TEST_CASE("an index and shards that do not fit are refused") {
   CHECK_CONTAINS(s.error(), "puts into 'm-1-of-2.safetensors'");
   write_text(s.folder / "m-3-of-2.safetensors", "{\"weight_map\": {\"b\": \"m.index.json\"}}");
   CHECK_CONTAINS(s.error(), "m-3-of-2.safetensors: is not a safetensors file");
+}
+
+TEST_CASE("a tensor that repeats its elements may not claim more than the file could hold") {
+  const TempFolder folder;
+  const auto write = [&](const std::vector<int64_t>& size, const std::vector<int64_t>& stride) {
+    const std::string tensor = op::tensor(op::storage("0", 3), 0, size, stride);
+    write_text(folder / "f.pth",
+               torch_zip(op::ordered({{"w", tensor}}), {{"0", floats({1, 2, 3})}}));
+  };
+  write({2, 3}, {0, 1});
+  CHECK(WeightFile(folder / "f.pth").read_f32("w") == std::vector<float>{1, 2, 3, 1, 2, 3});
+  const int64_t most = std::numeric_limits<int64_t>::max();
+  for (const std::vector<int64_t>& size :
+       {std::vector<int64_t>{1 << 20, 3}, {most, 3}, {most, 1}, {int64_t{1} << 40, 1}}) {
+    write(size, {0, 1});
+    const std::string error = input_error([&] { WeightFile file(folder / "f.pth"); });
+    CHECK_CONTAINS(error, "f.pth: tensor 'w' of shape [");
+    CHECK_CONTAINS(error, "repeats the elements of a file of");
+  }
 }
 
 TEST_CASE("nothing outside of the index's folder is opened") {
