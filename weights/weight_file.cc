@@ -71,16 +71,6 @@ void add_shard(const std::string& index_path, const SafetensorsIndex& index,
   }
 }
 
-// A stride of 0 repeats elements: a small file could claim a tensor that fills the memory.
-void check_size(const TensorView& tensor, int64_t file_bytes, const std::string& path) {
-  const int64_t count = reached_elements(tensor.shape, {});
-  if (count >= 0 && count <= file_bytes) return;
-  fail_input(
-      text::format("{}: tensor {} of shape {} repeats the elements of a file of {} bytes: "
-                   "store it as it is used",
-                   path, in_quotes(tensor.name), shape_text(tensor.shape), file_bytes));
-}
-
 }  // namespace
 
 std::string_view to_string(Format format) {
@@ -120,7 +110,6 @@ WeightFile::WeightFile(const std::string& path) : path_(path) {
                        path, index.shard_of.size(), table_.tensors.size()));
     }
   }
-  for (const TensorView& tensor : table_.tensors) check_size(tensor, file_bytes(), path);
   naming_ = translate_names(table_, path);
   for (size_t i = 0; i < table_.tensors.size(); ++i) index_[table_.tensors[i].name] = i;
 }
