@@ -11,6 +11,8 @@ Command predict_command();
 Command threshold_command();
 Command fgsm_command();
 Command inspect_command();
+Command convert_command();
+Command diff_command();
 Command fetch_command();
 Command demo_command();
 Command info_command();

@@ -155,7 +155,7 @@ void declare_overrides(Flags& flags, weights::Overrides& overrides) {
 }
 
 void declare_model(Flags& flags, ModelFlags& model) {
-  flags.value("--model", "FILE", "Network: a .safetensors file, or the folder of a run (its best)",
+  flags.value("--model", "FILE", "Network: a weight file, or the folder of a run (its best)",
               into(model.file));
 }
 

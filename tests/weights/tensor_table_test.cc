@@ -59,6 +59,8 @@ TEST_CASE("strided tensors are gathered in row-major order") {
       {{2, 3}, {7, 2}},                             // with holes
       {{3, 4}, {0, 1}},                             // one row, three times
       {{3}, {0}},                                   // one number
+      {{2, 3}, {5, 5}},                             // neighbours of one stride
+      {{4, 5, 6}, {30, 6, 1}},                      // row-major in three axes
       {{1, 1, 5}, {9, 9, 3}},                       // extents of 1
       {{1, 1}, {3, 3}},                             // nothing but them
       {{2, 0, 3}, {1, 1, 1}},                       // nothing
