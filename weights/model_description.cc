@@ -123,8 +123,26 @@ void describe_head(const WeightFile& file, ModelDescription& out) {
 }
 
 void describe_classes(const WeightFile& file, const MetadataReading& stated,
-                      ModelDescription& out) {
+                      const Overrides& overrides, ModelDescription& out) {
   const auto size = [](const auto& list) { return static_cast<int64_t>(list.size()); };
+  const auto& wish = overrides.class_names;
+  if (wish && size(*wish) != out.classes) {
+    fail_input(text::format("{}: --class-order: the network has {} classes, not {}: leave it out",
+                            file.path(), out.classes, size(*wish)));
+  }
+  if (wish && stated.class_names && *wish != stated.class_names->value && !overrides.force) {
+    fail_input(
+        text::format("{}: --class-order {} contradicts the file's metadata ({} says {}): "
+                     "leave it out, or add --force",
+                     file.path(), text::join(*wish, ","), stated.class_names->key,
+                     text::join(stated.class_names->value, ",")));
+  }
+  if (wish) {
+    out.class_names = *wish;
+    out.findings.push_back(
+        {"class names", text::join(*wish, ", "), Source::kOverride, "--class-order"});
+    return;
+  }
   if (stated.class_names) {
     out.class_names = stated.class_names->value;
     if (size(out.class_names) != out.classes) {
@@ -202,7 +220,7 @@ ModelDescription describe(const WeightFile& file, const Overrides& overrides) {
   check_range(file.path(), "batch-norm momentum", out.bn_momentum, 0, 1);
   check_range(file.path(), "head slope", out.head_slope, 0, 1);
   check_range(file.path(), "input size", static_cast<double>(out.input_size), 32, 4096);
-  describe_classes(file, stated, out);
+  describe_classes(file, stated, overrides, out);
   return out;
 }
 

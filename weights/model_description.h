@@ -56,7 +56,9 @@ struct Overrides {
   std::optional<InputScale> input_scale;  // --input-scale
   std::optional<double> head_slope;       // --head-slope, in [0, 1]
   std::optional<double> bn_epsilon;       // --bn-epsilon, in (0, 1)
-  bool force = false;                     // --force
+  // --class-order, of a network with two classes.
+  std::optional<std::vector<std::string>> class_names;
+  bool force = false;  // --force
 };
 
 // Order of trust: the shapes (which nothing overrides), overrides, our own metadata keys

@@ -114,6 +114,7 @@ LoadedModel load_backbone(const std::string& path, const weights::Overrides& ove
   const WeightFile file(path);
   weights::Overrides backbone_only = overrides;
   backbone_only.head_slope.reset();
+  backbone_only.class_names.reset();
   LoadedModel model;
   const ModelDescription stored = weights::describe(file, backbone_only);
   weights::check_against(file, stored);

@@ -44,7 +44,7 @@ struct HeadOptions {
 LoadedModel load_model(const std::string& path, const weights::Overrides& overrides = {});
 
 // The file's backbone with a new, initialised head; the file's own head is ignored.
-// description is of the whole new network; overrides.head_slope is ignored.
+// description is of the whole new network; overrides of the head are ignored.
 LoadedModel load_backbone(const std::string& path, const weights::Overrides& overrides,
                           const HeadOptions& head);
 

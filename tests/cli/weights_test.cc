@@ -107,6 +107,28 @@ TEST_CASE("assumptions and foldings are said, unless quiet") {
   CHECK(says(world.run({"weights", "inspect", keras}).out, "res2a_branch2a"));
 }
 
+TEST_CASE("what a head's file does not say can be said") {
+  const World& world = World::get();
+  const test::Finished made =
+      world.run({"weights", "convert", world / "run", "--out", world / "turned.safetensors",
+                 "--class-order", "fake,real", "--head-slope", "0.1", "--force"});
+  INFO(made.err);
+  CHECK(made.code == 0);
+  const Json network = Json::parse(
+      world.run({"weights", "inspect", world / "turned.safetensors", "--json"}).out)["network"];
+  CHECK(network["class_names"] == Json{"fake", "real"});
+  CHECK(network["head_slope"] == 0.1);
+  expect_refusal(
+      {"weights", "convert", world / "run", "--out", world / "x.pth", "--head-slope", "2"},
+      "--head-slope: '2'");
+  expect_refusal(
+      {"weights", "convert", world / "run", "--out", world / "x.pth", "--class-order", "a"},
+      "--class-order: 'a'");
+  expect_refusal(
+      {"eval", "--model", world / "run", "--data", world / "data", "--head-slope", "0.2"},
+      {"--head-slope 0.2 contradicts", "--force"});
+}
+
 TEST_CASE("bad input is refused in one line and nothing is lost") {
   const World& world = World::get();
   const std::string model = world / "run/best.safetensors", out = world / "new.safetensors";

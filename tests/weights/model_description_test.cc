@@ -239,6 +239,24 @@ TEST_CASE("overrides against the metadata need force, equal ones do not") {
                  "--bn-epsilon 1e-05");
 }
 
+TEST_CASE("the order of two classes") {
+  Overrides overrides;
+  overrides.class_names = {"fake", "real"};
+  const ModelDescription d = describe_tiny(TinyNetwork(2), {}, overrides);
+  CHECK(d.class_names == std::vector<std::string>{"fake", "real"});
+  CHECK(finding(d, "class names").source == Source::kOverride);
+  const Metadata other{{"verace.class_names", "[\"real\",\"fake\"]"}};
+  CHECK_CONTAINS(input_error([&] { describe_tiny(TinyNetwork(2), other, overrides); }),
+                 "--class-order fake,real contradicts the file's metadata (verace.class_names says "
+                 "real,fake)");
+  const Metadata same{{"verace.class_names", "[\"fake\",\"real\"]"}};
+  CHECK(describe_tiny(TinyNetwork(2), same, overrides).class_names[0] == "fake");
+  overrides.force = true;
+  CHECK(describe_tiny(TinyNetwork(2), other, overrides).class_names[0] == "fake");
+  CHECK_CONTAINS(input_error([&] { describe_tiny(TinyNetwork(3), {}, overrides); }),
+                 "--class-order: the network has 3 classes, not 2");
+}
+
 TEST_CASE("overrides out of range or without object are refused") {
   for (const double slope : {-0.1, 1.5, std::numeric_limits<double>::quiet_NaN()}) {
     Overrides overrides;
