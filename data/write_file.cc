@@ -2,6 +2,7 @@
 #include "data/write_file.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -21,10 +22,16 @@ class PendingFile {
  public:
   explicit PendingFile(const std::filesystem::path& path) : final_(path) {
     static std::atomic<uint64_t> serial{0};
-    // Unique among processes and threads; the leading dot keeps it out of data sets.
-    temporary_ = path.parent_path() / text::format(".verace.{}.{}.tmp", ::getpid(), serial++);
-    descriptor_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    // Unique among processes and threads; the leading dot keeps it out of data sets. By the
+    // beginning of its name it is known as ours if the process is killed, by the lock as one that
+    // is still written (as in weights/atomic_file.h).
+    do {
+      temporary_ =
+          path.parent_path() / text::format(".verace-tmp-{}-data-{}", ::getpid(), serial++);
+      descriptor_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    } while (descriptor_ < 0 && errno == EEXIST);
     if (descriptor_ < 0) fail("cannot be created");
+    if (::flock(descriptor_, LOCK_EX) != 0) errno = 0;  // there are file systems without
   }
   PendingFile(const PendingFile&) = delete;
   PendingFile& operator=(const PendingFile&) = delete;

@@ -106,6 +106,12 @@ EpochMetrics epoch_from_json(const std::string& text, const std::string& where) 
                           where, why));
 }
 
+void remove_abandoned_files_of_run(const std::filesystem::path& folder) {
+  for (const char* below : {"", "tensorboard", "figures"}) {
+    weights::remove_abandoned_files((folder / below).string());
+  }
+}
+
 RunFolder::RunFolder(const std::filesystem::path& folder, bool may_continue) : folder_(folder) {
   std::error_code error;
   std::filesystem::create_directories(folder_, error);
@@ -117,8 +123,7 @@ RunFolder::RunFolder(const std::filesystem::path& folder, bool may_continue) : f
   require_no_obstacle();
   if (!may_continue) refuse_other_run();
   tensorboard::make_event_folder(events());
-  weights::remove_abandoned_files(folder_.string());
-  weights::remove_abandoned_files(events().parent_path().string());
+  remove_abandoned_files_of_run(folder_);
 }
 
 void RunFolder::refuse_other_run() const {

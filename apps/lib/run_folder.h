@@ -70,6 +70,9 @@ struct EpochMetrics {
 std::string to_json(const EpochMetrics& metrics);
 EpochMetrics epoch_from_json(const std::string& line, const std::string& where);
 
+// Removes the temporary files that killed processes have left in a run's folder and those below it.
+void remove_abandoned_files_of_run(const std::filesystem::path& folder);
+
 class RunFolder {
  public:
   // Makes the folder (and its parents) and tensorboard/ in it if needed. Throws Error(kInput) when

@@ -254,6 +254,7 @@ void resume_options(TrainingSetup& setup, std::ostream& out) {
   // A run that was killed after its last checkpoint has not written its last records yet.
   const std::optional<RunRecord> record = find_run_record(setup.options.out);
   if (record && record->finished) {
+    remove_abandoned_files_of_run(setup.options.out);  // of its report
     fail_input(text::format("{}: all {} epochs are done: give more with --epochs", path,
                             setup.options.epochs));
   }

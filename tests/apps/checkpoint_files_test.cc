@@ -322,7 +322,10 @@ TEST_CASE("records that were lost with the process are made again, also of a run
   CHECK(result.global_step == 10);
   CHECK(contains(out.str(), "what is missing of the run's records follows"));
   CHECK(first_run_difference(runs.whole(), run) == "");
+  // Of a report whose writer was killed.
+  test::write_text(run + "/figures/.verace-tmp-1-data-0", "half");
   CHECK(contains(input_error([&] { trained(resumed(run)); }), "all 2 epochs are done"));
+  CHECK(temporary_files(run).empty());
   // The best model is missed, too.
   fs::remove(run + "/best.safetensors");
   TrainOptions more = resumed(run);

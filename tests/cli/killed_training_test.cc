@@ -11,6 +11,7 @@
 #include <cmath>
 #include <csignal>
 #include <cstdlib>
+#include <optional>
 #include <random>
 #include <thread>
 
@@ -102,32 +103,35 @@ class Killer {
       : left_(kills), random_(seed), seconds_(seconds) {}
 
   int64_t left() const { return left_; }
-  // Waits for a random instant of the process in `run`: half of them anywhere, half of them while a
-  // file is written. True if it was killed there, false if it had ended before.
-  bool kill(const test::Process& process, const std::string& run, const Watch& watch) {
-    if (left_ == 0) return false;
-    const bool writing = share() < 0.5;
-    auto begun = static_cast<int64_t>(1 + 8 * share());
-    const auto now = [] { return Clock::now(); };
-    const Clock::time_point end = now() + seconds(seconds_ * share());
-    while (writing ? begun > 0 : now() < end) {
-      if (has_ended(process.id())) return false;
-      begun -= watch.begun();
-    }
-    // Most of the time of a file is its way to the disc; most of the instants shall be before that.
-    if (writing) std::this_thread::sleep_for(seconds(0.02 * std::pow(share(), 4)));
-    if (has_ended(process.id())) return false;
-    process.signal(SIGKILL);
+  // Kills the process in `run` at a random instant: half of them anywhere, half of them while a
+  // file is written. What it said, if it had ended before.
+  std::optional<test::Finished> kill(const test::Process& process, const std::string& run,
+                                     const Watch& watch) {
+    if (left_ > 0 && wait_for_instant(process, watch)) process.signal(SIGKILL);
+    test::Finished finished = process.wait();
+    if (finished.code != 128 + SIGKILL) return finished;
     --left_;
-    CHECK(process.wait().code == 128 + SIGKILL);
     cut_ += apps::temporary_files(run).empty() ? 0 : 1;
-    return true;
+    return std::nullopt;
   }
   int64_t cut() const { return cut_; }  // kills that left a file half written
 
  private:
   static std::chrono::microseconds seconds(double value) {
     return std::chrono::microseconds(static_cast<int64_t>(1e6 * value));
+  }
+  // False: the process ends before.
+  bool wait_for_instant(const test::Process& process, const Watch& watch) {
+    const bool writing = share() < 0.5;
+    auto begun = static_cast<int64_t>(1 + 8 * share());
+    const Clock::time_point end = Clock::now() + seconds(seconds_ * share());
+    while (writing ? begun > 0 : Clock::now() < end) {
+      if (has_ended(process.id())) return false;
+      begun -= watch.begun();
+    }
+    // Most of the time of a file is its way to the disc; most of the instants shall be before that.
+    if (writing) std::this_thread::sleep_for(seconds(0.02 * std::pow(share(), 4)));
+    return true;
   }
   double share() { return static_cast<double>(random_() >> 11) * 0x1p-53; }
 
@@ -162,20 +166,22 @@ TEST_CASE("a killed training goes on and ends in the same bits") {
       }
       const Watch watch(run);
       const auto process = world.start(words);
-      if (killer.kill(*process, run, watch)) {
+      const std::optional<test::Finished> finished = killer.kill(*process, run, watch);
+      if (!finished) {
         const int64_t steps = check_whole(run);
         CHECK(steps >= stored);
         stored = steps;
         continue;
       }
-      const test::Finished finished = process->wait();
-      INFO(test::command_text(words), ": ", finished.out, finished.err);
+      INFO(test::command_text(words), ": ", finished->out, finished->err);
       // Where the kill came after the last file there was nothing left to do.
-      const bool done = finished.err.find("all 3 epochs are done") != std::string::npos;
-      REQUIRE((finished.code == 0 || done));
+      const bool done = finished->err.find("all 3 epochs are done") != std::string::npos;
+      REQUIRE((finished->code == 0 || done));
+      if (done) CHECK(world.run({"report", run}).code == 0);
       ended = true;
     }
     CHECK(first_run_difference(world / "undisturbed", run) == "");
+    CHECK(fs::exists(run + "/report.html"));
     fs::remove_all(run);
   }
   MESSAGE(kills, " kills in ", rounds, " runs of ", seconds, " s: ", resumed, " times resumed, ",

@@ -8,6 +8,7 @@
 #include <span>
 
 #include "apps/lib/report/section.h"
+#include "apps/lib/run_folder.h"
 #include "data/write_file.h"
 #include "kernels/check.h"
 #include "kernels/format.h"
@@ -77,6 +78,7 @@ fs::path write_report(const fs::path& folder, const fs::path& out) {
   const fs::path figures = out / "figures", file = out / "report.html";
   refuse_foreign_files(out);
   make_folder(figures);
+  remove_abandoned_files_of_run(out);
   // First, so that figures without a page are never those of a report.
   write_text(file, page(run, sections));
   std::set<std::string> written;
