@@ -21,12 +21,13 @@ TrainOptions unusual_options() {
   o.workers = 5;
   o.cache_mb = 700;
   o.weights = "w.safetensors";
-  o.overrides = {engine::Variant::kV1,
-                 engine::PoolMode::kCeil,
-                 engine::InputScale::kCaffe,
-                 std::nullopt,
-                 1.001e-5,
-                 true};
+  o.overrides = {.variant = engine::Variant::kV1,
+                 .pool = engine::PoolMode::kCeil,
+                 .input_scale = engine::InputScale::kCaffe,
+                 .head_slope = {},
+                 .bn_epsilon = 1.001e-5,
+                 .class_names = {},
+                 .force = true};
   o.input_size = 96;
   o.stem_channels = 8;
   o.head_hidden = 3000;
