@@ -101,6 +101,7 @@ ChildResult run_child(const std::vector<std::string>& words, const ChildStreams&
   if (!streams.errors_to_terminal) actions.duplicate(errors.writing(), STDERR_FILENO);
   if (streams.lend >= 0) actions.duplicate(streams.lend, kLent);
   std::vector<char*> arguments;
+  arguments.reserve(words.size() + 1);
   for (const std::string& word : words) arguments.push_back(const_cast<char*>(word.c_str()));
   arguments.push_back(nullptr);
   pid_t child = -1;
