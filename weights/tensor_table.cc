@@ -60,26 +60,35 @@ void for_each_index(const std::vector<Axis>& axes, Body body) {
   }
 }
 
-// A transposition of `rows` (close together in the source) by `columns` (in the target), in tiles:
-// whole cache lines of both, through a block that none of them can displace.
+// A transposition of `rows` (close together in the source) by `columns` (in the target). In tiles:
+// whole cache lines of both, through a block that none of them can displace. Tiles in squares: a
+// line of a tile may be a page of memory, and a square's pages are found without a walk.
 template <typename Element>
 void transpose(const Axis& rows, const Axis& columns, const std::byte* source, std::byte* target) {
-  constexpr int64_t kTile = 16;
+  constexpr int64_t kTile = 16, kSquare = 128;
   constexpr auto kSize = static_cast<int64_t>(sizeof(Element));
   Element tile[kTile][kTile];
-  for (int64_t row = 0; row < rows.extent; row += kTile) {
+  const auto move_tile = [&](int64_t row, int64_t column) {
     const int64_t height = std::min(kTile, rows.extent - row);
-    for (int64_t column = 0; column < columns.extent; column += kTile) {
-      const int64_t width = std::min(kTile, columns.extent - column);
-      for (int64_t j = 0; j < width; ++j) {
-        const std::byte* from =
-            source + (row * rows.from_step + (column + j) * columns.from_step) * kSize;
-        for (int64_t i = 0; i < height; ++i)
-          std::memcpy(&tile[i][j], from + i * rows.from_step * kSize, kSize);
-      }
-      for (int64_t i = 0; i < height; ++i) {
-        std::memcpy(target + ((row + i) * rows.to_step + column * columns.to_step) * kSize, tile[i],
-                    static_cast<size_t>(width * kSize));
+    const int64_t width = std::min(kTile, columns.extent - column);
+    for (int64_t j = 0; j < width; ++j) {
+      const std::byte* from =
+          source + (row * rows.from_step + (column + j) * columns.from_step) * kSize;
+      for (int64_t i = 0; i < height; ++i)
+        std::memcpy(&tile[i][j], from + i * rows.from_step * kSize, kSize);
+    }
+    for (int64_t i = 0; i < height; ++i) {
+      std::memcpy(target + ((row + i) * rows.to_step + column * columns.to_step) * kSize, tile[i],
+                  static_cast<size_t>(width * kSize));
+    }
+  };
+  for (int64_t down = 0; down < rows.extent; down += kSquare) {
+    for (int64_t across = 0; across < columns.extent; across += kSquare) {
+      for (int64_t row = down; row < std::min(down + kSquare, rows.extent); row += kTile) {
+        for (int64_t column = across; column < std::min(across + kSquare, columns.extent);
+             column += kTile) {
+          move_tile(row, column);
+        }
       }
     }
   }

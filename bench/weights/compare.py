@@ -2,9 +2,10 @@
 """Reading speed of weight files: ours against torch.load, h5py and safetensors on the same files.
 
 Makes a ResNet-50 of full size with random weights in every format (about 100 MB each) in a folder
-of its own, reads each with the library that it belongs to and with verace_bench_weights, in
-alternating rounds, warm page cache, and prints one line per format: the fastest and the median
-round of each, and our anonymous memory beyond the tensors.
+of its own, and a narrow one. Each round is a new process, as a user's is, that reads the narrow
+file first and then the large one, which is timed: the library that the format belongs to, and
+verace_bench_weights, in turn, warm page cache. Prints one line per format: the fastest and the
+median round of each, and our anonymous memory beyond the tensors.
 
     python3 bench/weights/compare.py --ours build/bench/bench/verace_bench_weights
 
@@ -33,15 +34,15 @@ def read(p):
 }
 
 
-def shapes():
-    """Torchvision's names and shapes."""
+def shapes(width):
+    """Torchvision's names and shapes; `width` channels in the stem."""
     def norm(name, channels):
         return {f"{name}.{kind}": (channels,) for kind in
                 ("weight", "bias", "running_mean", "running_var")}
-    out = {"conv1.weight": (64, 3, 7, 7), **norm("bn1", 64)}
-    channels = 64
+    out = {"conv1.weight": (width, 3, 7, 7), **norm("bn1", width)}
+    channels = width
     for stage, blocks in enumerate(BLOCKS):
-        inner = 64 << stage
+        inner = width << stage
         for block in range(blocks):
             name = f"layer{stage + 1}.{block}"
             for k, (o, i, size) in enumerate(((inner, channels, 1), (inner, inner, 3),
@@ -52,7 +53,7 @@ def shapes():
                 out[f"{name}.downsample.0.weight"] = (4 * inner, channels, 1, 1)
                 out.update(norm(f"{name}.downsample.1", 4 * inner))
             channels = 4 * inner
-    return {**out, "fc.weight": (1000, 2048), "fc.bias": (1000,)}
+    return {**out, "fc.weight": (1000, channels), "fc.bias": (1000,)}
 
 
 def keras_layer(ours):
@@ -96,12 +97,12 @@ def write_h5(path, values):
                 group.create_dataset(n, data=value)
 
 
-def write_all(folder):
+def write_all(folder, width):
     """Path and library of each file that could be written."""
     import numpy as np
     import torch
     random = np.random.default_rng(1)
-    values = {n: random.standard_normal(s, dtype=np.float32) for n, s in shapes().items()}
+    values = {n: random.standard_normal(s, dtype=np.float32) for n, s in shapes(width).items()}
     state = {n: torch.from_numpy(v) for n, v in values.items()}
     files = []
     for name, zipped in (("zip.pth", True), ("stream.pth", False)):
@@ -121,41 +122,39 @@ def write_all(folder):
     return files
 
 
-def time_library(library, path, rounds):
+def seconds_of_library(library, path, small):
     code = f"""
-import json, time
+import time
 {READERS[library]}
-read({path!r})
-seconds = []
-for _ in range({rounds}):
-    start = time.perf_counter(); kept = read({path!r}); seconds.append(time.perf_counter() - start)
-    del kept
-print(json.dumps(sorted(seconds)))"""
-    return json.loads(subprocess.run([sys.executable, "-c", code], check=True,
-                                     capture_output=True, text=True).stdout)
+read({small!r})
+start = time.perf_counter()
+kept = read({path!r})
+print(time.perf_counter() - start)"""
+    return float(subprocess.run([sys.executable, "-c", code], check=True, capture_output=True,
+                                text=True).stdout)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--ours", required=True)
-    parser.add_argument("--rounds", type=int, default=10)
-    parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=15)
     args = parser.parse_args()
     print("| file | MB | library: fastest, median ms | Verace: fastest, median ms | "
           "beyond the tensors, MB |\n|--|--|--|--|--|")
-    with tempfile.TemporaryDirectory() as folder:
-        for name, library in write_all(folder):
-            path = os.path.join(folder, name)
+    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as narrow:
+        write_all(narrow, 4)
+        for name, library in write_all(folder, 64):
+            path, small = os.path.join(folder, name), os.path.join(narrow, name)
             theirs, ours, beyond = [], [], 0
-            for _ in range(args.repeat):  # alternating
-                theirs += time_library(library, path, args.rounds)
-                result = json.loads(subprocess.run([args.ours, path, str(args.rounds)], check=True,
+            for _ in range(args.rounds):
+                theirs.append(seconds_of_library(library, path, small))
+                result = json.loads(subprocess.run([args.ours, path, small], check=True,
                                                    capture_output=True, text=True).stdout)
-                ours += result["seconds"]
+                ours.append(result["seconds"])
                 beyond = max(beyond, result["anonymous_beyond_tensors"])
             cells = [f"{1e3 * min(s):.1f}, {1e3 * statistics.median(s):.1f}" for s in (theirs, ours)]
             print(f"| {name} | {os.path.getsize(path) / 1e6:.1f} | {library}: {cells[0]} | "
-                  f"{cells[1]} | {beyond / 1e6:.1f} |")
+                  f"{cells[1]} | {beyond / 1e6:.1f} |", flush=True)
 
 
 if __name__ == "__main__":

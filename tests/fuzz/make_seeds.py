@@ -8,6 +8,7 @@ import io
 import json
 import pathlib
 import struct
+import zipfile
 
 import numpy
 from PIL import Image
@@ -25,6 +26,14 @@ def copy_golden(target, *names):
     """Small files that other scripts made (tests/goldens)."""
     for name in names:
         write(target, pathlib.Path(name).name, (CORPUS.parents[1] / "goldens" / name).read_bytes())
+
+
+def torch_zip_without_sum(name):
+    """The pickle's checksum set to 0, "none": behind it, changes of the pickle would never be read."""
+    content = bytearray((CORPUS.parents[1] / "goldens" / name).read_bytes())
+    entry = content.index(b"PK\x01\x02")  # of the first member, data.pkl
+    content[entry + 16:entry + 20] = bytes(4)
+    write("torch_zip", "without-sum-" + name, bytes(content))
 
 
 def safetensors(header, data=b""):
@@ -102,6 +111,42 @@ def config_seeds():
     write("config", "wrong", b'epochs = "three"\n[table]\nx = [1, 2, {a = 1979-05-27T07:32:00Z}]\n')
 
 
+KERAS_CONFIG = {"class_name": "Functional", "config": {"name": "m", "layers": [
+    {"class_name": "InputLayer", "config": {"name": "i", "batch_input_shape": [None, 64, 64, 3]}},
+    {"class_name": "Rescaling", "config": {"name": "r", "scale": 1 / 255, "offset": 0.0}},
+    {"class_name": "ZeroPadding2D", "config": {"name": "pool1_pad"}},
+    {"class_name": "MaxPooling2D", "config": {"name": "pool1_pool", "padding": "valid"}},
+    {"class_name": "Functional", "config": {"name": "resnet50", "layers": [
+        {"class_name": "Conv2D", "config": {"name": "conv3_block1_1_conv", "strides": [2, 2]}},
+        {"class_name": "BatchNormalization",
+         "config": {"name": "b", "epsilon": 1.001e-05, "momentum": 0.99}}]}},
+    {"class_name": "Dense", "config": {"name": "a", "activation": "linear"}},
+    {"class_name": "LeakyReLU", "config": {"name": "l", "alpha": 0.05}},
+    {"class_name": "Dense", "config": {"name": "c", "activation": "softmax"}}]}}
+
+
+def keras_seeds():
+    write("keras_config", "model.json", json.dumps(KERAS_CONFIG).encode())
+    shapes = {"resnet50/conv1_conv/kernel": [1, 1, 3, 2], "resnet50/conv1_conv/bias": [2],
+              "resnet50/conv2_block1_1_conv/kernel": [1, 1, 2, 2],
+              "resnet50/conv5_block3_3_conv/kernel": [1, 1, 1, 4],
+              "dense/kernel": [4, 3], "dense/bias": [3], "dense_1/kernel": [3, 2], "dense_1/bias": [2]}
+    entries, at = {"__metadata__": {"keras.version": "2.3.1",
+                                    "keras.model_config": json.dumps(KERAS_CONFIG)}}, 0
+    for name, shape in shapes.items():
+        size = 4 * int(numpy.prod(shape))
+        entries[name] = {"dtype": "F32", "shape": shape, "data_offsets": [at, at + size]}
+        at += size
+    write("weight_file", "keras", safetensors(entries, bytes(at)))
+
+
+def index_seeds():
+    write("safetensors_index", "two.json", json.dumps({
+        "metadata": {"total_size": 12},
+        "weight_map": {"a": "model-00001-of-00002.safetensors",
+                       "b": "model-00002-of-00002.safetensors"}}).encode())
+
+
 def network_seed():
     """The names that a ResNet-50 is recognised by, and a head of two layers."""
     shapes = {"module.conv1.weight": [2, 3, 7, 7], "module.layer1.0.conv1.weight": [2, 2, 1, 1],
@@ -114,12 +159,29 @@ def network_seed():
     write("weight_file", "network", safetensors(entries, bytes(at)))
 
 
+def keras_archive_seed():
+    """What Keras 3 calls .keras."""
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as members:
+        for name, content in (
+                ("metadata.json", b'{"keras_version": "3.15.1"}'),
+                ("config.json", b'{"class_name": "Functional", "config": {"layers": []}}'),
+                ("model.weights.h5", (CORPUS.parents[1] / "goldens/h5/compact.h5").read_bytes())):
+            members.writestr(zipfile.ZipInfo(name), content)  # without the time
+    write("weight_file", "keras_archive", archive.getvalue())
+
+
 if __name__ == "__main__":
     copy_golden("torch_zip", "pth_kinds_zip.pth", "pth_kinds_torch2.pth", "pth_no_crc_torch2.pth")
+    torch_zip_without_sum("pth_kinds_zip.pth")
+    torch_zip_without_sum("pth_kinds_torch2.pth")
     copy_golden("torch_stream", "pth_kinds_stream.pth")
     keras = ["tiny", "split_names", "user_block", "compact", "external_link", "gzip", "no_scale", "same_dataset_twice"]
     copy_golden("keras_hdf5", *(f"h5/{name}.h5" for name in keras))
+    keras_seeds()
+    index_seeds()
     copy_golden("weight_file", "pth_kinds_zip.pth", "pth_kinds_stream.pth", "h5/tiny.h5")
+    keras_archive_seed()
     network_seed()
     safetensors_seeds()
     picture_seeds()
