@@ -101,6 +101,7 @@ ChildResult run_child(const std::vector<std::string>& words, const ChildStreams&
   if (!streams.errors_to_terminal) actions.duplicate(errors.writing(), STDERR_FILENO);
   if (streams.lend >= 0) actions.duplicate(streams.lend, kLent);
   std::vector<char*> arguments;
+  arguments.reserve(words.size() + 1);
   for (const std::string& word : words) arguments.push_back(const_cast<char*>(word.c_str()));
   arguments.push_back(nullptr);
   pid_t child = -1;
@@ -117,7 +118,9 @@ ChildResult run_child(const std::vector<std::string>& words, const ChildStreams&
   int status = 0;
   for (bool ended = false; !ended;) {
     pollfd waiting[2] = {{output.reading(), POLLIN, 0}, {errors.reading(), POLLIN, 0}};
-    ::poll(waiting, 2, kPollMilliseconds);  // closed ends are -1, which poll leaves out
+    // A program that has closed both is about to end.
+    const bool closing = output.reading() < 0 && errors.reading() < 0;
+    ::poll(waiting, 2, closing ? 1 : kPollMilliseconds);  // leaves out ends that are closed (-1)
     if (waiting[0].revents != 0) output.read_into(result.output);
     if (waiting[1].revents != 0) errors.read_into(result.errors);
     if (stop_signal() != 0 && !result.stopped) {

@@ -44,7 +44,7 @@ std::string hash_of(int descriptor, HashKind kind, const std::string& name) {
         program));
   }
   if (result.stopped) return "";
-  const std::string digest = result.output.substr(0, digits_of(kind));
+  std::string digest = result.output.substr(0, digits_of(kind));
   const bool good = result.code == 0 && digest.size() == digits_of(kind) &&
                     digest.find_first_not_of("0123456789abcdef") == std::string::npos &&
                     result.output.substr(digest.size()).starts_with(" ");

@@ -106,12 +106,12 @@ const PublishedWeights* find_published(std::string_view name) {
 }
 
 std::string published_table() {
-  constexpr const char* kRow = "{:<27}  {:>6}  {:<14}  {:<12}  {:<11}  {}\n";
+  constexpr const char* row = "{:<27}  {:>6}  {:<14}  {:<12}  {:<11}  {}\n";
   std::string out =
-      text::format(kRow, "name", "MB", "network", "layer names", "verified by", "licence");
+      text::format(row, "name", "MB", "network", "layer names", "verified by", "licence");
   for (const PublishedWeights& weights : kTable) {
     out += text::format(
-        kRow, weights.name, text::format("{:.1f}", static_cast<double>(weights.bytes) / 1e6),
+        row, weights.name, text::format("{:.1f}", static_cast<double>(weights.bytes) / 1e6),
         network_of(weights), weights.names, to_string(weights.hash_kind), weights.licence);
   }
   return out;

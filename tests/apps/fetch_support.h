@@ -71,7 +71,7 @@ inline std::string digest_of(const std::filesystem::path& file,
                              apps::HashKind kind = apps::HashKind::kSha256) {
   const int descriptor = ::open(file.c_str(), O_RDONLY | O_CLOEXEC);
   REQUIRE(descriptor >= 0);
-  const std::string digest = apps::hash_of(descriptor, kind, file.string());
+  std::string digest = apps::hash_of(descriptor, kind, file.string());
   ::close(descriptor);
   return digest;
 }
