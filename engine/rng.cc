@@ -2,6 +2,7 @@
 #include "engine/rng.h"
 
 #include "kernels/check.h"
+#include "kernels/hash.h"
 
 namespace verace::engine {
 
@@ -36,12 +37,6 @@ uint64_t Philox::below(uint64_t counter, uint64_t bound) const {
   return static_cast<uint64_t>(static_cast<unsigned __int128>(word) * bound >> 64);
 }
 
-uint64_t stream_of(std::string_view name) {
-  uint64_t hash = 0xcbf29ce484222325u;
-  for (const char letter : name) {
-    hash = (hash ^ static_cast<unsigned char>(letter)) * 0x100000001b3u;
-  }
-  return hash;
-}
+uint64_t stream_of(std::string_view name) { return fnv1a(name); }
 
 }  // namespace verace::engine

@@ -27,8 +27,8 @@ class Philox {
   uint64_t stream_;
 };
 
-// The stream of what has a name, a parameter's numbers for example: FNV-1a, 64 bits (Fowler,
-// Noll and Vo, draft-eastlake-fnv). Initial weights depend on it, so it stays as it is.
+// The stream of what has a name, a parameter's numbers for example: FNV-1a (kernels/hash.h).
+// Initial weights depend on it, so it stays as it is.
 uint64_t stream_of(std::string_view name);
 
 }  // namespace verace::engine

@@ -2,12 +2,24 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <span>
 #include <string>
 #include <string_view>
 
 namespace verace::weights {
+
+// What a commit does besides.
+struct Commit {
+  // Told the name of the new file, which is complete and on the disc; throws if it is not what it
+  // should be, and then nothing has changed. What the system holds of it in memory is given back
+  // before, where it lets us: so it is read from the disc.
+  std::function<void(const std::string& written)> prove;
+  // The old content has this name, in the folder of the file, from then on; at no instant is it
+  // without a name. Empty: it is gone.
+  std::string keep_old_as;
+};
 
 // Collects the new content under a temporary name in the target's folder; commit() makes it durable
 // (fsync) and renames it over the target. Without commit(), or when anything throws, the temporary
@@ -25,9 +37,12 @@ class AtomicFile {
 
   void write(std::span<const std::byte> bytes);
   void write(std::string_view text);
-  void commit();
+  void commit(const Commit& how = {});
 
  private:
+  bool create(const std::string& name);
+  void keep_old(const std::string& name);
+  void sync_folder();
   [[noreturn]] void fail(const char* action, int error) const;
 
   std::string path_;       // as the caller named it, for messages
@@ -43,5 +58,18 @@ void write_file_atomically(const std::string& path, std::string_view text);
 // Piecewise: `fill` writes to the file it is given; an exception from it leaves the target as it
 // was.
 void write_file_atomically(const std::string& path, const std::function<void(AtomicFile&)>& fill);
+
+// Removes the temporary files that processes which were killed have left in `folder`; those of a
+// process that still writes are locked, and stay. What cannot be removed stays too. Returns how
+// many are gone.
+int64_t remove_abandoned_files(const std::string& folder);
+
+// The steps of writing a file, in their order; kWrite once for each write().
+enum class FileStep { kCreate, kWrite, kSync, kProve, kKeepOld, kRename, kSyncFolder };
+// For tests of what a failing disc, or the sudden end of the process, leaves behind: called before
+// each step of each file with the temporary file's name (before kCreate the target's); what it
+// returns, if it is not 0, is the errno that the step fails with. Empty: none. Of all threads.
+using FileFault = std::function<int(FileStep step, const std::string& name)>;
+void set_file_fault(FileFault fault);
 
 }  // namespace verace::weights

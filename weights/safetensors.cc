@@ -9,7 +9,7 @@
 
 #include "kernels/check.h"
 #include "kernels/format.h"
-#include "weights/atomic_file.h"
+#include "weights/safetensors_checksum.h"
 #include "weights/safetensors_header.h"
 
 namespace verace::weights {
@@ -69,17 +69,20 @@ TensorToWrite::TensorToWrite(std::string tensor_name, std::vector<int64_t> tenso
       bytes(tensor_bytes) {}
 
 void write_safetensors(const std::string& path, std::span<const TensorToWrite> tensors,
-                       const std::map<std::string, std::string>& metadata) {
+                       const std::map<std::string, std::string>& metadata, const Commit& how) {
   std::vector<const TensorToWrite*> order;
   for (const TensorToWrite& tensor : tensors) order.push_back(&tensor);
   std::stable_sort(order.begin(), order.end(), [](const TensorToWrite* a, const TensorToWrite* b) {
     return size_of(a->dtype) > size_of(b->dtype);
   });
-  const std::string header = header_bytes(path, order, metadata);
+  std::vector<std::span<const std::byte>> pieces;
+  for (const TensorToWrite* tensor : order) pieces.push_back(tensor->bytes);
+  std::string header = header_bytes(path, order, metadata);
+  fill_checksum(header, pieces);
   AtomicFile file(path);
   file.write(header);
-  for (const TensorToWrite* tensor : order) file.write(tensor->bytes);
-  file.commit();
+  for (const std::span<const std::byte> piece : pieces) file.write(piece);
+  file.commit(how);
 }
 
 }  // namespace verace::weights

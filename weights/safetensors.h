@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "weights/atomic_file.h"
 #include "weights/dtype.h"
 
 namespace verace::weights {
@@ -31,10 +32,11 @@ void check_tensor(const TensorToWrite& tensor);
 
 // Writes `path` atomically (atomic_file.h). The given order is kept, except that types with larger
 // elements come first, so that every tensor is aligned to its element size; the header is padded to
-// 8 bytes. Equal input gives equal bytes. Throws Error(kInput) when the system refuses (nothing is
-// lost or left behind) or metadata is not UTF-8, and Error(kInternal) for a duplicate name or a
-// byte count that does not fit shape and dtype.
+// 8 bytes. Equal input gives equal bytes. A checksum is filled in where the metadata has its key
+// (safetensors_checksum.h). `how`: what is done before the rename. Throws Error(kInput) when the
+// system refuses (nothing is lost or left behind) or metadata is not UTF-8, and Error(kInternal)
+// for a duplicate name or a byte count that does not fit shape and dtype.
 void write_safetensors(const std::string& path, std::span<const TensorToWrite> tensors,
-                       const std::map<std::string, std::string>& metadata);
+                       const std::map<std::string, std::string>& metadata, const Commit& how = {});
 
 }  // namespace verace::weights

@@ -9,6 +9,7 @@
 #include "kernels/format.h"
 #include "weights/half.h"
 #include "weights/hdf5/keras.h"
+#include "weights/hdf5/keras_archive.h"
 #include "weights/safetensors_header.h"
 #include "weights/safetensors_index.h"
 #include "weights/torch/torch_file.h"
@@ -33,6 +34,7 @@ struct Reader {
 
 // The first that recognises the file reads it; the last takes all and names what it is instead.
 constexpr Reader kReaders[] = {
+    {Format::kKerasArchive, is_keras_archive, parse_keras_archive},
     {Format::kTorchZip, is_torch_zip, parse_torch_zip},
     {Format::kTorchStream, is_torch_stream, parse_torch_stream},
     {Format::kKerasHdf5, is_hdf5, parse_keras_hdf5},
@@ -85,6 +87,8 @@ std::string_view to_string(Format format) {
       return "PyTorch stream";
     case Format::kKerasHdf5:
       return "Keras HDF5";
+    case Format::kKerasArchive:
+      return "Keras archive";
   }
   fail_check("format is in its enum", __FILE__, __LINE__, "");
 }

@@ -15,10 +15,17 @@
 
 namespace verace::weights {
 
-enum class Format { kSafetensors, kSafetensorsShards, kTorchZip, kTorchStream, kKerasHdf5 };
+enum class Format {
+  kSafetensors,
+  kSafetensorsShards,
+  kTorchZip,
+  kTorchStream,
+  kKerasHdf5,
+  kKerasArchive,
+};
 
 // For people: "safetensors", "safetensors in shards", "PyTorch zip", "PyTorch stream", "Keras
-// HDF5".
+// HDF5", "Keras archive".
 std::string_view to_string(Format format);
 
 // A weight file, mapped read-only and validated completely on opening (the parsers' headers say

@@ -24,7 +24,7 @@ RunFilesAside::RunFilesAside(const fs::path& folder, bool overwrite) : folder_(f
 void RunFilesAside::move_all() {
   for (const char* name :
        {"config.toml", "metrics.jsonl", "curve.svg", "run.json", "evaluation.json", "profile.json",
-        "best.safetensors", "last.safetensors", "attack/attack.json"}) {
+        "best.safetensors", "last.safetensors", "previous.safetensors", "attack/attack.json"}) {
     move(folder_ / name, (folder_ / name).string() + ".replaced");
   }
   // Events leave their folder, where TensorBoard would go on reading them.

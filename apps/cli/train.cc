@@ -8,6 +8,7 @@
 #include "apps/cli/commands.h"
 #include "apps/cli/common.h"
 #include "apps/cli/run_files.h"
+#include "apps/lib/checkpoint_files.h"
 #include "apps/lib/report/report.h"
 #include "apps/lib/trainer.h"
 #include "engine/trace.h"
@@ -132,6 +133,10 @@ void declare(Flags& flags, Options& o) {
               into(o.train.resume));
   flags.value("--max-steps", "N", "Stop, to be resumed, after N steps; 0: no limit (default 0)",
               into(o.train.max_steps, 0));
+  flags.value("--save-every", "N", "Store the state every N steps, too; 0: after each epoch alone",
+              [&o](const std::string& text, const std::string& flag) {
+                into(o.train.save_every.emplace(), 0)(text, flag);
+              });
   flags.value("--trace", "FILE", "Write a Chrome trace of a few steps", into(o.train.trace));
   flags.toggle("--plan", "Print every operation and buffer of the step", o.train.print_plan);
   flags.toggle("--quiet", "No progress", o.train.quiet);
@@ -177,7 +182,7 @@ void check_resume(const Flags& flags, Options& o) {
   if (flags.given("--epochs")) o.train.resume_epochs = o.train.epochs;
   std::error_code error;
   if (std::filesystem::is_directory(o.train.resume, error)) {
-    o.train.resume /= "last.safetensors";
+    o.train.resume /= apps::kLastName;
   }
 }
 
@@ -246,10 +251,10 @@ Command train_command() {
   return {
       "train",
       "Train or fine-tune a ResNet-50 to tell real from fake",
-      "RUN receives best.safetensors, last.safetensors (for --resume), metrics.jsonl, curve.svg,\n"
-      "config.toml, report.html and tensorboard/ (the metrics once more, for `tensorboard "
-      "--logdir\n"
-      "RUN`). Ctrl-C stores the state before it ends; --resume goes on.",
+      "RUN receives best.safetensors, last.safetensors (for --resume), previous.safetensors (the\n"
+      "state before it, should the last one be damaged), metrics.jsonl, curve.svg, config.toml,\n"
+      "report.html and tensorboard/ (the metrics once more, for `tensorboard --logdir RUN`).\n"
+      "Ctrl-C stores the state before it ends; --resume goes on, also after a crash.",
       "  verace train --data DIR --weights resnet50.safetensors --freeze keras:15 --head 3000 \\\n"
       "               --activation leaky:0.05 --epochs 3 --batch 64 --lr 1e-4 --out RUN\n"
       "  verace train --data DIR --weights none --width 0.25 --input-size 64 --out RUN\n"

@@ -8,6 +8,7 @@
 #include "apps/lib/trainer_options.h"
 #include "kernels/check.h"
 #include "kernels/format.h"
+#include "weights/safetensors_checksum.h"
 
 namespace verace::apps {
 namespace {
@@ -15,7 +16,7 @@ namespace {
 using nlohmann::json;
 
 constexpr const char* kStateKey = "verace.checkpoint";
-constexpr int kFormat = 1;
+constexpr int kFormat = 2, kFormatWithoutChecksum = 1;
 
 std::string moment_name(const char* which, const engine::Parameter& parameter) {
   return text::format("optimizer.{}.{}", which, parameter.name);
@@ -34,7 +35,8 @@ json state_json(const TrainingState& s) {
           {"epoch_seconds", s.epoch_seconds},
           {"epoch_wait", s.epoch_wait},
           {"history", history},
-          {"best_epoch", s.best_epoch}};
+          {"best_epoch", s.best_epoch},
+          {"best_digest", s.best_digest}};
 }
 
 TrainingState state_from(const json& j, const std::string& path) {
@@ -48,11 +50,13 @@ TrainingState state_from(const json& j, const std::string& path) {
   s.epoch_seconds = j.at("epoch_seconds").get<double>();
   s.epoch_wait = j.at("epoch_wait").get<double>();
   s.best_epoch = j.at("best_epoch").get<int64_t>();
+  s.best_digest = j.value("best_digest", "");
   for (const json& line : j.at("history")) {
     s.history.push_back(epoch_from_json(line.get<std::string>(), path));
   }
   if (s.epoch < 0 || s.step < 0 || s.global_step < s.step ||
-      s.epoch != static_cast<int64_t>(s.history.size())) {
+      s.epoch != static_cast<int64_t>(s.history.size()) || s.best_epoch < 0 ||
+      s.best_epoch > s.epoch) {
     fail_input(path + ": the numbers of steps and epochs do not fit each other: take another file");
   }
   return s;
@@ -91,7 +95,8 @@ const std::string& state_text(const weights::WeightFile& file) {
 }  // namespace
 
 void save_checkpoint(const std::string& path, const layers::Classifier& classifier,
-                     const optim::Adam& adam, const Checkpoint& checkpoint) {
+                     const optim::Adam& adam, const Checkpoint& checkpoint,
+                     const std::string& keep_old_as) {
   StoredNetwork stored = stored_network(classifier);
   for (const optim::Adam::Moments& entry : adam.moments()) {
     const engine::Parameter& parameter = *entry.parameter;
@@ -106,22 +111,47 @@ void save_checkpoint(const std::string& path, const layers::Classifier& classifi
                {"seed", recipe.seed},
                {"freeze", recipe.freeze},
                {"threads", recipe.threads},
-               {"config", recipe.config}};
+               {"config", recipe.config},
+               {"machine", recipe.machine},
+               {"pictures", recipe.pictures},
+               {"synthetic", recipe.synthetic}};
   if (adam.options().loss_scale) text["loss_scale"] = scale_json(adam.loss_scale());
   stored.metadata[kStateKey] = text.dump(-1, ' ', false, json::error_handler_t::replace);
-  weights::write_safetensors(path, stored.tensors, stored.metadata);
+  stored.metadata[weights::kChecksumKey] = weights::kChecksumToFill;
+  const auto prove = [&path](const std::string& written) {
+    try {
+      read_checkpoint(written);
+    } catch (const Error& error) {
+      fail_input(
+          text::format("{}: what was written is not what can be read back ({}): nothing was "
+                       "changed; check the disc, or choose another one",
+                       path, error.what()));
+    }
+  };
+  weights::write_safetensors(path, stored.tensors, stored.metadata, {prove, keep_old_as});
 }
 
 Checkpoint read_checkpoint(const std::string& path) {
+  const weights::Checksum checksum = weights::check_checksum(path);
   const weights::WeightFile file(path);
+  const auto damaged = [&] {
+    fail_input(path +
+               ": is damaged: its bytes are not those that were written (checksum): take "
+               "another file");
+  };
+  if (checksum == weights::Checksum::kWrong) damaged();
   try {
     const json j = json::parse(state_text(file));
-    if (j.at("format").get<int>() != kFormat) {
+    const int format = j.at("format").get<int>();
+    if (format == kFormat) {
+      if (checksum == weights::Checksum::kMissing) damaged();
+    } else if (format != kFormatWithoutChecksum) {
       fail_input(path + ": the checkpoint is of another version of this program: train again");
     }
     return {state_from(j.at("state"), path),
             {j.at("seed").get<uint64_t>(), j.at("freeze").get<std::string>(),
-             j.at("threads").get<int>(), j.at("config").get<std::string>()}};
+             j.at("threads").get<int>(), j.at("config").get<std::string>(), j.value("machine", ""),
+             j.value("pictures", ""), j.value("synthetic", false)}};
   } catch (const json::exception& error) {
     fail_input(text::format("{}: the state of training cannot be read ({}): take another file",
                             path, error.what()));

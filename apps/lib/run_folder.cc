@@ -1,6 +1,8 @@
 // The folder of a run, and the lines of its metrics.
 #include "apps/lib/run_folder.h"
 
+#include <fstream>
+#include <iterator>
 #include <limits>
 #include <system_error>
 
@@ -24,6 +26,12 @@ void add_split(Json& line, const std::string& name, const std::optional<SplitMet
   for (const SplitFigure& figure : kSplitFigures) {
     line[name + "_" + figure.key] = number_or_null((*split).*figure.member);
   }
+}
+
+std::string lines_of(const std::vector<EpochMetrics>& epochs) {
+  std::string lines;
+  for (const EpochMetrics& epoch : epochs) lines += to_json(epoch) + "\n";
+  return lines;
 }
 
 // What no run reaches, and what sums and plots can still take.
@@ -107,20 +115,30 @@ RunFolder::RunFolder(const std::filesystem::path& folder, bool may_continue) : f
                             error ? error.message() : "a file of this name is in the way"));
   }
   require_no_obstacle();
-  for (const std::filesystem::path& file : {metrics(), best(), last()}) {
-    if (!may_continue && std::filesystem::exists(file, error)) {
-      fail_input(
-          text::format("--out {}: already holds a run ({}): choose another folder, or go on "
-                       "with --resume {}",
-                       folder_.string(), file.filename().string(), last().string()));
-    }
-  }
+  if (!may_continue) refuse_other_run();
   tensorboard::make_event_folder(events());
+  weights::remove_abandoned_files(folder_.string());
+  weights::remove_abandoned_files(events().parent_path().string());
+}
+
+void RunFolder::refuse_other_run() const {
+  std::error_code error;
+  const bool stored =
+      std::filesystem::exists(last(), error) || std::filesystem::exists(previous(), error);
+  for (const std::filesystem::path& file : {metrics(), best(), last(), previous()}) {
+    if (!std::filesystem::exists(file, error)) continue;
+    fail_input(
+        text::format("--out {}: already holds a run ({}): choose another folder, or {}",
+                     folder_.string(), file.filename().string(),
+                     stored ? "go on with --resume " + last().string()
+                            : "replace it with --overwrite (it has no checkpoint to go on from)"));
+  }
 }
 
 void RunFolder::require_no_obstacle() const {
   std::error_code error;
-  for (const std::filesystem::path& file : {config(), metrics(), curve(), best(), last()}) {
+  for (const std::filesystem::path& file :
+       {config(), metrics(), curve(), best(), last(), previous()}) {
     const auto status = std::filesystem::status(file, error);
     if (!std::filesystem::exists(status) || std::filesystem::is_regular_file(status)) continue;
     fail_input(text::format("{}: is no regular file: move away what is in the way", file.string()));
@@ -128,15 +146,34 @@ void RunFolder::require_no_obstacle() const {
 }
 
 void RunFolder::write_metrics(const std::vector<EpochMetrics>& epochs) const {
-  std::string lines;
-  for (const EpochMetrics& epoch : epochs) lines += to_json(epoch) + "\n";
-  weights::write_file_atomically(metrics().string(), lines);
+  weights::write_file_atomically(metrics().string(), lines_of(epochs));
   if (epochs.empty()) return;
   // The name alone: pictures get around, and the path to them is nobody's business.
   const std::filesystem::path name =
       std::filesystem::absolute(folder_ / "x").lexically_normal().parent_path().filename();
   weights::write_file_atomically(curve().string(), curve_svg(epochs, name.string()));
   tensorboard::write_events(events(), epochs);
+}
+
+void RunFolder::fit_metrics(const std::vector<EpochMetrics>& epochs) const {
+  std::error_code error;
+  if (epochs.empty()) {  // as in a run whose first epoch is not over
+    for (const std::filesystem::path& file : {metrics(), curve(), events()}) {
+      if (std::filesystem::remove(file, error) || !error) continue;
+      fail_input(
+          text::format("{}: is of a later epoch than the run goes on from, and cannot be "
+                       "removed ({}): check the folder's permissions",
+                       file.string(), error.message()));
+    }
+    return;
+  }
+  std::ifstream file(metrics(), std::ios::binary);
+  const std::string present(std::istreambuf_iterator<char>(file), {});
+  if (present != lines_of(epochs) || !std::filesystem::exists(curve(), error)) {
+    write_metrics(epochs);
+  } else {
+    tensorboard::write_events(events(), epochs);
+  }
 }
 
 }  // namespace verace::apps

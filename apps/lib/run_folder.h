@@ -1,7 +1,8 @@
 // What a training run leaves behind: RUN/config.toml, metrics.jsonl, curve.svg, best.safetensors,
-// last.safetensors and tensorboard/; for its report run.json, evaluation.json and profile.json
-// (trainer_record.h). Every file is written under a temporary name and renamed when complete,
-// except events for TensorBoard (tensorboard/run_events.h says why).
+// last.safetensors, previous.safetensors (checkpoint_files.h) and tensorboard/; for its report
+// run.json, evaluation.json and profile.json (trainer_record.h). Every file is written under a
+// temporary name and renamed when complete, except events for TensorBoard (tensorboard/run_events.h
+// says why).
 #pragma once
 
 #include <array>
@@ -74,7 +75,7 @@ class RunFolder {
   // Makes the folder (and its parents) and tensorboard/ in it if needed. Throws Error(kInput) when
   // they cannot be made, when a file is in the way of a folder or the other way round, so that no
   // epoch is trained in vain, or when the folder already holds a run's metrics or weights and
-  // `may_continue` is false.
+  // `may_continue` is false. Removes temporary files that killed processes have left.
   RunFolder(const std::filesystem::path& folder, bool may_continue);
 
   std::filesystem::path config() const { return folder_ / "config.toml"; }
@@ -82,6 +83,7 @@ class RunFolder {
   std::filesystem::path curve() const { return folder_ / "curve.svg"; }
   std::filesystem::path best() const { return folder_ / "best.safetensors"; }
   std::filesystem::path last() const { return folder_ / "last.safetensors"; }
+  std::filesystem::path previous() const { return folder_ / "previous.safetensors"; }
   // One file a run, of the same name when it goes on.
   std::filesystem::path events() const {
     return folder_ / "tensorboard" / "events.out.tfevents.verace";
@@ -90,9 +92,13 @@ class RunFolder {
 
   // Replaces metrics.jsonl and curve.svg, and brings tensorboard/ to the same state.
   void write_metrics(const std::vector<EpochMetrics>& epochs) const;
+  // The same where a run goes on, which may be from an earlier epoch than the files are of: later
+  // lines go, missing ones are added, files that fit already stay untouched.
+  void fit_metrics(const std::vector<EpochMetrics>& epochs) const;
 
  private:
   void require_no_obstacle() const;
+  void refuse_other_run() const;
 
   std::filesystem::path folder_;
 };

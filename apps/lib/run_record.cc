@@ -6,6 +6,8 @@
 
 #include "apps/lib/system_info.h"
 #include "apps/lib/versioned_json.h"
+#include "data/text.h"
+#include "kernels/check.h"
 
 namespace verace::apps {
 namespace {
@@ -114,6 +116,17 @@ std::string run_record_json(const RunRecord& record) {
 
 RunRecord read_run_record(const std::string& json, const std::string& where) {
   return read_versioned(json, where, kVersion, record_in);
+}
+
+std::optional<RunRecord> find_run_record(const std::filesystem::path& folder) {
+  const std::filesystem::path file = folder / "run.json";
+  try {
+    const std::vector<std::byte> bytes = data::read_file(file, 1'000'000, "file");
+    const std::string text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+    return read_run_record(text, file.string());
+  } catch (const Error&) {
+    return std::nullopt;
+  }
 }
 
 }  // namespace verace::apps

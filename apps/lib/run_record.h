@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -42,5 +44,7 @@ void describe_process(RunRecord& record);
 std::string run_record_json(const RunRecord& record);
 // Back; throws Error(kInput) naming `where` for anything else.
 RunRecord read_run_record(const std::string& json, const std::string& where);
+// FOLDER/run.json; empty where there is none, or none that can be read.
+std::optional<RunRecord> find_run_record(const std::filesystem::path& folder);
 
 }  // namespace verace::apps

@@ -7,10 +7,8 @@
 #include <memory>
 #include <optional>
 
-#include "apps/lib/checkpoint.h"
 #include "apps/lib/evaluator.h"
 #include "apps/lib/memory_limit.h"
-#include "apps/lib/model_file.h"
 #include "apps/lib/progress.h"
 #include "apps/lib/signals.h"
 #include "apps/lib/trainer_batches.h"
@@ -18,6 +16,7 @@
 #include "apps/lib/trainer_recalibrate.h"
 #include "apps/lib/trainer_record.h"
 #include "apps/lib/trainer_setup.h"
+#include "apps/lib/trainer_store.h"
 #include "kernels/check.h"
 #include "kernels/conv2d.h"
 #include "kernels/format.h"
@@ -76,10 +75,8 @@ class Run {
         out_(out),
         folder_(options_.out, !options_.resume.empty()),
         style_(default_progress(options_.quiet)),
-        recorder_(setup_, folder_, out) {
-    // Where it is that run's own, and not replaced.
-    if (!options_.resume.empty() && options_.resume == folder_.last()) stored_ = moment();
-  }
+        recorder_(setup_, folder_, out),
+        store_(setup_, folder_, recorder_, out) {}
 
   TrainResult run();
 
@@ -92,10 +89,8 @@ class Run {
   // none.
   bool take_step(BatchReader& reader, const data::Batch& batch, data::Batch& next);
   void finish_epoch(EpochMetrics metrics);
-  void save_last();
-  std::string moment() const {
-    return text::format("epoch {}, after step {}", state_.epoch + 1, state_.step);
-  }
+  void store_in_between();
+  std::string moment() const { return moment_of(state_); }
   void note_stop();
   void report_broken();
   EpochMetrics training_metrics() const;
@@ -111,10 +106,10 @@ class Run {
   RunFolder folder_;
   ProgressStyle style_;
   int64_t steps_here_ = 0;  // of this process
-  std::string stored_;      // the moment that last.safetensors holds; empty: this run has none
   size_t broken_reported_ = 0;
   std::optional<ChosenThresholds> thresholds_;  // of the epoch that was judged last, with --fpr
   TrainingRecorder recorder_;
+  TrainingStore store_;
 };
 
 EpochMetrics Run::training_metrics() const {
@@ -195,6 +190,7 @@ bool Run::train_epoch() {
     const EpochMetrics so_far = training_metrics();
     progress.update(state_.epoch_samples, text::format("loss {:.4f} accuracy {:.3f}",
                                                        so_far.train_loss, so_far.train_accuracy));
+    if (more && !must_stop()) store_in_between();
   }
   return !more;
 }
@@ -242,10 +238,11 @@ void Run::report_broken() {
               messages.size(), messages.front());
 }
 
-void Run::save_last() {
-  save_checkpoint(folder_.last().string(), *setup_.model.classifier, *setup_.adam,
-                  setup_.checkpoint);
-  stored_ = moment();
+void Run::store_in_between() {
+  const int64_t every = options_.save_every.value_or(0);
+  if (every == 0 || state_.step % every != 0) return;
+  setup_.session->check_parameters(moment());
+  store_.save();
 }
 
 void Run::finish_epoch(EpochMetrics metrics) {
@@ -277,14 +274,11 @@ void Run::finish_epoch(EpochMetrics metrics) {
   state_.step = 0;
   state_.epoch_samples = state_.epoch_correct = 0;
   state_.epoch_loss_sum = state_.epoch_seconds = state_.epoch_wait = 0;
-  if (best) save_model(folder_.best().string(), *setup_.model.classifier, thresholds_);
-  save_last();
-  folder_.write_metrics(state_.history);
-  if (best) recorder_.best_epoch(thresholds_);
+  store_.save_epoch(best, thresholds_);
 }
 
 void Run::note_stop() {
-  save_last();
+  store_.save();
   text::print(out_, "stopped in epoch {} after step {}: go on with --resume {}\n", state_.epoch + 1,
               state_.step, folder_.last().string());
   out_.flush();
@@ -292,11 +286,6 @@ void Run::note_stop() {
 
 // What has failed, when, and what is left of the run.
 [[noreturn]] void Run::fail(const Error& error, const std::string& advice) {
-  const std::string last = folder_.last().string();
-  const std::string left =
-      stored_.empty()
-          ? "nothing was stored yet"
-          : text::format("{} holds the state of {}: go on with --resume {}", last, stored_, last);
   ErrorKind kind = error.kind();
   std::string what = error.what();
   if (kind == ErrorKind::kInternal) {  // a library may not have said that the device is lost
@@ -308,7 +297,7 @@ void Run::note_stop() {
     }
   }
   if (!advice.empty()) what += "; " + advice;
-  throw Error(kind, text::format("{}: {}; {}", moment(), what, left));
+  throw Error(kind, text::format("{}: {}; {}", moment(), what, store_.what_is_left()));
 }
 
 TrainResult Run::run() {
@@ -334,6 +323,7 @@ TrainResult Run::run_epochs() {
               setup_.val ? "val" : "test (there is no val: it is no unseen data any more)");
   out_.flush();
   weights::write_file_atomically(folder_.config().string(), config_text(options_));
+  if (!options_.resume.empty()) store_.fit();
   bool finished = true;
   while (finished && state_.epoch < options_.epochs) {
     finished = train_epoch();

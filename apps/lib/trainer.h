@@ -26,10 +26,11 @@ struct TrainResult {
 // model is judged on test (and val if there is one). best.safetensors is the
 // epoch with the highest balanced accuracy (equal: the lower loss) on val if there is one, else on
 // test. With options.fpr it also holds the thresholds that val asks for (threshold.h); the metrics
-// of epochs are judged at kFakeThreshold. last.safetensors is written after every epoch, and when
-// SIGINT or SIGTERM (or max_steps) ends the run between two steps; `resume` goes on from there with
-// the same shuffles, and with the same number of threads gives the same bits as a run that was
-// never stopped.
+// of epochs are judged at kFakeThreshold. last.safetensors is written after every epoch (and as
+// save_every says), and when SIGINT or SIGTERM (or max_steps) ends the run between two steps;
+// `resume` goes on from there, or from the one before it if it is damaged (checkpoint_files.h),
+// with the same shuffles, and with the same number of threads gives the same bits as a run that was
+// never stopped. A run whose epochs are all done is resumed only to complete its records.
 //
 // The last batch of an epoch may be smaller. A last batch of one picture joins the one before it if
 // a batch norm uses batch statistics: the statistics of one picture are no estimate, and at small

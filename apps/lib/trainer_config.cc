@@ -1,5 +1,13 @@
 // Training options as TOML; the only file that includes the TOML library.
 
+// Where bad input breaks what the library takes for granted ("[= 1]" does) it calls TOML_ASSERT,
+// and with NDEBUG tells the compiler that it cannot be: undefined behaviour. Here it throws.
+#undef NDEBUG
+#define TOML_ASSERT(condition) ((condition) ? void() : throw NotToml())
+namespace {
+struct NotToml {};
+}  // namespace
+
 #include <toml++/toml.h>  // NOLINT
 #include <set>
 #include <sstream>
@@ -58,6 +66,7 @@ void for_each_option(Options& o, Visitor&& visit) {
   visit("print-plan", o.print_plan);
   visit("quiet", o.quiet);
   visit("max-steps", o.max_steps);
+  visit("save-every", o.save_every);
 }
 
 constexpr const char* kActivation = "activation";  // a text for head_slope, so not in the list
@@ -186,6 +195,8 @@ void read_config(const std::string& text, const std::string& where, TrainOptions
   } catch (const toml::parse_error& error) {
     fail_input(text::format("{}:{}: {}: see the TOML syntax", where, error.source().begin.line,
                             error.description()));
+  } catch (const NotToml&) {
+    fail_input(where + ": is not TOML, or damaged: see the TOML syntax");
   }
   Reader reader(table, where);
   for_each_option(options, reader);

@@ -138,6 +138,7 @@ TrainOptions resumed_options(const TrainOptions& recorded, const TrainOptions& g
   options.print_plan = given.print_plan;
   options.quiet = given.quiet;
   options.max_steps = given.max_steps;
+  if (given.save_every) options.save_every = given.save_every;
   return options;
 }
 
@@ -158,6 +159,7 @@ void check_options(const TrainOptions& o) {
   in_range("--threads", o.threads, 0, 4096);
   in_range("--recalibrate", o.recalibrate, 0, INT64_MAX);
   in_range("--max-steps", o.max_steps, 0, INT64_MAX);
+  in_range("--save-every", o.save_every.value_or(0), 0, INT64_MAX);
   in_range("--stem-channels", o.stem_channels, 1, 1024);
   in_range("--head", o.head_hidden, 0, 1'000'000);
   in_range("--activation leaky:", o.head_slope, 0.0, 1.0);

@@ -74,6 +74,8 @@ struct TrainOptions {
   bool print_plan = false;       // print every operation and buffer of the step
   bool quiet = false;
   int64_t max_steps = 0;  // stop (resumable) after so many steps of this process; 0: no limit
+  // Store the state every so many steps of an epoch, too; 0 or empty: after each epoch.
+  std::optional<int64_t> save_every;
   // With resume: end after so many epochs instead of the recorded number.
   std::optional<int64_t> resume_epochs;
   // With resume: go on there instead of on the recorded device.
@@ -82,7 +84,8 @@ struct TrainOptions {
 
 // What a resumed run goes by: `recorded` for everything that enters the numbers; from `given` out
 // (if empty: the folder of given.resume), data and threads (if not empty or 0), launch, workers,
-// cache, trace, print_plan, quiet, max_steps, resume_epochs, resume_device.
+// cache, trace, print_plan, quiet, max_steps, save_every (if not empty), resume_epochs,
+// resume_device.
 TrainOptions resumed_options(const TrainOptions& recorded, const TrainOptions& given);
 
 // Spellings for flags and files: "keras" | "pytorch" (Adam and initialisation), "inference" |
@@ -121,8 +124,8 @@ std::vector<float> class_weights(const std::string& text, int64_t real_count, in
 // fit, resize, workers, cache-mb, flip, balanced-sampling, weights, keep-head, variant, pool,
 // input-scale, bn-epsilon, force, input-size, stem-channels, head, activation, init, freeze,
 // frozen-bn, epochs, batch, lr, adam, adam-epsilon, loss, class-weights, recalibrate, seed, fpr,
-// device, launch, plans, precision, threads, out, resume, trace, print-plan, quiet, max-steps.
-// Absent optional ones are left out.
+// device, launch, plans, precision, threads, out, resume, trace, print-plan, quiet, max-steps,
+// save-every. Absent optional ones are left out.
 std::string config_text(const TrainOptions& options);
 // Sets what the TOML text gives, leaves the rest. Throws Error(kInput) naming `where` and the line
 // for bad syntax, an unknown key or a value of a wrong type.

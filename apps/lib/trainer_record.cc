@@ -6,8 +6,6 @@
 #include "apps/lib/evaluation_record.h"
 #include "apps/lib/run_record.h"
 #include "apps/lib/trainer_memory.h"
-#include "apps/lib/weights_digest.h"
-#include "data/text.h"
 #include "kernels/check.h"
 #include "kernels/format.h"
 #include "weights/atomic_file.h"
@@ -17,17 +15,6 @@ namespace {
 
 // Steps of this process that are traced: the first ones warm caches and are left out.
 constexpr int64_t kTraceFrom = 2, kTraceTo = 5;
-
-// What the file of an earlier process says about the faces; nothing where there is none.
-bool were_synthetic(const std::filesystem::path& file) {
-  try {
-    const std::vector<std::byte> bytes = data::read_file(file, 1'000'000, "file");
-    const std::string text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-    return read_run_record(text, file.string()).synthetic;
-  } catch (const Error&) {
-    return false;
-  }
-}
 
 int64_t values_of(const std::vector<engine::Parameter*>& parameters) {
   int64_t count = 0;
@@ -44,7 +31,13 @@ int64_t measured_batch(const std::set<int64_t>& sizes) {
 }
 
 TrainingRecorder::TrainingRecorder(TrainingSetup& setup, const RunFolder& folder, std::ostream& out)
-    : setup_(setup), folder_(folder), out_(out), started_(utc_now()) {}
+    : setup_(setup), folder_(folder), out_(out), started_(utc_now()) {
+  synthetic_ = setup_.options.synthetic;
+  if (synthetic_ || setup_.options.resume.empty()) return;
+  // Checkpoints of older programs do not tell.
+  const std::optional<RunRecord> earlier = find_run_record(folder_.folder());
+  synthetic_ = earlier && earlier->synthetic;
+}
 
 template <typename Action>
 void TrainingRecorder::warn_if_it_fails(const char* what, Action action) {
@@ -87,28 +80,49 @@ void TrainingRecorder::judged(Evaluation evaluation, const std::string& split) {
   split_ = split;
 }
 
-void TrainingRecorder::best_epoch(const std::optional<ChosenThresholds>& thresholds) {
+void TrainingRecorder::best_epoch(const std::optional<ChosenThresholds>& thresholds,
+                                  const std::string& digest) {
   warn_if_it_fails("evaluation.json", [&] {
     Evaluation evaluation = std::move(judged_.value());
     judged_.reset();
     set_decision(evaluation, decide(std::nullopt, thresholds));
     add_intervals(evaluation, {});
-    const std::filesystem::path best = folder_.best();
-    weights::write_file_atomically((folder_.folder() / "evaluation.json").string(),
-                                   evaluation_record_json(evaluation, best.filename().string(),
-                                                          split_, weights_digest(best.string())));
+    weights::write_file_atomically(
+        (folder_.folder() / "evaluation.json").string(),
+        evaluation_record_json(evaluation, folder_.best().filename().string(), split_, digest));
   });
+}
+
+void TrainingRecorder::epoch_done() { write_run_record(false); }
+
+void TrainingRecorder::fit_to_state() {
+  const std::optional<RunRecord> there = find_run_record(folder_.folder());
+  const TrainingState& state = setup_.checkpoint.state;
+  if (there && (there->epochs != state.epoch || there->steps != state.global_step)) {
+    write_run_record(false);
+  }
 }
 
 void TrainingRecorder::finish(bool finished) {
   end_trace();  // of a run with fewer steps
-  const TrainOptions& o = setup_.options;
   if (finished) {
     warn_if_it_fails("the time of inference", [&] {
       profile_.inference = profile_inference(
           *setup_.inference, measured_batch(evaluation_batches(setup_, setup_.options.batch)));
     });
   }
+  // A run that goes on for a step or two knows less than the file that is there.
+  if (profile_.training) {
+    warn_if_it_fails("profile.json", [&] {
+      weights::write_file_atomically((folder_.folder() / "profile.json").string(),
+                                     profile_json(profile_));
+    });
+  }
+  write_run_record(finished);  // the last of the files: it says that the run is whole
+}
+
+void TrainingRecorder::write_run_record(bool finished) {
+  const TrainOptions& o = setup_.options;
   const TrainingState& state = setup_.checkpoint.state;
   const engine::LayerTable& table = setup_.model.classifier->table();
   const auto pictures = [](const std::unique_ptr<data::Loader>& loader) {
@@ -134,15 +148,9 @@ void TrainingRecorder::finish(bool finished) {
   warn_if_it_fails("run.json", [&] {
     const std::filesystem::path file = folder_.folder() / "run.json";
     record.resumed = !o.resume.empty();
-    record.synthetic = o.synthetic || (record.resumed && were_synthetic(file));
+    record.synthetic = synthetic_;
     describe_process(record);
     weights::write_file_atomically(file.string(), run_record_json(record));
-  });
-  // A run that goes on for a step or two knows less than the file that is there.
-  if (!profile_.training) return;
-  warn_if_it_fails("profile.json", [&] {
-    weights::write_file_atomically((folder_.folder() / "profile.json").string(),
-                                   profile_json(profile_));
   });
 }
 

@@ -39,12 +39,17 @@ class TrainingRecorder {
   // The epoch is the best one so far: what was judged becomes evaluation.json, by the thresholds
   // that are stored with the model, and with the digest of best.safetensors, which must be that
   // epoch's already.
-  void best_epoch(const std::optional<ChosenThresholds>& thresholds);
+  void best_epoch(const std::optional<ChosenThresholds>& thresholds, const std::string& digest);
+  // After each epoch: run.json tells of a run that is killed later, too.
+  void epoch_done();
+  // Where a run goes on: what an earlier process has recorded of later steps is set right.
+  void fit_to_state();
   // At the end of the run, stopped or not.
   void finish(bool finished);
 
  private:
   void end_trace();
+  void write_run_record(bool finished);
   template <typename Action>
   void warn_if_it_fails(const char* what, Action action);
 
@@ -53,6 +58,7 @@ class TrainingRecorder {
   std::ostream& out_;
   std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
   std::string started_;
+  bool synthetic_ = false;
   std::unique_ptr<engine::Trace> trace_;
   std::vector<int64_t> traced_;  // pictures of the traced steps
   Profile profile_;

@@ -4,9 +4,13 @@
 #include <algorithm>
 #include <span>
 
+#include "apps/lib/checkpoint_files.h"
+#include "apps/lib/run_record.h"
+#include "apps/lib/system_info.h"
 #include "apps/lib/trainer_batches.h"
 #include "kernels/check.h"
 #include "kernels/format.h"
+#include "kernels/hash.h"
 #include "optim/freeze.h"
 
 namespace verace::apps {
@@ -177,15 +181,59 @@ void open_device(TrainingSetup& setup) {
       o.resume.empty() ? "--precision" : text::format("{}: its precision", o.resume.string()));
 }
 
+// What rounding depends on besides the recorded options.
+std::string machine_text(const TrainingSetup& setup) {
+  const SystemInfo info = system_info();
+  const bool host = engine::memory_of(setup.exec) == engine::MemoryKind::kHost;
+  return text::format("{}; {}", host ? info.processor : setup.device.name(),
+                      text::join(info.libraries, ", "));
+}
+
+// Their names and classes in order; not their folder, which may have moved.
+std::string pictures_text(const std::vector<data::Sample>& samples) {
+  uint64_t hash = kFnv1aStart;
+  for (const data::Sample& sample : samples) {
+    hash = fnv1a(text::format("{}\n{}\n", sample.path.filename().string(), sample.label), hash);
+  }
+  return text::format("{} pictures {:016x}", samples.size(), hash);
+}
+
+// The new recipe; says where it is another one than that of the checkpoint.
+void set_recipe(TrainingSetup& setup, std::ostream& out) {
+  const TrainOptions& o = setup.options;
+  TrainingRecipe& recipe = setup.checkpoint.recipe;
+  const TrainingRecipe before = recipe;
+  recipe = {o.seed,
+            o.freeze,
+            setup.exec.threads,
+            config_text(o),
+            machine_text(setup),
+            pictures_text(setup.train->samples()),
+            o.synthetic};
+  if (!before.machine.empty() && before.machine != recipe.machine) {
+    text::print(out, "resume: {} instead of {}: the numbers may differ by rounding\n",
+                recipe.machine, before.machine);
+  }
+  if (!before.pictures.empty() && before.pictures != recipe.pictures) {
+    text::print(out, "resume: trained on other pictures than before ({}, not {})\n",
+                recipe.pictures, before.pictures);
+  }
+}
+
 void resume_options(TrainingSetup& setup, std::ostream& out) {
-  const TrainOptions given = setup.options;
+  TrainOptions given = setup.options;
+  FoundCheckpoint found = find_checkpoint(given.resume);
+  if (!found.warning.empty()) text::print(out, "WARNING: {}\n", found.warning);
+  if (given.out.empty()) given.out = given.resume.parent_path();
+  given.resume = found.path;
   const std::string path = given.resume.string();
-  setup.checkpoint = read_checkpoint(path);
+  setup.checkpoint = std::move(found.checkpoint);
   const TrainingRecipe& recipe = setup.checkpoint.recipe;
   TrainOptions recorded;
   read_config(recipe.config, path, recorded);
   recorded.threads = recipe.threads;
   setup.options = resumed_options(recorded, given);
+  setup.options.synthetic = recipe.synthetic;
   text::print(out, "resume: {}, epoch {}, after step {}\n", path, setup.checkpoint.state.epoch + 1,
               setup.checkpoint.state.step);
   if (setup.options.threads != recipe.threads) {
@@ -202,10 +250,15 @@ void resume_options(TrainingSetup& setup, std::ostream& out) {
         text::format("{}: the data of this run ({}) is not there: say with --data where it is",
                      path, setup.options.data.string()));
   }
-  if (setup.options.epochs <= setup.checkpoint.state.epoch) {
+  if (setup.options.epochs > setup.checkpoint.state.epoch) return;
+  // A run that was killed after its last checkpoint has not written its last records yet.
+  const std::optional<RunRecord> record = find_run_record(setup.options.out);
+  if (record && record->finished) {
     fail_input(text::format("{}: all {} epochs are done: give more with --epochs", path,
                             setup.options.epochs));
   }
+  text::print(out, "resume: all {} epochs are done; what is missing of the run's records follows\n",
+              setup.options.epochs);
 }
 
 // Runs `take`, which takes memory that no smaller batch spares.
@@ -271,7 +324,7 @@ TrainingSetup prepare_training(const TrainOptions& options, std::ostream& out) {
   check_batch_norm_rows(setup);
   with_room_for_network(setup, [&] { make_optimiser(setup); });
   make_sessions(setup, data::count_classes(dataset));
-  setup.checkpoint.recipe = {o.seed, o.freeze, setup.exec.threads, config_text(o)};
+  set_recipe(setup, out);
   return setup;
 }
 

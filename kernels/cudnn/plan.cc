@@ -16,6 +16,7 @@
 #include "kernels/cudnn/library.h"
 #include "kernels/cudnn/plan_clock.h"
 #include "kernels/format.h"
+#include "kernels/hash.h"
 
 namespace verace::kernels::cudnn {
 namespace {
@@ -58,7 +59,7 @@ std::string rules_text(const ConvPlanning& rules) {
 // Names the plan in the file: the convolution, the graph as cuDNN is told (another version of this
 // program may describe it otherwise), the rules.
 std::string file_key(const ConvGraph& graph, const ConvPlanning& rules) {
-  return text::format("{}; graph {:016x}; {}", to_string(graph.spec()), checksum(graph.json()),
+  return text::format("{}; graph {:016x}; {}", to_string(graph.spec()), fnv1a(graph.json()),
                       rules_text(rules));
 }
 

@@ -19,6 +19,7 @@
 
 #include "kernels/check.h"
 #include "kernels/format.h"
+#include "kernels/hash.h"
 
 namespace verace::kernels::cudnn {
 namespace {
@@ -26,7 +27,7 @@ namespace {
 constexpr std::string_view kMagic = "verace cuDNN plans, format 1";
 
 std::string header(std::string_view body) {
-  return text::format("{}, checksum {:016x}, {} bytes\n", kMagic, checksum(body), body.size());
+  return text::format("{}, checksum {:016x}, {} bytes\n", kMagic, fnv1a(body), body.size());
 }
 
 class Writer {
@@ -119,14 +120,6 @@ bool write_all(int fd, std::string_view bytes) {
 }
 
 }  // namespace
-
-uint64_t checksum(std::string_view bytes) {
-  uint64_t hash = 0xCBF29CE484222325ull;
-  for (const char byte : bytes) {
-    hash = (hash ^ static_cast<unsigned char>(byte)) * 0x100000001B3ull;
-  }
-  return hash;
-}
 
 PlanCache::PlanCache(const std::string& folder, const std::string& device, std::string environment,
                      Say say)

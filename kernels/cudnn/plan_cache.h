@@ -14,9 +14,6 @@
 
 namespace verace::kernels::cudnn {
 
-// FNV-1a of 64 bits (Fowler, Noll & Vo; RFC 9923): against damage, not against malice.
-uint64_t checksum(std::string_view bytes);
-
 struct CachedPlan {
   SavedPlan saved;
   int64_t nanoseconds = 0;  // of one run when it was taken; 0: was not timed

@@ -94,7 +94,9 @@ TEST_CASE("a folder that holds a run is not used for another") {
   CHECK(contains(read_text(path + "/curve.svg"), "</svg>"));
   const std::string message = input_error([&] { RunFolder(path, false); });
   CHECK(contains(message, "metrics.jsonl"));
-  CHECK(contains(message, "--resume"));
+  CHECK(contains(message, "--overwrite (it has no checkpoint to go on from)"));
+  std::ofstream(path + "/previous.safetensors") << "x";
+  CHECK(contains(input_error([&] { RunFolder(path, false); }), "go on with --resume"));
   RunFolder(path, true);
   std::ofstream(temp / "file") << "x";
   CHECK(contains(input_error([&] { RunFolder(temp / "file", false); }), "--out"));
@@ -102,8 +104,9 @@ TEST_CASE("a folder that holds a run is not used for another") {
 
 TEST_CASE("what is in the way of a run's files is found when the folder is taken") {
   // A folder where a file must be; and the folder of the events, which is one already.
-  for (const char* name : {"config.toml", "metrics.jsonl", "curve.svg", "best.safetensors",
-                           "last.safetensors", "tensorboard/events.out.tfevents.verace"}) {
+  for (const char* name :
+       {"config.toml", "metrics.jsonl", "curve.svg", "best.safetensors", "last.safetensors",
+        "previous.safetensors", "tensorboard/events.out.tfevents.verace"}) {
     for (const bool may_continue : {false, true}) {
       const TempFolder temp;
       std::filesystem::create_directories(temp / name);

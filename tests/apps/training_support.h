@@ -25,6 +25,7 @@ namespace verace::apps {
 
 using test::contains;
 using test::input_error;
+using test::input_error_if_any;
 using test::read_text;
 using test::TempFolder;
 

@@ -268,9 +268,44 @@ TEST_CASE("a full disc keeps the last checkpoint, and the run goes on from there
   before.erase(world / "kept/config.toml");  // written anew, whole
   expect_error(
       world.run_in_shell("ulimit -f 200", {"train", "--resume", world / "kept", "--quiet"}),
-      {"kept/best.safetensors: cannot write", "free some space"});
+      {"kept/best.safetensors: cannot write", "free some space",
+       "kept/last.safetensors holds the state of epoch 1, after step 2: go on with --resume",
+       "(1 step since then is lost)"});
   expect_nothing_lost(before, {"kept/config.toml"});
+  // Enough for the model, not for the checkpoint with the optimiser's moments.
+  const auto blocks = fs::file_size(world / "kept/last.safetensors") / 512 - 1;
+  expect_error(world.run_in_shell("ulimit -f " + std::to_string(blocks),
+                                  {"train", "--resume", world / "kept", "--quiet"}),
+               {"kept/last.safetensors: cannot write (File too large)", "nothing was changed",
+                "kept/last.safetensors holds the state of epoch 1, after step 2: go on with"});
+  const Words written = {"kept/config.toml", "kept/best.safetensors", "kept/evaluation.json"};
+  expect_nothing_lost(before, written);
   CHECK(world.run({"train", "--resume", world / "kept", "--quiet"}).code == 0);
+}
+
+TEST_CASE("a damaged checkpoint: the one before it, or an error that names both") {
+  const World& world = World::get();
+  REQUIRE(world.run(world.train("torn", {"--save-every", "1", "--max-steps", "2"})).code == 0);
+  std::string last = read_text(world / "torn/last.safetensors");
+  last.back() ^= 1;
+  write_text(world / "torn/last.safetensors", last);
+  const test::Finished finished =
+      world.run({"train", "--resume", world / "torn", "--quiet", "--max-steps", "1"});
+  CHECK(finished.code == 0);
+  CHECK(finished.out.find("WARNING: " + (world / "torn/last.safetensors") + ": is damaged") == 0);
+  CHECK(finished.out.find("going on from the one before it: ") < finished.out.find('\n'));
+  for (const char* name : {"torn/last.safetensors", "torn/previous.safetensors"}) {
+    write_text(world / name, last);
+  }
+  expect_refusal({"train", "--resume", world / "torn"},
+                 {"torn/last.safetensors: is damaged", "torn/previous.safetensors: is damaged",
+                  "no checkpoint is left to go on with"});
+  fs::remove(world / "torn/last.safetensors");
+  expect_refusal({"train", "--resume", world / "torn"},
+                 {"torn/last.safetensors: is missing", "torn/previous.safetensors: is damaged"});
+  fs::remove(world / "torn/previous.safetensors");
+  expect_refusal({"train", "--resume", world / "torn"},
+                 {"torn/last.safetensors: there is no such file", "nothing was stored there yet"});
 }
 
 TEST_CASE("a loss that is not finite names step and layer; the last checkpoint stays") {

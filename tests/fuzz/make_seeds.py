@@ -8,6 +8,7 @@ import io
 import json
 import pathlib
 import struct
+import zipfile
 
 import numpy
 from PIL import Image
@@ -150,6 +151,18 @@ def network_seed():
     write("weight_file", "network", safetensors(entries, bytes(at)))
 
 
+def keras_archive_seed():
+    """What Keras 3 calls .keras."""
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as members:
+        for name, content in (
+                ("metadata.json", b'{"keras_version": "3.15.1"}'),
+                ("config.json", b'{"class_name": "Functional", "config": {"layers": []}}'),
+                ("model.weights.h5", (CORPUS.parents[1] / "goldens/h5/compact.h5").read_bytes())):
+            members.writestr(zipfile.ZipInfo(name), content)  # without the time
+    write("weight_file", "keras_archive", archive.getvalue())
+
+
 if __name__ == "__main__":
     copy_golden("torch_zip", "pth_kinds_zip.pth", "pth_kinds_torch2.pth", "pth_no_crc_torch2.pth")
     copy_golden("torch_stream", "pth_kinds_stream.pth")
@@ -158,6 +171,7 @@ if __name__ == "__main__":
     keras_seeds()
     index_seeds()
     copy_golden("weight_file", "pth_kinds_zip.pth", "pth_kinds_stream.pth", "h5/tiny.h5")
+    keras_archive_seed()
     network_seed()
     safetensors_seeds()
     picture_seeds()

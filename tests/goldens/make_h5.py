@@ -5,6 +5,7 @@ Written by Keras itself:
     keras3_full.h5           Keras 3, model.save(): ResNet-50 of width 1/32 with a top of 10 classes
     keras3_nested.h5         Keras 3, model.save(): a partly frozen model as a layer, then a head
     keras3_nested.weights.h5 Keras 3, save_weights() of the same
+    keras3_nested.keras      Keras 3, save() of the same in its own format
     keras2_nested.h5         Keras 2 (tf_keras), model.save() of the same
     keras2_stem.h5           Keras 2 (tf_keras), save_weights(): stem and one block
 Written by h5py, as Keras wrote them:
@@ -14,8 +15,8 @@ Written by h5py, as Keras wrote them:
     *.h5                     small files, sound or to be refused: see small_files()
 
 Every value is a function of its tensor's name "LAYER/KIND" and its index, value_of() below; the
-tests compute the same. The files are the same in every run, but for libver_*.h5 and virtual.h5,
-which hold the time.
+tests compute the same. The files are the same in every run, but for libver_*.h5, virtual.h5
+and keras3_nested.keras, which hold the time.
 
 Run (a minute; needs tensorflow-cpu, keras 3, tf_keras, h5py, numpy):
     python3 tests/goldens/make_h5.py
@@ -120,6 +121,7 @@ def keras_files():
     model = fill(nested(keras))
     model.save(path("keras3_nested.h5"))
     model.save_weights(path("keras3_nested.weights.h5"))
+    model.save(path("keras3_nested.keras"))
     fill(nested(tf_keras)).save(path("keras2_nested.h5"))
     fill(resnet50(tf_keras, ((2, 1),))).save_weights(path("keras2_stem.h5"))
 

@@ -8,6 +8,8 @@
 #include <unistd.h>
 #include <csignal>
 #include <cstdio>
+#include <cstring>
+#include <functional>
 
 #include "tests/weights/support.h"
 
@@ -142,6 +144,157 @@ TEST_CASE("links are followed and modes kept") {
   struct stat info {};
   REQUIRE(::stat((folder / "real/f").c_str(), &info) == 0);
   CHECK((info.st_mode & 07777) == 0640);
+}
+
+// While one lives, the n-th step of that kind (from 1) fails with this error.
+class PlantedFault {
+ public:
+  PlantedFault(FileStep step, int n, int error) {
+    set_file_fault([this, step, n, error](FileStep now, const std::string&) {
+      return now == step && ++seen_ == n ? error : 0;
+    });
+  }
+  ~PlantedFault() { set_file_fault({}); }
+  PlantedFault(const PlantedFault&) = delete;
+  PlantedFault& operator=(const PlantedFault&) = delete;
+  int seen() const { return seen_; }
+
+ private:
+  int seen_ = 0;
+};
+
+TEST_CASE("the old content gets the name it is to be kept under, once the new one is proven") {
+  const TempFolder folder;
+  const auto replace = [&](const std::string& content, const Commit& how) {
+    AtomicFile file(folder / "f");
+    file.write(content);
+    file.commit(how);
+  };
+  replace("1", {{}, "old"});
+  CHECK(folder.names() == std::vector<std::string>{"f"});
+  std::string proven;
+  const auto prove = [&](const std::string& written) {
+    proven = read_text(written);
+    CHECK(read_text(folder / "f") == "1");
+    CHECK_FALSE(std::filesystem::exists(folder / "old"));
+  };
+  replace("2", {prove, "old"});
+  CHECK(proven == "2");
+  CHECK(read_text(folder / "f") == "2");
+  CHECK(read_text(folder / "old") == "1");
+  // As after the end of a process between the two renames: both names are one file.
+  std::filesystem::remove(folder / "old");
+  std::filesystem::create_hard_link(folder / "f", folder / "old");
+  replace("3", {{}, "old"});
+  CHECK(read_text(folder / "f") == "3");
+  CHECK(read_text(folder / "old") == "2");
+  const auto refuse = [](const std::string&) { throw std::runtime_error("not good"); };
+  CHECK_THROWS_AS(replace("4", {refuse, "old"}), std::runtime_error);
+  CHECK(read_text(folder / "f") == "3");
+  CHECK(read_text(folder / "old") == "2");
+  CHECK(folder.names().size() == 2);
+}
+
+TEST_CASE("nothing is renamed before it is on the disc and proven") {
+  const TempFolder folder;
+  write_text(folder / "f", "old");
+  std::vector<FileStep> steps;
+  set_file_fault([&](FileStep step, const std::string& name) {
+    steps.push_back(step);
+    // Until its last step the new content has another name, and is there from the sync on.
+    CHECK(read_text(folder / "f") == (step == FileStep::kSyncFolder ? "new" : "old"));
+    if (step >= FileStep::kSync && step < FileStep::kSyncFolder) CHECK(read_text(name) == "new");
+    return 0;
+  });
+  {
+    AtomicFile file(folder / "f");
+    file.write("ne");
+    file.write("w");
+    file.commit({[](const std::string&) {}, "kept"});
+  }
+  set_file_fault({});
+  CHECK(steps == std::vector<FileStep>{FileStep::kCreate, FileStep::kWrite, FileStep::kWrite,
+                                       FileStep::kSync, FileStep::kProve, FileStep::kKeepOld,
+                                       FileStep::kRename, FileStep::kSyncFolder});
+}
+
+TEST_CASE("a step that fails is named, and the file is the old or the new one") {
+  struct Case {
+    FileStep step;
+    const char* said;
+    bool replaced = false;
+  };
+  const Case cases[] = {{FileStep::kCreate, "/f: cannot create"},
+                        {FileStep::kWrite, "/f: cannot write"},
+                        {FileStep::kSync, "/f: cannot write to the disc"},
+                        {FileStep::kProve, "/f: cannot read back"},
+                        {FileStep::kKeepOld, "/f: cannot keep the old file"},
+                        {FileStep::kRename, "/f: cannot rename into place"},
+                        {FileStep::kSyncFolder, "/f: is in place, but its folder", true}};
+  for (const Case& c : cases) {
+    for (const int error : {EIO, ENOSPC}) {
+      if (c.replaced && error != EIO) continue;  // others say that folders cannot be synced here
+      const TempFolder folder;
+      write_text(folder / "f", "old");
+      const PlantedFault fault(c.step, 1, error);
+      const std::string message = input_error([&] {
+        AtomicFile file(folder / "f");
+        file.write("new");
+        file.commit({[](const std::string&) {}, "kept"});
+      });
+      CHECK_CONTAINS(message, c.said);
+      CHECK_CONTAINS(message, std::strerror(error));
+      CHECK(fault.seen() == 1);
+      CHECK(read_text(folder / "f") == (c.replaced ? "new" : "old"));
+      const bool kept = std::filesystem::exists(folder / "kept");
+      CHECK(kept == (c.step >= FileStep::kRename));
+      if (kept) CHECK(read_text(folder / "kept") == "old");
+      CHECK(folder.names().size() == (kept ? 2 : 1));
+    }
+  }
+}
+
+// What a process leaves that is killed before the n-th step of this kind.
+void die_before(FileStep step, int n, const std::function<void()>& action) {
+  const pid_t child = ::fork();
+  REQUIRE(child >= 0);
+  if (child == 0) {
+    int seen = 0;
+    set_file_fault([&](FileStep now, const std::string&) {
+      if (now == step && ++seen == n) ::kill(::getpid(), SIGKILL);
+      return 0;
+    });
+    action();
+    ::_exit(1);
+  }
+  int status = 0;
+  REQUIRE(::waitpid(child, &status, 0) == child);
+  REQUIRE(WIFSIGNALED(status));
+}
+
+TEST_CASE("what killed processes leave is removed, what others still write is not") {
+  const TempFolder folder;
+  write_text(folder / "f", "old");
+  write_text(folder / ".verace-notes", "somebody's");
+  for (const FileStep step : {FileStep::kWrite, FileStep::kSync, FileStep::kRename}) {
+    die_before(step, 1, [&] {
+      AtomicFile file(folder / "f");
+      file.write("new");
+      file.commit({{}, "kept"});
+    });
+    CHECK(read_text(folder / "f") == "old");
+  }
+  CHECK(folder.names().size() == 2 + 3 + 1);
+  CHECK(read_text(folder / "kept") == "old");
+  AtomicFile writing(folder / "f");
+  writing.write("newer");
+  CHECK(remove_abandoned_files(folder.path().string()) == 3);
+  CHECK(folder.names().size() == 2 + 1 + 1);
+  writing.commit();
+  CHECK(read_text(folder / "f") == "newer");
+  CHECK(remove_abandoned_files(folder.path().string()) == 0);
+  CHECK(remove_abandoned_files(folder / "no such folder") == 0);
+  CHECK(read_text(folder / ".verace-notes") == "somebody's");
 }
 
 }  // namespace

@@ -411,6 +411,8 @@ TEST_CASE("zips that are not a state dict's") {
       {{{.name = "arr_0.npy", .data = "x"}}, "NumPy archive"},
       {{{.name = "m/data.pkl", .data = pickle}, {.name = "m/byteorder", .data = "big"}},
        "byte order 'big'"},
+      {{{.name = "m/data.pkl", .data = pickle}, {.name = "m/byteorder", .data = "mixed"}},
+       "byte order 'mixed'"},
       {{{.name = "m/data.pkl", .data = pickle, .crc = 1}}, "data.pkl does not have the checksum"},
   };
   for (const auto& c : cases) CHECK_CONTAINS(refusal(zip_bytes(c.members)), c.message);

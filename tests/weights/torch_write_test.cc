@@ -126,6 +126,11 @@ TEST_CASE("the layout: equal bytes for equal input, storages at multiples of 64,
     CHECK(member.crc32 == crc32(member.bytes));
     CHECK(member.name.starts_with("archive/"));
     CHECK((member.bytes.data() - bytes_of(bytes).data()) % 64 == 0);
+    // The extra field is one record, which says how long it is.
+    const size_t extra = member.header_offset + 28;
+    const size_t record = member.header_offset + 30 + member.name.size();
+    CHECK(bytes.substr(record, 2) == "FB");
+    CHECK(static_cast<uint8_t>(bytes[extra]) == static_cast<uint8_t>(bytes[record + 2]) + 4);
     // Padding is less than 64 bytes and its four of head.
     CHECK(static_cast<uint64_t>(member.bytes.data() - bytes_of(bytes).data()) <
           member.header_offset + 30 + member.name.size() + 4 + 64);
