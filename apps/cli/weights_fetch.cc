@@ -12,6 +12,7 @@
 #include "kernels/check.h"
 #include "kernels/format.h"
 #include "weights/model_description.h"
+#include "weights/name_map.h"
 
 namespace verace::cli {
 namespace {
@@ -93,21 +94,18 @@ void introduce(const std::string& file, const apps::PublishedWeights* published)
   try {
     const weights::WeightFile opened(file);
     const weights::ModelDescription network = weights::describe(opened);
-    weights::Variant variant = network.variant;
-    std::string source, flag;
+    std::string source;
     for (const weights::Finding& finding : network.findings) {
       if (finding.what == "variant") source = weights::to_string(finding.source);
     }
-    // The table knows it; the file's names alone do not say it.
-    if (published != nullptr && *published->variant != variant) {
-      variant = *published->variant;
-      flag = text::format(" --variant {}", engine::to_string(variant));
-      source = "as published";
-    }
     text::print(stdout, "{}, {} tensors: ResNet-50 {} ({})\n", weights::to_string(opened.format()),
-                opened.tensors().size(), engine::to_string(variant), source);
-    text::print(stdout, "use it:  verace train --data DIR --weights {}{} --out RUN\n", file, flag);
-    text::print(stdout, "look:    verace weights inspect {}{}\n", file, flag);
+                opened.tensors().size(), engine::to_string(network.variant), source);
+    if (const std::string mismatch = find_mismatch(opened, network); !mismatch.empty()) {
+      fail_input(opened.path() + ": " + mismatch);
+    }
+    text::print(stdout, "use it:  verace train --data DIR --weights {} --out RUN\n",
+                one_line(file));
+    text::print(stdout, "look:    verace weights inspect {}\n", one_line(file));
   } catch (const Error& e) {
     if (e.kind() != ErrorKind::kInput) throw;
     text::print(stderr, "note: {}\n", e.what());  // good, but not for us

@@ -3,10 +3,11 @@
 // Where bad input breaks what the library takes for granted ("[= 1]" does) it calls TOML_ASSERT,
 // and with NDEBUG tells the compiler that it cannot be: undefined behaviour. Here it throws.
 #undef NDEBUG
-#define TOML_ASSERT(condition) ((condition) ? void() : throw NotToml())
 namespace {
 struct NotToml {};
+[[noreturn]] void throw_not_toml() { throw NotToml(); }
 }  // namespace
+#define TOML_ASSERT(condition) ((condition) ? void() : throw_not_toml())
 
 #include <toml++/toml.h>  // NOLINT
 #include <set>

@@ -103,6 +103,27 @@ TEST_CASE("a file that is right and no network") {
   CHECK(contains(finished.err, "note: "));
 }
 
+TEST_CASE("files of PyTorch and Keras are introduced as what they are") {
+  const World& world = World::get();
+  const fs::path goldens = VERACE_GOLDENS;
+  const auto get = [&](const fs::path& source) {
+    return world.run({"weights", "fetch", "--url", "file://" + source.string(), "--sha256",
+                      test::digest_of(source), "--out", fresh("fetched")});
+  };
+  Finished finished = get(goldens / "pth_narrow_zip.pth");
+  CHECK(finished.code == 0);
+  CHECK(finished.err.empty());
+  CHECK(contains(finished.out, "PyTorch zip, 320 tensors: ResNet-50 v1.5 (ASSUMPTION)\n"));
+  CHECK(contains(finished.out, "use it:  verace train "));
+  // The stem alone is no network to train.
+  finished = get(goldens / "h5/keras2_stem.h5");
+  CHECK(finished.code == 0);
+  CHECK(contains(finished.out, "Keras HDF5, 30 tensors: ResNet-50 v1 (ASSUMPTION)\n"));
+  CHECK_FALSE(finished.out.find("use it") != std::string::npos);
+  CHECK(contains(finished.err, "note: "));
+  CHECK(contains(finished.err, "does not fit ResNet-50"));
+}
+
 TEST_CASE("what cannot be meant is refused") {
   const World& world = World::get();
   const std::string out = world / "refused.bin", url = "file://" + world / "run/best.safetensors";

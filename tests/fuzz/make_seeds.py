@@ -28,6 +28,14 @@ def copy_golden(target, *names):
         write(target, pathlib.Path(name).name, (CORPUS.parents[1] / "goldens" / name).read_bytes())
 
 
+def torch_zip_without_sum(name):
+    """The pickle's checksum set to 0, "none": behind it, changes of the pickle would never be read."""
+    content = bytearray((CORPUS.parents[1] / "goldens" / name).read_bytes())
+    entry = content.index(b"PK\x01\x02")  # of the first member, data.pkl
+    content[entry + 16:entry + 20] = bytes(4)
+    write("torch_zip", "without-sum-" + name, bytes(content))
+
+
 def safetensors(header, data=b""):
     text = json.dumps(header).encode()
     text += b" " * (-len(text) % 8)
@@ -165,6 +173,8 @@ def keras_archive_seed():
 
 if __name__ == "__main__":
     copy_golden("torch_zip", "pth_kinds_zip.pth", "pth_kinds_torch2.pth", "pth_no_crc_torch2.pth")
+    torch_zip_without_sum("pth_kinds_zip.pth")
+    torch_zip_without_sum("pth_kinds_torch2.pth")
     copy_golden("torch_stream", "pth_kinds_stream.pth")
     keras = ["tiny", "split_names", "user_block", "compact", "external_link", "gzip", "no_scale", "same_dataset_twice"]
     copy_golden("keras_hdf5", *(f"h5/{name}.h5" for name in keras))

@@ -15,7 +15,7 @@ namespace verace::weights {
 // The tests' own, so that a wrong one in the product shows.
 inline std::string number(uint64_t value, size_t bytes) {
   std::string out;
-  for (size_t i = 0; i < bytes; ++i) out += static_cast<char>(value >> (8 * i));
+  for (size_t i = 0; i < bytes; ++i) out += static_cast<char>(i < 8 ? value >> (8 * i) : 0);
   return out;
 }
 

@@ -15,7 +15,7 @@ inline uint64_t little_endian(std::span<const std::byte> bytes) {
   return value;
 }
 
-// The lowest `bytes` bytes of `value`, the lowest first.
+// The lowest `bytes` bytes (at most 8) of `value`, the lowest first.
 inline std::string to_little_endian(uint64_t value, size_t bytes) {
   std::string out;
   for (size_t i = 0; i < bytes; ++i) out += static_cast<char>(value >> (8 * i) & 0xff);
