@@ -80,11 +80,21 @@ struct PngFrame {
   int orientation = 1;
 };
 
+// Deflate unpacks a byte to at most 1032 (RFC 1951: two bits for 258 bytes), and a row has at least
+// one bit per pixel: fewer packed bytes cannot hold the picture, and no memory is spent on it.
+void check_packed_size(const PngFrame& frame, size_t packed, const std::string& name) {
+  const int64_t least = frame.height * ((frame.width + 7) / 8 + 1);
+  if (static_cast<int64_t>(packed) < least / 1032) {
+    fail_input(text::format("{}: truncated PNG ({} bytes for {}x{} pixels); replace or remove it",
+                            name, packed, frame.width, frame.height));
+  }
+}
+
 // Checks the limits, then walks all chunks up to IEND. Damage to a critical chunk (upper-case first
 // letter) is an error; a damaged ancillary one is not looked at.
 PngFrame check_png(Bytes bytes, const std::string& name) {
   PngFrame frame;
-  size_t at = 8;
+  size_t at = 8, packed = 0;
   while (true) {
     if (bytes.size() - at < 12) {
       fail_input(text::format("{}: truncated PNG; replace or remove it", name));
@@ -110,7 +120,11 @@ PngFrame check_png(Bytes bytes, const std::string& name) {
       check_limits(frame.height, frame.width, name);
     }
     if (type == "eXIf" && intact) frame.orientation = exif_orientation(type_and_data.subspan(4));
-    if (type == "IEND") return frame;
+    if (type == "IDAT") packed += length;
+    if (type == "IEND") {
+      check_packed_size(frame, packed, name);
+      return frame;
+    }
     at += 12 + length;
   }
 }
@@ -134,6 +148,11 @@ std::pair<int64_t, int64_t> check_bmp(Bytes bytes, const std::string& name) {
   if (height < 0) height = -height;
   check_limits(height, width, name);
   const int64_t bits = little_endian(bytes, core ? 24 : 28, 2);
+  // With none the file would hold any number of pixels.
+  if (bits != 1 && bits != 4 && bits != 8 && bits != 16 && bits != 24 && bits != 32) {
+    fail_input(
+        text::format("{}: damaged BMP ({} bits per pixel); replace or remove it", name, bits));
+  }
   const int64_t row_bytes = (width * bits + 31) / 32 * 4;
   const int64_t last_row_bytes = (width * bits + 7) / 8;
   const uint32_t compression = core ? 0 : little_endian(bytes, 30, 4);

@@ -9,6 +9,7 @@
 #include "engine/stream.h"
 #include "kernels/cache_folder.h"
 #include "kernels/check.h"
+#include "kernels/dispatch.h"
 #include "kernels/format.h"
 
 namespace verace::engine {

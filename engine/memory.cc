@@ -10,6 +10,7 @@
 
 #include "engine/memory_cuda.h"
 #include "kernels/check.h"
+#include "kernels/dispatch.h"
 #include "kernels/format.h"
 
 namespace verace::engine {

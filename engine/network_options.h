@@ -3,8 +3,7 @@
 
 #include <string_view>
 
-#include "kernels/batch_norm.h"
-#include "kernels/image.h"
+#include "kernels/choices.h"
 
 namespace verace::engine {
 
@@ -17,11 +16,11 @@ enum class Variant { kV1, kV15 };
 // and "ceil".
 enum class PoolMode { kPadded, kCeil };
 
-// How pixels become network input (formulas: kernels/image.h). Spelled "caffe", "torch",
+// How pixels become network input (formulas: kernels/choices.h). Spelled "caffe", "torch",
 // "tf", "unit".
 using InputScale = kernels::PixelScale;
 
-// Which batch variance enters the running variance (kernels/batch_norm.h). Spelled "unbiased",
+// Which batch variance enters the running variance (kernels/choices.h). Spelled "unbiased",
 // "biased", "keras2".
 using RunningVariance = kernels::RunningVariance;
 

@@ -6,7 +6,6 @@
 
 #include "engine/tensor.h"
 #include "kernels/exec.h"
-#include "kernels/storage.h"
 
 namespace verace::engine {
 
@@ -31,17 +30,5 @@ inline bool needs_loss_scale(Precision precision) { return precision == Precisio
 // where its device does not have that precision; `where` is a flag, or a file and what stands in
 // it.
 kernels::Exec with_precision(kernels::Exec exec, Precision precision, std::string_view where);
-
-// body(T{}) with the storage type T of `dtype`: float, Half or BFloat16. A build without CUDA has
-// float alone, so that its layers are compiled once.
-template <typename Body>
-auto with_storage(DType dtype, const Body& body) {
-  if constexpr (kernels::have_cuda) {
-    if (dtype == DType::kF16) return body(kernels::Half{});
-    if (dtype == DType::kBF16) return body(kernels::BFloat16{});
-  }
-  VERACE_CHECK(dtype == DType::kF32, "no storage type of activations here");
-  return body(float{});
-}
 
 }  // namespace verace::engine

@@ -5,6 +5,7 @@
 
 #include "engine/graph_cuda.h"
 #include "kernels/check.h"
+#include "kernels/dispatch.h"
 #include "kernels/format.h"
 
 namespace verace::engine {

@@ -4,6 +4,7 @@
 #include "engine/placement.h"
 #include "engine/precision.h"
 #include "engine/step.h"
+#include "engine/with_storage.h"
 #include "kernels/activation.h"
 #include "kernels/check.h"
 

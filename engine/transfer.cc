@@ -5,6 +5,7 @@
 
 #include "engine/transfer_cuda.h"
 #include "kernels/check.h"
+#include "kernels/dispatch.h"
 
 namespace verace::engine {
 namespace {

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <span>
 
-#include "kernels/exec.h"
+#include "kernels/dispatch.h"
 #include "kernels/scalar_math.h"
 #include "kernels/storage.h"
 

@@ -7,6 +7,7 @@
 #include "kernels/batch_norm_math.h"
 #include "kernels/batch_norm_rows.h"
 #include "kernels/check.h"
+#include "kernels/dispatch.h"
 
 namespace verace::kernels {
 

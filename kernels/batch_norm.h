@@ -10,14 +10,10 @@
 #include <cstdint>
 
 #include "kernels/check.h"
-#include "kernels/exec.h"
+#include "kernels/choices.h"
+#include "kernels/dispatch.h"
 
 namespace verace::kernels {
-
-// Which variance enters the running average (semantics.md A.6): N/(N-1) times the batch's (PyTorch,
-// cuDNN, tf.keras), the batch's own (Keras 3), or N/(N-1-epsilon) times it on top of N/(N-1)
-// (multi-backend Keras 2.2/2.3).
-enum class RunningVariance { kUnbiased, kBiased, kKeras2 };
 
 // Which statistics a batch norm uses; a property of the layer in a plan, never inferred from
 // "training".

@@ -13,7 +13,7 @@
 #include <memory>
 #include <string>
 
-#include "kernels/exec.h"
+#include "kernels/dispatch.h"
 #include "kernels/shape.h"
 #include "kernels/storage.h"
 

@@ -7,7 +7,7 @@
 #include <memory>
 #include <string>
 
-#include "kernels/exec.h"
+#include "kernels/dispatch.h"
 
 namespace verace::kernels {
 

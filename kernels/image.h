@@ -4,16 +4,12 @@
 
 #include <cstdint>
 
-#include "kernels/exec.h"
+#include "kernels/choices.h"
+#include "kernels/dispatch.h"
 #include "kernels/shape.h"
 #include "kernels/storage.h"
 
 namespace verace::kernels {
-
-// How pixels become network input (Keras' preprocess_input modes and the plain one; semantics.md
-// A.3). For channel ch of the network input: z = pixel[source] * scale - shift, pixel in [0, 1]
-// RGB, source = 2 - ch for BGR (kCaffe), else ch.
-enum class PixelScale { kCaffe, kTorch, kTf, kUnit };
 
 struct ChannelScale {
   int source;

@@ -5,7 +5,7 @@
 
 #include <cstdint>
 
-#include "kernels/exec.h"
+#include "kernels/dispatch.h"
 #include "kernels/shape.h"
 
 namespace verace::kernels {

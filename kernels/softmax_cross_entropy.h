@@ -3,15 +3,11 @@
 
 #include <cstdint>
 
-#include "kernels/exec.h"
+#include "kernels/choices.h"
+#include "kernels/dispatch.h"
 #include "kernels/storage.h"
 
 namespace verace::kernels {
-
-// How the loss is computed (semantics.md A.6). kLogits: -log_softmax(logits)[label], any size of
-// logits. kClippedProbability: Keras' fallback, p clipped to [1e-7, 1 - 1e-7] after renormalising,
-// -ln p.
-enum class CrossEntropyForm { kLogits, kClippedProbability };
 
 // What dlogits is the gradient of: the mean over the batch (training), or the sum (Foolbox'
 // attacks).

@@ -4,9 +4,11 @@
 #include <array>
 #include <utility>
 
+#include "engine/with_storage.h"
 #include "kernels/check.h"
 #include "kernels/image.h"
 #include "kernels/loss_scale.h"
+#include "kernels/softmax_cross_entropy.h"
 
 namespace verace::layers {
 

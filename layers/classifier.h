@@ -11,7 +11,7 @@
 #include "engine/layer_table.h"
 #include "engine/precision.h"
 #include "engine/step.h"
-#include "kernels/softmax_cross_entropy.h"
+#include "kernels/choices.h"
 #include "layers/build_options.h"
 #include "layers/dense.h"
 #include "layers/init.h"

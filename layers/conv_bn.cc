@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "engine/precision.h"
+#include "engine/with_storage.h"
 #include "kernels/activation.h"
 #include "kernels/batch_norm.h"
 #include "kernels/check.h"

@@ -1,5 +1,6 @@
 // The convolution of an unfolded convolution and batch norm: forward, and its two gradients.
 #include "engine/precision.h"
+#include "engine/with_storage.h"
 #include "kernels/check.h"
 #include "kernels/conv2d.h"
 #include "layers/conv_bn_forward.h"

@@ -1,6 +1,7 @@
 // Convolution and batch norm, unfolded: the form of which something is trained (or normalised with
 // batch statistics). The convolution is in conv_bn_convolution.cc.
 #include "engine/precision.h"
+#include "engine/with_storage.h"
 #include "kernels/batch_norm.h"
 #include "kernels/check.h"
 #include "layers/conv_bn_forward.h"

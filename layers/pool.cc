@@ -4,6 +4,7 @@
 #include <type_traits>
 
 #include "engine/precision.h"
+#include "engine/with_storage.h"
 #include "kernels/cast.h"
 #include "kernels/check.h"
 #include "kernels/pool.h"

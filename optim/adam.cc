@@ -2,7 +2,9 @@
 #include "optim/adam.h"
 
 #include "engine/transfer.h"
+#include "kernels/adam.h"
 #include "kernels/check.h"
+#include "kernels/loss_scale.h"
 
 namespace verace::optim {
 

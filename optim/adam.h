@@ -7,8 +7,8 @@
 
 #include "engine/layer_table.h"
 #include "engine/step.h"
-#include "kernels/adam.h"
-#include "kernels/loss_scale.h"
+#include "kernels/loss_scale_rule.h"
+#include "kernels/scalar_math.h"
 
 namespace verace::optim {
 

@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
 # Installs the distribution's packages that Verace needs and checks the versions of the tools.
 #
-#   scripts/setup.sh [--dev] [--oracles]   install what is missing (Debian 12, Ubuntu 24.04, newer)
+#   scripts/setup.sh [--dev] [--oracles] [--fuzz]   install what is missing (Debian 12, Ubuntu 24.04, newer)
 #   scripts/setup.sh --cuda-headers        NVIDIA's headers, 3 MB of wheels, into build/cuda_headers
 #   scripts/setup.sh --cudnn-frontend      cuDNN's C++ headers, 2 MB, into build/cudnn_frontend
 #   scripts/setup.sh --list                print the package names and stop
 #   scripts/setup.sh --print-compiler      print the C++ compiler to use (g++ 12 or newer)
 #
-# --dev adds the formatting and checking tools, --oracles what the Python comparison scripts import.
+# --dev adds the formatting and checking tools, --oracles what the Python comparison scripts import,
+# --fuzz clang with libFuzzer.
 # VERACE_SKIP_SETUP=1 checks and installs nothing: for other systems, where you bring the libraries.
 # Exit codes: 0 everything is there, 1 installing failed, 2 you have to do something (it says what).
 set -uo pipefail
@@ -22,6 +23,7 @@ readonly PACKAGES=(
   "ccache=ccache"
   "python3=python3"
   "xz-utils=xz"
+  "curl=curl"  # verace weights fetch
   "libdnnl-dev"
   "ocl-icd-opencl-dev"  # libdnnl's CMake file asks for it, its package only recommends it
   "libjpeg-dev|libjpeg62-turbo-dev|libjpeg-turbo8-dev"
@@ -34,6 +36,8 @@ readonly PACKAGES=(
   "libbenchmark-dev"
 )
 readonly DEV_PACKAGES=("clang-format=clang-format" "clang-tidy=clang-tidy" "shellcheck=shellcheck")
+# clang brings its sanitizers and libFuzzer; libomp-dev its omp.h.
+readonly FUZZ_PACKAGES=("clang=clang++" "libomp-dev")
 # python3-venv: for the other engines of bench/peers/run.
 # libopenblas: Debian's PyTorch else multiplies matrices with the reference BLAS, twenty times slower.
 readonly ORACLE_PACKAGES=("python3-numpy" "python3-pil" "python3-torch" "python3-torchvision"
@@ -226,6 +230,7 @@ main() {
     case $argument in
       --dev) wanted+=("${DEV_PACKAGES[@]}") ;;
       --oracles) wanted+=("${ORACLE_PACKAGES[@]}") ;;
+      --fuzz) wanted+=("${FUZZ_PACKAGES[@]}") ;;
       --cuda-headers) headers=1 ;;
       --cudnn-frontend) frontend=1 ;;
       --list) list=1 ;;
@@ -234,7 +239,7 @@ main() {
         exit 2
         ;;
       *)
-        say "unknown argument '$argument' (there are --dev, --oracles, --cuda-headers, --cudnn-frontend," \
+        say "unknown argument '$argument' (there are --dev, --oracles, --fuzz, --cuda-headers, --cudnn-frontend," \
           "--list, --print-compiler)"
         exit 2
         ;;

@@ -17,7 +17,8 @@ struct Magic {
 };
 
 constexpr const char* kPickle =
-    "is a Python pickle, probably an old PyTorch .pth: convert it to safetensors first";
+    "is a Python pickle, but not a file of torch.save: save it with "
+    "torch.save(model.state_dict(), FILE)";
 
 constexpr Magic kTable[] = {
     {"PK\x03\x04"sv, 0, "is a zip, probably a PyTorch .pth: convert it to safetensors first"},
@@ -27,7 +28,8 @@ constexpr Magic kTable[] = {
     {"\x80\x04"sv, 0, kPickle},
     {"\x80\x05"sv, 0, kPickle},
     {"ustar"sv, 257,
-     "is a tar archive, perhaps a very old PyTorch .pth: unpack or convert it first"},
+     "is a tar archive, perhaps a .pth of PyTorch 0.1: load it with PyTorch and save its "
+     "state_dict() again"},
     {"\x1f\x8b"sv, 0, "is compressed with gzip: unpack it with gzip -d first"},
     {"\xfd\x37\x7a\x58\x5a"sv, 0, "is compressed with xz: unpack it with xz -d first"},
     {"\x28\xb5\x2f\xfd"sv, 0, "is compressed with zstd: unpack it with zstd -d first"},

@@ -141,7 +141,7 @@ nlohmann::ordered_json tensor_json(const WeightFile& file, const TensorView& ten
   return out;
 }
 
-nlohmann::ordered_json network_json(const ModelDescription& d) {
+nlohmann::ordered_json network_json(const ModelDescription& d, const Naming& naming) {
   return {{"variant", engine::to_string(d.variant)},
           {"pool", engine::to_string(d.pool)},
           {"bn_epsilon", d.bn_epsilon},
@@ -156,7 +156,8 @@ nlohmann::ordered_json network_json(const ModelDescription& d) {
           {"classes", d.classes},
           {"class_names", d.class_names},
           {"conv_bias_present", d.conv_bias_present},
-          {"name_prefix", d.name_prefix}};
+          {"names", to_string(naming.family)},
+          {"name_prefix", naming.prefix}};
 }
 
 }  // namespace
@@ -185,7 +186,7 @@ std::string inspect_json(const WeightFile& file, const ModelDescription* descrip
   out["findings"] = nlohmann::ordered_json::array();
   out["mismatch"] = nullptr;
   if (description != nullptr) {
-    out["network"] = network_json(*description);
+    out["network"] = network_json(*description, file.naming());
     for (const Finding& finding : description->findings) {
       out["findings"].push_back({{"what", finding.what},
                                  {"value", finding.value},

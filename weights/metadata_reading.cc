@@ -7,6 +7,8 @@
 #include <nlohmann/json.hpp>
 
 #include "kernels/check.h"
+#include "kernels/format.h"
+#include "weights/keras_config.h"
 
 namespace verace::weights {
 namespace {
@@ -152,6 +154,57 @@ std::optional<InputScale> input_scale_in_text(std::string_view text) {
   return std::nullopt;
 }
 
+namespace {
+
+// A later key's value: taken where the keys before it are silent, else they must agree.
+template <typename T>
+void also(const char* what, const std::optional<T>& value, const char* key,
+          std::optional<Stated<T>>& out, std::vector<std::string>& contradictions) {
+  if (!value) return;
+  if (!out) {
+    out = {*value, key};
+  } else if (out->value != *value) {
+    contradictions.push_back(text::format("another {} in {} than in {}", what, out->key, key));
+  }
+}
+
+// Multi-backend Keras and Keras 3 update the running variance in their own ways; those in between,
+// inside of TensorFlow, as TensorFlow does.
+std::optional<engine::RunningVariance> running_variance_of_keras(const std::string& version) {
+  if (version.starts_with("3.")) return engine::RunningVariance::kBiased;
+  const bool own_backend = version.find("tf") == std::string::npos;
+  if ((version.starts_with("2.2.") || version.starts_with("2.3.")) && own_backend)
+    return engine::RunningVariance::kKeras2;
+  if (version.starts_with("2.")) return engine::RunningVariance::kUnbiased;
+  return std::nullopt;
+}
+
+// What a model that was saved whole says of itself. The published files of weights have a version
+// too, but not the one that they are trained on with.
+void read_keras(const KeyReader& keys, MetadataReading& out) {
+  constexpr const char* kConfig = "keras.model_config";
+  const std::string* text = keys.find(kConfig);
+  if (text == nullptr) return;
+  const KerasConfig config = read_keras_config(*text);
+  if (!config.understood) out.not_understood.push_back(kConfig);
+  std::vector<std::string>& against = out.contradictions;
+  also("variant", config.variant, kConfig, out.variant, against);
+  also("pool", config.pool, kConfig, out.pool, against);
+  also("epsilon", config.bn_epsilon, kConfig, out.bn_epsilon, against);
+  also("momentum", config.bn_momentum, kConfig, out.bn_momentum, against);
+  also("input scale", config.input_scale, kConfig, out.input_scale, against);
+  also("head slope", config.head_slope, kConfig, out.head_slope, against);
+  also("input size", config.input_size, kConfig, out.input_size, against);
+  if (const std::string* version = keys.find("keras.version")) {
+    also("running variance", running_variance_of_keras(*version), "keras.version",
+         out.running_variance, against);
+  }
+  for (const std::string& phrase : config.contradictions)
+    against.push_back(phrase + " in " + kConfig);
+}
+
+}  // namespace
+
 MetadataReading read_metadata(const WeightFile& file) {
   const KeyReader keys(file);
   if (const std::string* format = keys.find("verace.format"); format != nullptr && *format != "1") {
@@ -169,6 +222,7 @@ MetadataReading read_metadata(const WeightFile& file) {
   out.input_size = keys.own("verace.input_size", parse_integer);
   out.head_hidden = keys.own("verace.head_hidden", parse_integer);
   out.class_names = keys.own("verace.class_names", parse_names);
+  read_keras(keys, out);
   keys.free_text("variant", out.variant, variant_in_text, out.not_understood);
   keys.free_text("max_pool", out.pool, pool_in_text, out.not_understood);
   keys.free_text("input", out.input_scale, input_scale_in_text, out.not_understood);

@@ -19,7 +19,7 @@ struct Stated {
   std::string key;
 };
 
-// What the metadata says; empty where it says nothing (that we understand).
+// What the metadata says, most trusted key first; empty where it says nothing (that we understand).
 struct MetadataReading {
   std::optional<Stated<engine::Variant>> variant;
   std::optional<Stated<engine::PoolMode>> pool;
@@ -32,6 +32,8 @@ struct MetadataReading {
   std::optional<Stated<int64_t>> head_hidden;
   std::optional<Stated<std::vector<std::string>>> class_names;
   std::vector<std::string> not_understood;  // free-text keys with text that we cannot place
+  // Phrases: keys that disagree, or what our network does not do ("keras.model_config: ...").
+  std::vector<std::string> contradictions;
 };
 
 // Throws Error(kInput) when a "verace." key is unknown in its value (never for free text) or

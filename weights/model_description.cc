@@ -75,45 +75,47 @@ int64_t extent(const WeightFile& file, const TensorView& tensor, size_t rank, si
 }
 
 void describe_backbone(const WeightFile& file, ModelDescription& out) {
-  out.name_prefix = find_name_prefix(file);
-  if (!out.name_prefix.empty()) {
-    out.findings.push_back(
-        {"names", "without '" + out.name_prefix + "'", Source::kShapes, "all names begin with it"});
-  }
-  const TensorView* stem = file.find(out.name_prefix + "conv1.weight");
-  const TensorView* block = file.find(out.name_prefix + "layer1.0.conv1.weight");
+  const TensorView* stem = file.find("conv1.weight");
+  const TensorView* block = file.find("layer1.0.conv1.weight");
   if (stem == nullptr || block == nullptr) {
-    const std::string hint = wrong_network_hint(file, out.name_prefix);
+    const std::string hint = wrong_network_hint(file);
     fail_input(text::format(
-        "{}: has no tensor '{}'{}: choose a ResNet-50 file with torchvision's names", file.path(),
-        stem ? "layer1.0.conv1.weight" : "conv1.weight", hint.empty() ? "" : " (" + hint + ")"));
+        "{}: has no tensor '{}'{}: choose a ResNet-50 file of torchvision, timm, Hugging Face or "
+        "Keras",
+        file.path(), stem ? "layer1.0.conv1.weight" : "conv1.weight",
+        hint.empty() ? "" : " (" + hint + ")"));
   }
+  const Naming& naming = file.naming();
+  const std::string wrapper =
+      naming.prefix.empty() ? "" : ", without " + in_quotes(naming.prefix) + " before them";
+  out.findings.push_back({"names", std::string(to_string(naming.family)), Source::kShapes,
+                          block->name_in_file() + wrapper});
   out.stem_channels = extent(file, *stem, 4, 0);
   out.width = static_cast<double>(extent(file, *block, 4, 0)) / 64;
   out.findings.push_back(
-      {"stem channels", text_of(out.stem_channels), Source::kShapes, stem->name});
-  out.findings.push_back({"width", text_of(out.width), Source::kShapes, block->name});
-  out.conv_bias_present = std::any_of(
-      file.tensors().begin(), file.tensors().end(),
-      [&out](const TensorView& t) { return is_conv_bias_name(t.name, out.name_prefix); });
+      {"stem channels", text_of(out.stem_channels), Source::kShapes, stem->name_in_file()});
+  out.findings.push_back({"width", text_of(out.width), Source::kShapes, block->name_in_file()});
+  out.conv_bias_present =
+      std::any_of(file.tensors().begin(), file.tensors().end(),
+                  [](const TensorView& t) { return is_conv_bias_name(t.name); });
   out.findings.push_back({"convolution biases", out.conv_bias_present ? "yes" : "no",
                           Source::kShapes, "names ending in .bias"});
 }
 
 void describe_head(const WeightFile& file, ModelDescription& out) {
-  const TensorView* plain = file.find(out.name_prefix + "fc.weight");
-  const TensorView* hidden = file.find(out.name_prefix + "fc.0.weight");
-  const TensorView* last = file.find(out.name_prefix + "fc.2.weight");
+  const TensorView* plain = file.find("fc.weight");
+  const TensorView* hidden = file.find("fc.0.weight");
+  const TensorView* last = file.find("fc.2.weight");
   out.head_hidden = 0;
   out.classes = 0;
-  const char* why = "no fc tensors: a backbone without head";
+  std::string why = "no fc tensors: a backbone without head";
   if (plain != nullptr) {
     out.classes = extent(file, *plain, 2, 0);
-    why = "fc.weight";
+    why = plain->name_in_file();
   } else if (hidden != nullptr && last != nullptr) {
     out.head_hidden = extent(file, *hidden, 2, 0);
     out.classes = extent(file, *last, 2, 0);
-    why = "fc.0.weight, fc.2.weight";
+    why = hidden->name_in_file() + ", " + last->name_in_file();
   }
   out.findings.push_back({"classes", text_of(out.classes), Source::kShapes, why});
   out.findings.push_back(
@@ -121,8 +123,26 @@ void describe_head(const WeightFile& file, ModelDescription& out) {
 }
 
 void describe_classes(const WeightFile& file, const MetadataReading& stated,
-                      ModelDescription& out) {
+                      const Overrides& overrides, ModelDescription& out) {
   const auto size = [](const auto& list) { return static_cast<int64_t>(list.size()); };
+  const auto& wish = overrides.class_names;
+  if (wish && size(*wish) != out.classes) {
+    fail_input(text::format("{}: --class-order: the network has {} classes, not {}: leave it out",
+                            file.path(), out.classes, size(*wish)));
+  }
+  if (wish && stated.class_names && *wish != stated.class_names->value && !overrides.force) {
+    fail_input(
+        text::format("{}: --class-order {} contradicts the file's metadata ({} says {}): "
+                     "leave it out, or add --force",
+                     file.path(), text::join(*wish, ","), stated.class_names->key,
+                     text::join(stated.class_names->value, ",")));
+  }
+  if (wish) {
+    out.class_names = *wish;
+    out.findings.push_back(
+        {"class names", text::join(*wish, ", "), Source::kOverride, "--class-order"});
+    return;
+  }
   if (stated.class_names) {
     out.class_names = stated.class_names->value;
     if (size(out.class_names) != out.classes) {
@@ -157,6 +177,10 @@ std::string_view to_string(Source source) {
 
 ModelDescription describe(const WeightFile& file, const Overrides& overrides) {
   const MetadataReading stated = read_metadata(file);
+  if (!stated.contradictions.empty() && !overrides.force) {
+    fail_input(text::format("{}: the metadata has {}: correct them, or add --force", file.path(),
+                            stated.contradictions.front()));
+  }
   ModelDescription out;
   describe_backbone(file, out);
   describe_head(file, out);
@@ -165,7 +189,14 @@ ModelDescription describe(const WeightFile& file, const Overrides& overrides) {
         "{}: metadata verace.head_hidden says {}, the tensors {}: export the file again",
         file.path(), stated.head_hidden->value, out.head_hidden));
   }
-  std::string silent = "the metadata does not say; torchvision's convention";
+  const FamilyDefaults& usual = defaults_of(file.naming().family);
+  out.variant = usual.variant;
+  out.pool = usual.pool;
+  out.bn_epsilon = usual.bn_epsilon;
+  out.bn_momentum = usual.bn_momentum;
+  out.running_variance = usual.running_variance;
+  out.input_scale = usual.input_scale;
+  std::string silent = text::format("the metadata does not say; {}", usual.convention);
   for (const std::string& key : stated.not_understood) silent += "; not understood: " + key;
   const char* why = silent.c_str();
   Resolver resolver(file, overrides, out.findings);
@@ -189,7 +220,7 @@ ModelDescription describe(const WeightFile& file, const Overrides& overrides) {
   check_range(file.path(), "batch-norm momentum", out.bn_momentum, 0, 1);
   check_range(file.path(), "head slope", out.head_slope, 0, 1);
   check_range(file.path(), "input size", static_cast<double>(out.input_size), 32, 4096);
-  describe_classes(file, stated, out);
+  describe_classes(file, stated, overrides, out);
   return out;
 }
 

@@ -46,7 +46,6 @@ struct ModelDescription {
   int64_t classes = 1000;                // 0: a backbone without head
   std::vector<std::string> class_names;  // empty, or one per class
   bool conv_bias_present = false;        // some convolution has a stored bias (Keras does)
-  std::string name_prefix;  // "module." or so: the file's names are this + the expected names
   std::vector<Finding> findings;
 };
 
@@ -57,14 +56,19 @@ struct Overrides {
   std::optional<InputScale> input_scale;  // --input-scale
   std::optional<double> head_slope;       // --head-slope, in [0, 1]
   std::optional<double> bn_epsilon;       // --bn-epsilon, in (0, 1)
-  bool force = false;                     // --force
+  // --class-order, of a network with two classes.
+  std::optional<std::vector<std::string>> class_names;
+  bool force = false;  // --force
 };
 
 // Order of trust: the shapes (which nothing overrides), overrides, our own metadata keys
-// ("verace.variant" ...), free text of known converters ("variant", "max_pool",
-// "batch_norm_epsilon", "input"), torchvision's conventions as an assumption. Throws Error(kInput)
+// ("verace.variant" ...), the configuration that Keras stores ("keras.model_config"), free text of
+// known converters ("variant", "max_pool", "batch_norm_epsilon", "input"), the conventions of the
+// library whose names the tensors have (name_families.h) as an assumption. Throws Error(kInput)
 // for: a file of another network (with a hint at what it is), an own key that cannot be read or
-// contradicts the shapes, an override out of range or against the metadata without `force`. Whether
+// contradicts the shapes, an override out of range, and without `force` an override against the
+// metadata, or metadata that contradict each other or describe what our network does not do.
+// Whether
 // all tensors are there is check_against's question (name_map.h).
 ModelDescription describe(const WeightFile& file, const Overrides& overrides = {});
 

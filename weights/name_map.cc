@@ -105,34 +105,33 @@ std::vector<ExpectedTensor> expected_tensors(const ModelDescription& description
 }
 
 std::string find_mismatch(const WeightFile& file, const ModelDescription& description) {
-  const std::string& prefix = description.name_prefix;
   Complaint missing{"missing"}, unexpected{"not expected"}, shape{"of wrong shape"},
       dtype{"of wrong dtype"};
   std::unordered_set<std::string> known;
   for (const ExpectedTensor& expected : expected_tensors(description)) {
-    const std::string name = prefix + expected.name;
+    const std::string& name = expected.name;
     known.insert(name);
     const TensorView* tensor = file.find(name);
     if (tensor == nullptr) {
       if (!expected.optional) missing.add(in_quotes(name));
     } else if (tensor->shape != expected.shape) {
-      shape.add(text::format("{} is {}, expected {}", in_quotes(name), shape_text(tensor->shape),
-                             shape_text(expected.shape)));
+      shape.add(text::format("{} is {}, expected {}", in_quotes(tensor->name_in_file()),
+                             shape_text(tensor->shape), shape_text(expected.shape)));
     } else if (!is_exact_in_f32(tensor->dtype)) {
-      dtype.add(text::format("{} is {}, expected F32, F16 or BF16", in_quotes(name),
-                             to_string(tensor->dtype)));
+      dtype.add(text::format("{} is {}, expected F32, F16 or BF16",
+                             in_quotes(tensor->name_in_file()), to_string(tensor->dtype)));
     }
   }
   for (const TensorView& tensor : file.tensors()) {
     if (!known.contains(tensor.name) && !ignored(tensor.name))
-      unexpected.add(in_quotes(tensor.name));
+      unexpected.add(in_quotes(tensor.name_in_file()));
   }
   std::string out;
   for (const Complaint& complaint : {missing, unexpected, shape, dtype}) {
     if (complaint.count > 0) out += (out.empty() ? "" : ", ") + complaint.text();
   }
   if (out.empty()) return {};
-  const std::string hint = wrong_network_hint(file, prefix);
+  const std::string hint = wrong_network_hint(file);
   return "does not fit ResNet-50: tensors " + out + (hint.empty() ? "" : "; " + hint);
 }
 
@@ -141,9 +140,9 @@ void check_against(const WeightFile& file, const ModelDescription& description) 
   if (!mismatch.empty()) fail_input(file.path() + ": " + mismatch + ": choose a ResNet-50 file");
 }
 
-bool is_conv_bias_name(std::string_view name, std::string_view prefix) {
-  if (!name.starts_with(prefix) || !name.ends_with(".bias")) return false;
-  std::string_view layer = name.substr(prefix.size());
+bool is_conv_bias_name(std::string_view name) {
+  if (!name.ends_with(".bias")) return false;
+  std::string_view layer = name;
   if (layer.size() < 5) return false;
   layer.remove_suffix(5);
   if (layer == "conv1") return true;
@@ -152,18 +151,34 @@ bool is_conv_bias_name(std::string_view name, std::string_view prefix) {
          layer.ends_with(".downsample.0");
 }
 
-void oihw_to_ohwi(std::span<const float> source, std::span<const int64_t> shape,
-                  std::span<float> target) {
-  VERACE_CHECK(shape.size() == 4);
-  const int64_t in = shape[1], area = shape[2] * shape[3], filter = in * area;
-  VERACE_CHECK(static_cast<int64_t>(source.size()) == shape[0] * filter &&
-               source.size() == target.size());
-  for (int64_t o = 0; o < shape[0]; ++o) {
-    for (int64_t p = 0; p < area; ++p) {
-      for (int64_t i = 0; i < in; ++i)
-        target[o * filter + p * in + i] = source[o * filter + i * area + p];
-    }
+std::string batch_norm_behind(const std::string& convolution) {
+  constexpr std::string_view kShortcut = "downsample.0";
+  if (convolution.ends_with(kShortcut)) {
+    return convolution.substr(0, convolution.size() - 1) + "1";
   }
+  const size_t at = convolution.rfind("conv");
+  VERACE_CHECK(at != std::string::npos, convolution);
+  return convolution.substr(0, at) + "bn" + convolution.substr(at + 4);
+}
+
+bool subtract_convolution_bias(const WeightFile& file, const std::string& mean_name,
+                               std::span<float> mean) {
+  constexpr std::string_view kMean = ".running_mean";
+  VERACE_CHECK(mean_name.ends_with(kMean), mean_name);
+  std::string layer = mean_name.substr(0, mean_name.size() - kMean.size());
+  const size_t number = layer.rfind("bn");
+  if (number != std::string::npos) {
+    layer.replace(number, 2, "conv");
+  } else {
+    layer.back() = '0';  // downsample.1
+  }
+  VERACE_CHECK(batch_norm_behind(layer) + std::string(kMean) == mean_name, mean_name);
+  const std::string bias = layer + ".bias";
+  if (file.find(bias) == nullptr) return false;
+  const std::vector<float> values = file.read_f32(bias);
+  VERACE_CHECK(values.size() == mean.size(), bias);
+  for (size_t i = 0; i < mean.size(); ++i) mean[i] -= values[i];
+  return true;
 }
 
 void ohwi_to_oihw(std::span<const float> source, std::span<const int64_t> shape,

@@ -23,8 +23,7 @@ enum class TensorRole {
   kDenseBias,    // [out]
 };
 
-// A tensor that the file should hold. `name` is torchvision's; the file's is
-// description.name_prefix + name. An optional tensor that is absent means zeros (biases of
+// A tensor that the file should hold. An optional tensor that is absent means zeros (biases of
 // convolutions).
 struct ExpectedTensor {
   std::string name;
@@ -46,22 +45,26 @@ std::string find_mismatch(const WeightFile& file, const ModelDescription& descri
 // Throws Error(kInput) with the file's name and find_mismatch unless the file fits.
 void check_against(const WeightFile& file, const ModelDescription& description);
 
-// The wrapper prefix that the file's names carry ("module.", "model.", ...), or "" (also for
-// unknown networks).
-std::string find_name_prefix(const WeightFile& file);
+// Whether `name` is the bias of one of the network's convolutions.
+bool is_conv_bias_name(std::string_view name);
 
-// Whether `name` is `prefix` + the bias of one of the network's convolutions.
-bool is_conv_bias_name(std::string_view name, std::string_view prefix);
+// The batch norm behind a convolution: "conv2" -> "bn2", "downsample.0" -> "downsample.1".
+std::string batch_norm_behind(const std::string& convolution);
+
+// batch_norm(x + bias) with the running mean m is batch_norm(x) with m - bias; with batch
+// statistics the bias cancels, and the running mean that is then moved is that of x. Subtracts the
+// bias of the convolution before the batch norm with the running mean called `mean_name` from
+// `mean`, where the file has one; whether it has.
+bool subtract_convolution_bias(const WeightFile& file, const std::string& mean_name,
+                               std::span<float> mean);
 
 // What the network might be when it is not ours ("looks like ResNet-101: 23 blocks in layer3");
 // empty without an idea.
-std::string wrong_network_hint(const WeightFile& file, std::string_view prefix);
+std::string wrong_network_hint(const WeightFile& file);
 
-// Convolution weights between the file's order [o, i, h, w] and the engine's [o, h, w, i] (k, r, s,
-// c). `shape` is in the file's order for both; source and target must hold its product of elements
-// and not overlap.
-void oihw_to_ohwi(std::span<const float> source, std::span<const int64_t> shape,
-                  std::span<float> target);
+// Convolution weights from the engine's order [o, h, w, i] (k, r, s, c) to the file's [o, i, h, w].
+// `shape` is in the file's order; source and target must hold its product of elements and not
+// overlap. The way back: WeightFile::read_filter_f32().
 void ohwi_to_oihw(std::span<const float> source, std::span<const int64_t> shape,
                   std::span<float> target);
 

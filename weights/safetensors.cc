@@ -15,16 +15,6 @@
 namespace verace::weights {
 namespace {
 
-void check_tensor(const TensorToWrite& tensor) {
-  int64_t bytes = size_of(tensor.dtype);
-  for (const int64_t extent : tensor.shape) {
-    VERACE_CHECK(extent >= 0 && !__builtin_mul_overflow(bytes, extent, &bytes), tensor.name);
-  }
-  VERACE_CHECK(static_cast<uint64_t>(bytes) == tensor.bytes.size(),
-               text::format("{}: shape {} needs {} bytes, given {}", tensor.name,
-                            shape_text(tensor.shape), bytes, tensor.bytes.size()));
-}
-
 // Length prefix and padded JSON for tensors in this order.
 std::string header_bytes(const std::string& path, std::span<const TensorToWrite* const> tensors,
                          const std::map<std::string, std::string>& metadata) {
@@ -55,6 +45,16 @@ std::string header_bytes(const std::string& path, std::span<const TensorToWrite*
 }
 
 }  // namespace
+
+void check_tensor(const TensorToWrite& tensor) {
+  int64_t bytes = size_of(tensor.dtype);
+  for (const int64_t extent : tensor.shape) {
+    VERACE_CHECK(extent >= 0 && !__builtin_mul_overflow(bytes, extent, &bytes), tensor.name);
+  }
+  VERACE_CHECK(static_cast<uint64_t>(bytes) == tensor.bytes.size(),
+               text::format("{}: shape {} needs {} bytes, given {}", tensor.name,
+                            shape_text(tensor.shape), bytes, tensor.bytes.size()));
+}
 
 TensorToWrite::TensorToWrite(std::string tensor_name, std::vector<int64_t> tensor_shape,
                              std::span<const float> values)

@@ -27,6 +27,9 @@ struct TensorToWrite {
   std::span<const std::byte> bytes;
 };
 
+// Throws Error(kInternal) unless the byte count fits shape and dtype.
+void check_tensor(const TensorToWrite& tensor);
+
 // Writes `path` atomically (atomic_file.h). The given order is kept, except that types with larger
 // elements come first, so that every tensor is aligned to its element size; the header is padded to
 // 8 bytes. Equal input gives equal bytes. A checksum is filled in where the metadata has its key

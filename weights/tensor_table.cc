@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <limits>
 
 #include "kernels/check.h"
 #include "kernels/format.h"
@@ -10,52 +11,115 @@
 namespace verace::weights {
 namespace {
 
-// The axis whose elements lie closest together in the file: walking along it in runs uses whole
-// cache lines of the source.
-size_t closest_axis(const TensorView& tensor) {
-  size_t best = tensor.shape.size() - 1;
+// One axis of a walk over a tensor: in the order of the target, outermost first.
+struct Axis {
+  int64_t extent, from_step, to_step;  // steps in elements
+};
+
+// The target's axes without those of extent 1, and neighbours that are one walk in the source too
+// as one.
+std::vector<Axis> walk_of(const TensorView& tensor) {
+  std::vector<Axis> axes;
   for (size_t axis = 0; axis < tensor.shape.size(); ++axis) {
-    const bool closer = tensor.strides[axis] < tensor.strides[best] || tensor.shape[best] == 1;
-    if (tensor.shape[axis] > 1 && tensor.strides[axis] > 0 && closer) best = axis;
+    const int64_t extent = tensor.shape[axis], step = tensor.strides[axis];
+    if (extent == 1) continue;
+    if (!axes.empty() && axes.back().from_step == step * extent) {
+      axes.back().extent *= extent;
+      axes.back().from_step = step;
+    } else {
+      axes.push_back({extent, step, 0});
+    }
   }
-  return best;
+  if (axes.empty()) axes.push_back({1, 1, 1});
+  int64_t step = 1;
+  for (size_t axis = axes.size(); axis-- > 0;) {
+    axes[axis].to_step = step;
+    step *= axes[axis].extent;
+  }
+  return axes;
 }
 
-// Elements of the type's size, moved as bytes: the source may have any alignment.
-template <size_t kSize>
-void gather_sized(const TensorView& tensor, std::byte* target) {
-  constexpr int64_t kRun = 16;  // elements: a cache line of F32
-  const size_t rank = tensor.shape.size();
-  std::vector<int64_t> steps(rank, 1);  // row-major strides of the target
-  for (size_t axis = rank - 1; axis > 0; --axis) steps[axis - 1] = steps[axis] * tensor.shape[axis];
-  const size_t inner = closest_axis(tensor);
-  const int64_t from_step = tensor.strides[inner], to_step = steps[inner];
-  std::vector<int64_t> outer_shape = tensor.shape;
-  outer_shape[inner] = 1;
-  for (int64_t start = 0; start < tensor.shape[inner]; start += kRun) {
-    const int64_t run = std::min(kRun, tensor.shape[inner] - start);
-    std::vector<int64_t> index(rank, 0);
-    int64_t from = start * from_step, to = start * to_step;
-    for (bool more = true; more;) {
-      for (int64_t i = 0; i < run; ++i) {
-        std::memcpy(target + (to + i * to_step) * static_cast<int64_t>(kSize),
-                    tensor.bytes.data() + (from + i * from_step) * static_cast<int64_t>(kSize),
-                    kSize);
-      }
-      more = false;
-      for (size_t axis = rank; axis-- > 0 && !more;) {  // the next index, last axis first
-        from += tensor.strides[axis];
-        to += steps[axis];
-        if (++index[axis] < outer_shape[axis]) {
-          more = true;
-        } else {
-          from -= tensor.strides[axis] * index[axis];
-          to -= steps[axis] * index[axis];
-          index[axis] = 0;
+// Calls body(from, to) for every index of the axes, offsets in elements.
+template <typename Body>
+void for_each_index(const std::vector<Axis>& axes, Body body) {
+  std::vector<int64_t> index(axes.size(), 0);
+  int64_t from = 0, to = 0;
+  for (bool more = true; more;) {
+    body(from, to);
+    more = false;
+    for (size_t axis = axes.size(); axis-- > 0 && !more;) {
+      const auto& [extent, from_step, to_step] = axes[axis];
+      from += from_step;
+      to += to_step;
+      more = ++index[axis] < extent;
+      if (more) continue;
+      from -= from_step * extent;
+      to -= to_step * extent;
+      index[axis] = 0;
+    }
+  }
+}
+
+// A transposition of `rows` (close together in the source) by `columns` (in the target). In tiles:
+// whole cache lines of both, through a block that none of them can displace. Tiles in squares: a
+// line of a tile may be a page of memory, and a square's pages are found without a walk.
+template <typename Element>
+void transpose(const Axis& rows, const Axis& columns, const std::byte* source, std::byte* target) {
+  constexpr int64_t kTile = 16, kSquare = 128;
+  constexpr auto kSize = static_cast<int64_t>(sizeof(Element));
+  Element tile[kTile][kTile];
+  const auto move_tile = [&](int64_t row, int64_t column) {
+    const int64_t height = std::min(kTile, rows.extent - row);
+    const int64_t width = std::min(kTile, columns.extent - column);
+    for (int64_t j = 0; j < width; ++j) {
+      const std::byte* from =
+          source + (row * rows.from_step + (column + j) * columns.from_step) * kSize;
+      for (int64_t i = 0; i < height; ++i)
+        std::memcpy(&tile[i][j], from + i * rows.from_step * kSize, kSize);
+    }
+    for (int64_t i = 0; i < height; ++i) {
+      std::memcpy(target + ((row + i) * rows.to_step + column * columns.to_step) * kSize, tile[i],
+                  static_cast<size_t>(width * kSize));
+    }
+  };
+  for (int64_t down = 0; down < rows.extent; down += kSquare) {
+    for (int64_t across = 0; across < columns.extent; across += kSquare) {
+      for (int64_t row = down; row < std::min(down + kSquare, rows.extent); row += kTile) {
+        for (int64_t column = across; column < std::min(across + kSquare, columns.extent);
+             column += kTile) {
+          move_tile(row, column);
         }
       }
     }
   }
+}
+
+// Elements of a type of that size, moved as bytes: the source may have any alignment.
+template <typename Element>
+void gather_sized(const TensorView& tensor, std::byte* target) {
+  constexpr auto kSize = static_cast<int64_t>(sizeof(Element));
+  const std::byte* source = tensor.bytes.data();
+  std::vector<Axis> axes = walk_of(tensor);
+  const Axis columns = axes.back();
+  axes.pop_back();
+  if (columns.from_step == 1) {
+    for_each_index(axes, [&](int64_t from, int64_t to) {
+      std::memcpy(target + to * kSize, source + from * kSize,
+                  static_cast<size_t>(columns.extent * kSize));
+    });
+    return;
+  }
+  Axis rows{1, 1, 1};
+  const auto closest = std::ranges::min_element(axes, {}, [](const Axis& axis) {
+    return axis.from_step > 0 ? axis.from_step : std::numeric_limits<int64_t>::max();
+  });
+  if (closest != axes.end()) {
+    rows = *closest;
+    axes.erase(closest);
+  }
+  for_each_index(axes, [&](int64_t from, int64_t to) {
+    transpose<Element>(rows, columns, source + from * kSize, target + to * kSize);
+  });
 }
 
 }  // namespace
@@ -83,6 +147,12 @@ int64_t reached_elements(std::span<const int64_t> shape, std::span<const int64_t
   return fits ? last : -1;
 }
 
+std::vector<int64_t> row_major_strides(std::span<const int64_t> shape) {
+  std::vector<int64_t> strides(shape.size(), 1);
+  for (size_t axis = shape.size(); axis-- > 1;) strides[axis - 1] = strides[axis] * shape[axis];
+  return strides;
+}
+
 void gather(const TensorView& tensor, std::span<std::byte> target) {
   const int64_t size = size_of(tensor.dtype);
   const int64_t count = tensor.element_count();
@@ -98,13 +168,13 @@ void gather(const TensorView& tensor, std::span<std::byte> target) {
   VERACE_CHECK(tensor.strides.size() == tensor.shape.size(), tensor.name);
   switch (size) {
     case 1:
-      return gather_sized<1>(tensor, target.data());
+      return gather_sized<uint8_t>(tensor, target.data());
     case 2:
-      return gather_sized<2>(tensor, target.data());
+      return gather_sized<uint16_t>(tensor, target.data());
     case 4:
-      return gather_sized<4>(tensor, target.data());
+      return gather_sized<uint32_t>(tensor, target.data());
     default:
-      return gather_sized<8>(tensor, target.data());
+      return gather_sized<uint64_t>(tensor, target.data());
   }
 }
 

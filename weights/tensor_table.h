@@ -39,6 +39,9 @@ struct TensorTable {
 // strides are empty), 0 for a tensor without elements. -1 where that is beyond 2^63 - 1.
 int64_t reached_elements(std::span<const int64_t> shape, std::span<const int64_t> strides);
 
+// [3 * 7 * 7, 7 * 7, 7, 1] for [64, 3, 7, 7].
+std::vector<int64_t> row_major_strides(std::span<const int64_t> shape);
+
 // The tensor's elements one after the other in row-major order: its own bytes where it is dense,
 // else gathered into `buffer` (which is replaced and must outlive the result).
 std::span<const std::byte> dense_bytes(const TensorView& tensor, std::vector<std::byte>& buffer);

@@ -8,20 +8,43 @@
 #include "kernels/check.h"
 #include "kernels/format.h"
 #include "weights/half.h"
+#include "weights/hdf5/keras.h"
+#include "weights/hdf5/keras_archive.h"
 #include "weights/safetensors_header.h"
 #include "weights/safetensors_index.h"
+#include "weights/torch/torch_file.h"
 
 namespace verace::weights {
 namespace {
 
-struct Parsed {
+using Bytes = std::span<const std::byte>;
+
+bool is_hdf5(Bytes file) {
+  constexpr std::string_view kSignature("\x89HDF\r\n\x1a\n", 8);
+  const std::string_view head(reinterpret_cast<const char*>(file.data()),
+                              std::min(file.size(), kSignature.size()));
+  return head == kSignature;
+}
+
+struct Reader {
   Format format;
-  TensorTable table;
+  bool (*recognises)(Bytes file);
+  TensorTable (*parse)(Bytes file, const std::string& path);
 };
 
-// Any single file, so also a shard.
-Parsed parse_by_content(std::span<const std::byte> bytes, const std::string& path) {
-  return {Format::kSafetensors, parse_safetensors(bytes, path)};
+// The first that recognises the file reads it; the last takes all and names what it is instead.
+constexpr Reader kReaders[] = {
+    {Format::kKerasArchive, is_keras_archive, parse_keras_archive},
+    {Format::kTorchZip, is_torch_zip, parse_torch_zip},
+    {Format::kTorchStream, is_torch_stream, parse_torch_stream},
+    {Format::kKerasHdf5, is_hdf5, parse_keras_hdf5},
+    {Format::kSafetensors, [](Bytes) { return true; }, parse_safetensors},
+};
+
+// Of any single file, so also a shard.
+const Reader& reader_of(Bytes file) {
+  return *std::ranges::find_if(kReaders,
+                               [file](const Reader& reader) { return reader.recognises(file); });
 }
 
 // Adds a shard's tensors to `whole` after checking that they are those that the index puts there.
@@ -58,6 +81,14 @@ std::string_view to_string(Format format) {
       return "safetensors";
     case Format::kSafetensorsShards:
       return "safetensors in shards";
+    case Format::kTorchZip:
+      return "PyTorch zip";
+    case Format::kTorchStream:
+      return "PyTorch stream";
+    case Format::kKerasHdf5:
+      return "Keras HDF5";
+    case Format::kKerasArchive:
+      return "Keras archive";
   }
   fail_check("format is in its enum", __FILE__, __LINE__, "");
 }
@@ -65,16 +96,16 @@ std::string_view to_string(Format format) {
 WeightFile::WeightFile(const std::string& path) : path_(path) {
   files_.emplace_back(path);
   if (!looks_like_index(files_[0].bytes())) {
-    Parsed parsed = parse_by_content(files_[0].bytes(), path);
-    format_ = parsed.format;
-    table_ = std::move(parsed.table);
+    const Reader& reader = reader_of(files_[0].bytes());
+    format_ = reader.format;
+    table_ = reader.parse(files_[0].bytes(), path);
   } else {
     format_ = Format::kSafetensorsShards;
     const SafetensorsIndex index = parse_safetensors_index(files_[0].bytes(), path);
     for (const std::string& shard : index.shards) {
       const std::string file = (std::filesystem::path(path).parent_path() / shard).string();
-      const MappedFile& mapped = files_.emplace_back(file);
-      add_shard(path, index, shard, parse_by_content(mapped.bytes(), file).table, table_);
+      const Bytes bytes = files_.emplace_back(file).bytes();
+      add_shard(path, index, shard, reader_of(bytes).parse(bytes, file), table_);
     }
     if (table_.tensors.size() != index.shard_of.size()) {
       fail_input(
@@ -83,6 +114,7 @@ WeightFile::WeightFile(const std::string& path) : path_(path) {
                        path, index.shard_of.size(), table_.tensors.size()));
     }
   }
+  naming_ = translate_names(table_, path);
   for (size_t i = 0; i < table_.tensors.size(); ++i) index_[table_.tensors[i].name] = i;
 }
 
@@ -107,7 +139,25 @@ const TensorView& WeightFile::at(std::string_view name) const {
 }
 
 void WeightFile::read_f32(std::string_view name, std::span<float> target) const {
+  read_view_f32(at(name), target);
+}
+
+void WeightFile::read_filter_f32(std::string_view name, std::span<float> target) const {
+  constexpr size_t kRank = 4, kOrder[kRank] = {0, 2, 3, 1};
   const TensorView& tensor = at(name);
+  VERACE_CHECK(tensor.shape.size() == kRank, tensor.name);
+  std::vector<int64_t> steps = tensor.strides;
+  if (steps.empty()) steps = row_major_strides(tensor.shape);
+  TensorView view = tensor;
+  view.strides.resize(kRank);
+  for (size_t axis = 0; axis < kRank; ++axis) {
+    view.shape[axis] = tensor.shape[kOrder[axis]];
+    view.strides[axis] = steps[kOrder[axis]];
+  }
+  read_view_f32(view, target);
+}
+
+void WeightFile::read_view_f32(const TensorView& tensor, std::span<float> target) const {
   if (!is_exact_in_f32(tensor.dtype)) {
     fail_input(path_ + ": tensor " + in_quotes(tensor.name) + " has dtype " +
                std::string(to_string(tensor.dtype)) + ": convert it to F32, F16 or BF16");

@@ -10,13 +10,22 @@
 #include <vector>
 
 #include "weights/mapped_file.h"
+#include "weights/name_families.h"
 #include "weights/tensor_table.h"
 
 namespace verace::weights {
 
-enum class Format { kSafetensors, kSafetensorsShards };
+enum class Format {
+  kSafetensors,
+  kSafetensorsShards,
+  kTorchZip,
+  kTorchStream,
+  kKerasHdf5,
+  kKerasArchive,
+};
 
-// For people: "safetensors", "safetensors in shards".
+// For people: "safetensors", "safetensors in shards", "PyTorch zip", "PyTorch stream", "Keras
+// HDF5", "Keras archive".
 std::string_view to_string(Format format);
 
 // A weight file, mapped read-only and validated completely on opening (the parsers' headers say
@@ -34,8 +43,10 @@ class WeightFile {
   const std::string& path() const { return path_; }
   Format format() const { return format_; }
   int64_t file_bytes() const;  // of all shards and their index
+  const Naming& naming() const { return naming_; }
 
-  // In the order of their data in the file, or as the format lists them.
+  // In the order of their data in the file, or as the format lists them; names, shapes and strides
+  // as translate_names() leaves them.
   const std::vector<TensorView>& tensors() const { return table_.tensors; }
   const std::map<std::string, std::string>& metadata() const { return table_.metadata; }
 
@@ -49,12 +60,17 @@ class WeightFile {
   // number of elements.
   void read_f32(std::string_view name, std::span<float> target) const;
   std::vector<float> read_f32(std::string_view name) const;
+  // The same of a filter [o, i, h, w] in the engine's order [o, h, w, i].
+  void read_filter_f32(std::string_view name, std::span<float> target) const;
 
  private:
+  void read_view_f32(const TensorView& tensor, std::span<float> target) const;
+
   std::string path_;
   Format format_ = Format::kSafetensors;
   std::vector<MappedFile> files_;
   TensorTable table_;
+  Naming naming_;
   std::unordered_map<std::string_view, size_t> index_;  // keys point into table_
 };
 

@@ -10,22 +10,18 @@
 namespace verace::weights {
 namespace {
 
-constexpr const char* kWrappers[] = {"module.", "model.", "backbone.", "module.model.",
-                                     "module.backbone."};
-
 struct Family {
   const char* start;  // how one of its names begins
   const char* hint;
 };
 
 constexpr Family kFamilies[] = {
-    {"resnet.embedder", "Hugging Face's ResNet names ('resnet.embedder...') are not supported yet"},
-    {"embedder.embedder", "Hugging Face's ResNet names ('embedder...') are not supported yet"},
-    {"conv1_conv", "Keras' ResNet names ('conv1_conv...') are not supported yet"},
-    {"conv2_block1_", "Keras' ResNet names ('conv2_block1...') are not supported yet"},
-    {"res2a_branch",
-     "Caffe's or old Keras' ResNet names ('res2a_branch...') are not supported yet"},
-    {"resnetv1", "Gluon's ResNet names ('resnetv1...') are not supported yet"},
+    {"resnetv1",
+     "Gluon's ResNet names ('resnetv1...') are not read: convert the file to "
+     "torchvision's names"},
+    {"gpu_0/",
+     "Caffe2's ResNet names ('gpu_0/...') are not read: convert the file to torchvision's "
+     "names"},
     {"body.stage1", "these look like RetinaFace's weights, a face detector"},
     {"features.", "'features...' names a VGG, DenseNet, MobileNet or EfficientNet"},
     {"conv_stem", "'conv_stem' names an EfficientNet or MobileNet"},
@@ -73,19 +69,10 @@ std::string block_hint(const TensorView* first, const TensorView* second, const 
 
 }  // namespace
 
-std::string find_name_prefix(const WeightFile& file) {
-  if (file.find("conv1.weight") != nullptr) return {};
-  for (const char* wrapper : kWrappers) {
-    if (file.find(std::string(wrapper) + "conv1.weight") != nullptr) return wrapper;
-  }
-  return {};
-}
-
-std::string wrong_network_hint(const WeightFile& file, std::string_view prefix) {
+std::string wrong_network_hint(const WeightFile& file) {
   std::array<int, 4> blocks{};
   for (const TensorView& tensor : file.tensors()) {
-    std::string_view name = tensor.name;
-    if (name.starts_with(prefix)) name.remove_prefix(prefix.size());
+    const std::string_view name = tensor.name;
     for (const Family& family : kFamilies) {
       if (name.starts_with(family.start)) return family.hint;
     }
@@ -94,7 +81,7 @@ std::string wrong_network_hint(const WeightFile& file, std::string_view prefix) 
   }
   if (blocks == std::array<int, 4>{}) return {};
   const auto conv = [&](const char* name) {
-    return file.find(text::format("{}layer1.0.conv{}.weight", prefix, name));
+    return file.find(text::format("layer1.0.conv{}.weight", name));
   };
   const std::string depth = depth_hint(blocks, conv("3") != nullptr);
   return depth.empty() ? block_hint(conv("1"), conv("2"), conv("3")) : depth;

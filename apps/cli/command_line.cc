@@ -79,8 +79,9 @@ CLI::App* Parser::parent_of(const std::string& name) {
   const std::string group = name.substr(0, space);
   CLI::App*& made = groups[group];
   if (made != nullptr) return made;
-  made = app.add_subcommand(
-      group, group == "attack" ? "Fool a network with pictures" : "Look at weight files");
+  made = app.add_subcommand(group, group == "attack"
+                                       ? "Fool a network with pictures"
+                                       : "Read, convert, compare and fetch weight files");
   style(*made);
   return made;
 }

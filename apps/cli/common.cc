@@ -135,7 +135,7 @@ engine::Device open_host_device(const DeviceFlags& device, const std::string& wh
   return engine::Device(choice, device.threads);
 }
 
-void declare_overrides(Flags& flags, weights::Overrides& overrides) {
+void declare_backbone_overrides(Flags& flags, weights::Overrides& overrides) {
   flags.group("What the weight file does not say");
   flags.value("--variant", "NAME", "Where the stride 2 is: v1 (Keras) or v1.5 (torchvision)",
               [&](const std::string& text, const std::string& flag) {
@@ -154,8 +154,21 @@ void declare_overrides(Flags& flags, weights::Overrides& overrides) {
   flags.toggle("--force", "Let these flags win over what the file says", overrides.force);
 }
 
+void declare_overrides(Flags& flags, weights::Overrides& overrides) {
+  declare_backbone_overrides(flags, overrides);
+  flags.value("--head-slope", "X",
+              "Slope of the activation behind the hidden layer for negative numbers (0: ReLU)",
+              into_range(overrides.head_slope, 0, 1));
+  flags.value("--class-order", "ORDER",
+              "Which of two outputs is which: real,fake or fake,real (folders by name)",
+              into_choice({"real,fake", "fake,real"}, [&](size_t i) {
+                overrides.class_names = {"real", "fake"};
+                if (i == 1) overrides.class_names = {"fake", "real"};
+              }));
+}
+
 void declare_model(Flags& flags, ModelFlags& model) {
-  flags.value("--model", "FILE", "Network: a .safetensors file, or the folder of a run (its best)",
+  flags.value("--model", "FILE", "Network: a weight file, or the folder of a run (its best)",
               into(model.file));
 }
 

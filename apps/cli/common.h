@@ -50,6 +50,8 @@ kernels::Exec place(layers::Classifier& classifier, const engine::Device& device
 engine::Device open_host_device(const DeviceFlags& device, const std::string& why);
 
 // --variant, --pool, --input-scale, --bn-epsilon, --force.
+void declare_backbone_overrides(Flags& flags, weights::Overrides& overrides);
+// The same, and --head-slope, --class-order.
 void declare_overrides(Flags& flags, weights::Overrides& overrides);
 
 struct ModelFlags {

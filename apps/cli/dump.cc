@@ -39,7 +39,7 @@ void declare(Flags& flags, Options& o) {
                   o.pictures);
   flags.value("--out", "DIR", "Folder to write to: new, or empty", into(o.out));
   flags.value("--model", "FILE",
-              "Network: a .safetensors file, or the folder of a run (default: a small random one)",
+              "Network: a weight file, or the folder of a run (default: a small random one)",
               into(o.model.file));
   flags.value("--mode", "NAME", "training or inference (default training)",
               into_choice({"training", "inference"},

@@ -52,7 +52,8 @@ class Flags {
              Setter set);
   // A flag without value that sets `target` to `on`.
   void toggle(const std::string& name, const std::string& help, bool& target, bool on = true);
-  // The one argument without a flag; required.
+  // An argument without a flag, in the order of declaration; whether it is required is the
+  // command's question.
   void argument(const std::string& name, const std::string& help, std::string& target);
   // One or more arguments without a flag.
   void arguments(const std::string& name, const std::string& help,

@@ -45,6 +45,7 @@ int run(const Flags& flags, Options& o) {
   flags.require("--fpr", "give the share of reals that may be called fake, for example 0.05");
   check_precision(o.judging.device);
   o.judging.model.file = model_file(o.judging.model.file);
+  apps::check_keeps_thresholds(o.judging.model.file.string());
   // Only val: a threshold chosen on test would make the figures on test better than they are.
   o.judging.data.split = data::Split::kVal;
   std::vector<data::Sample> samples = load_samples(o.judging.data);

@@ -142,7 +142,7 @@ void declare(Flags& flags, Options& o) {
   flags.toggle("--quiet", "No progress", o.train.quiet);
   declare_execution(flags, o.device);
   declare_precision(flags, o.train.precision);
-  declare_overrides(flags, o.train.overrides);
+  declare_backbone_overrides(flags, o.train.overrides);
 }
 
 void check_resume(const Flags& flags, Options& o) {

@@ -45,7 +45,8 @@ Command inspect_command() {
           "  verace weights inspect RUN/best.safetensors\n"
           "  verace weights inspect resnet50.safetensors --statistics --json\n",
           [options](Flags& flags) {
-            flags.argument("FILE", "A .safetensors file", options->file);
+            flags.argument("FILE", "A weight file: safetensors or its index, .pth, .h5",
+                           options->file);
             flags.toggle("--json", "Print JSON instead of a table", options->json);
             flags.toggle("--statistics", "Also minimum, maximum and mean of each tensor",
                          options->statistics);

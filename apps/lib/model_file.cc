@@ -29,41 +29,24 @@ engine::Parameter& parameter_called(const engine::LayerTable& table, const std::
   return layer->parameter(name.substr(dot + 1));
 }
 
-// The batch norm behind a convolution: "conv2" -> "bn2", "downsample.0" -> "downsample.1".
-std::string batch_norm_behind(const std::string& convolution) {
-  constexpr std::string_view kShortcut = "downsample.0";
-  if (convolution.ends_with(kShortcut)) {
-    return convolution.substr(0, convolution.size() - 1) + "1";
-  }
-  const size_t at = convolution.rfind("conv");
-  VERACE_CHECK(at != std::string::npos, convolution);
-  return convolution.substr(0, at) + "bn" + convolution.substr(at + 4);
-}
-
 // The table's tensors among the file's expected ones, head optional.
 void read_tensors(const WeightFile& file, const ModelDescription& stored,
                   const engine::LayerTable& table, bool with_head) {
   for (const ExpectedTensor& expected : weights::expected_tensors(stored)) {
     const bool head = expected.name.starts_with("fc.");
     if ((head && !with_head) || expected.role == TensorRole::kConvBias) continue;
-    read_stored_tensor(file, stored.name_prefix + expected.name,
-                       parameter_called(table, expected.name).value);
+    read_stored_tensor(file, expected.name, parameter_called(table, expected.name).value);
   }
 }
 
-// batch_norm(x + bias) with mean m is batch_norm(x) with mean m - bias; with batch statistics the
-// bias cancels, and the running mean that we then move is that of x.
+// Biases of convolutions become part of the running means.
 void fold_convolution_biases(const WeightFile& file, const ModelDescription& stored,
                              const engine::LayerTable& table) {
+  if (!stored.conv_bias_present) return;
   for (const ExpectedTensor& expected : weights::expected_tensors(stored)) {
-    const std::string name = stored.name_prefix + expected.name;
-    if (expected.role != TensorRole::kConvBias || file.find(name) == nullptr) continue;
-    const std::vector<float> bias = file.read_f32(name);
-    const std::string convolution = expected.name.substr(0, expected.name.rfind('.'));
-    const std::string mean = batch_norm_behind(convolution) + ".running_mean";
-    const auto values = parameter_called(table, mean).value.f32_span();
-    VERACE_CHECK(values.size() == bias.size(), name);
-    for (size_t i = 0; i < bias.size(); ++i) values[i] -= bias[i];
+    if (expected.role != TensorRole::kBnMean) continue;
+    weights::subtract_convolution_bias(file, expected.name,
+                                       parameter_called(table, expected.name).value.f32_span());
   }
 }
 
@@ -131,6 +114,7 @@ LoadedModel load_backbone(const std::string& path, const weights::Overrides& ove
   const WeightFile file(path);
   weights::Overrides backbone_only = overrides;
   backbone_only.head_slope.reset();
+  backbone_only.class_names.reset();
   LoadedModel model;
   const ModelDescription stored = weights::describe(file, backbone_only);
   weights::check_against(file, stored);
@@ -204,10 +188,10 @@ void read_stored_tensor(const WeightFile& file, const std::string& name,
   const bool on_host = target.memory() == engine::MemoryKind::kHost;
   std::vector<float> copy(on_host ? 0 : static_cast<size_t>(target.count()));
   const std::span<float> values = on_host ? target.f32_span() : std::span<float>(copy);
-  if (!filter) {
-    file.read_f32(name, values);
+  if (filter) {
+    file.read_filter_f32(name, values);
   } else {
-    weights::oihw_to_ohwi(file.read_f32(name), wanted, values);
+    file.read_f32(name, values);
   }
   // A ReLU makes 0 of them, so that the network's answers would not show them.
   const auto bad = std::ranges::count_if(values, [](float v) { return !std::isfinite(v); });
@@ -233,6 +217,13 @@ FileVersion file_version(const std::string& path) {
   return {status.st_ino, int64_t{status.st_mtim.tv_sec} * 1'000'000'000 + status.st_mtim.tv_nsec};
 }
 
+void check_keeps_thresholds(const std::string& path) {
+  if (WeightFile(path).format() == weights::Format::kSafetensors) return;
+  fail_input(path +
+             ": only a safetensors file can keep thresholds: convert it first (verace weights "
+             "convert)");
+}
+
 void store_thresholds(const std::string& path, const std::string& target,
                       const ChosenThresholds& thresholds, const FileVersion& chosen_with) {
   const weights::MappedFile file(path);
@@ -240,11 +231,7 @@ void store_thresholds(const std::string& path, const std::string& target,
     fail_input(text::format(
         "{}: the file has been replaced while it was judged: run the command again", path));
   }
-  if (WeightFile(path).format() != weights::Format::kSafetensors) {
-    fail_input(path +
-               ": only a safetensors file can keep thresholds: convert it first (verace weights "
-               "convert)");
-  }
+  check_keeps_thresholds(path);
   // As the file spells them, not as WeightFile translates them.
   weights::TensorTable table = weights::parse_safetensors(file.bytes(), path);
   std::vector<weights::TensorToWrite> tensors;

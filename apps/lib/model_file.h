@@ -44,7 +44,7 @@ struct HeadOptions {
 LoadedModel load_model(const std::string& path, const weights::Overrides& overrides = {});
 
 // The file's backbone with a new, initialised head; the file's own head is ignored.
-// description is of the whole new network; overrides.head_slope is ignored.
+// description is of the whole new network; overrides of the head are ignored.
 LoadedModel load_backbone(const std::string& path, const weights::Overrides& overrides,
                           const HeadOptions& head);
 
@@ -74,9 +74,11 @@ struct FileVersion {
 };
 FileVersion file_version(const std::string& path);
 
-// Copies a weight file (any that load_model reads, checkpoints too) with these thresholds in its
-// metadata and all else as it is; `target` may be `path`. Atomic. Throws as save_model, and
-// Error(kInput) if the file is not the one that the thresholds were chosen with any more.
+// Copies a safetensors file (checkpoints too) with these thresholds in its metadata and all else as
+// it is; `target` may be `path`. Atomic. Throws as save_model, and Error(kInput) if the file is not
+// the one that the thresholds were chosen with any more, or as check_keeps_thresholds: for any
+// other format.
+void check_keeps_thresholds(const std::string& path);
 void store_thresholds(const std::string& path, const std::string& target,
                       const ChosenThresholds& thresholds, const FileVersion& chosen_with);
 

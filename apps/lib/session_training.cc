@@ -9,6 +9,7 @@
 #include "apps/lib/session.h"
 #include "engine/staging.h"
 #include "kernels/check.h"
+#include "kernels/dispatch.h"
 #include "kernels/format.h"
 
 namespace verace::apps {

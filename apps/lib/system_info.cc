@@ -12,6 +12,7 @@
 #include "engine/cuda_facts.h"
 #include "engine/device.h"
 #include "kernels/build_info.h"
+#include "kernels/dispatch.h"
 #include "kernels/format.h"
 #include "kernels/gemm.h"
 #include "kernels/onednn/version.h"

@@ -1,5 +1,14 @@
 // Training options as TOML; the only file that includes the TOML library.
 
+// Where bad input breaks what the library takes for granted ("[= 1]" does) it calls TOML_ASSERT,
+// and with NDEBUG tells the compiler that it cannot be: undefined behaviour. Here it throws.
+#undef NDEBUG
+namespace {
+struct NotToml {};
+[[noreturn]] void throw_not_toml() { throw NotToml(); }
+}  // namespace
+#define TOML_ASSERT(condition) ((condition) ? void() : throw_not_toml())
+
 #include <toml++/toml.h>  // NOLINT
 #include <set>
 #include <sstream>
@@ -187,6 +196,8 @@ void read_config(const std::string& text, const std::string& where, TrainOptions
   } catch (const toml::parse_error& error) {
     fail_input(text::format("{}:{}: {}: see the TOML syntax", where, error.source().begin.line,
                             error.description()));
+  } catch (const NotToml&) {
+    fail_input(where + ": is not TOML, or damaged: see the TOML syntax");
   }
   Reader reader(table, where);
   for_each_option(options, reader);

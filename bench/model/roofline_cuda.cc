@@ -8,6 +8,7 @@
 #include "bench/model/roofline.h"
 #include "bench/model/timing.h"
 #include "engine/transfer.h"
+#include "engine/with_storage.h"
 #include "kernels/cast.h"
 #include "kernels/conv2d.h"
 #include "kernels/format.h"

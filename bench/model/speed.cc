@@ -22,6 +22,7 @@
 #include "bench/model/timing.h"
 #include "engine/transfer.h"
 #include "kernels/check.h"
+#include "kernels/dispatch.h"
 #include "kernels/format.h"
 #include "weights/atomic_file.h"
 

@@ -7,6 +7,7 @@
 #include "engine/stream.h"
 #include "engine/transfer.h"
 #include "kernels/check.h"
+#include "kernels/dispatch.h"
 
 namespace verace::bench {
 namespace {

@@ -6,6 +6,7 @@
 #include "apps/lib/trainer_memory.h"
 #include "apps/lib/trainer_setup.h"
 #include "engine/memory.h"
+#include "kernels/dispatch.h"
 #include "kernels/format.h"
 #include "tests/apps/device_training.h"
 #include "tests/support/faults.h"

@@ -12,6 +12,7 @@
 #include "tests/support/devices.h"
 #include "tests/support/faults.h"
 #include "tests/support/golden_network.h"
+#include "tests/support/renamed_network.h"
 #include "tests/support/tolerances.h"
 
 namespace verace::apps {
@@ -68,7 +69,7 @@ void write_golden_as_model(const std::string& path, bool with_biases) {
     const std::string prefix = "weights/";
     if (!tensor.name.starts_with(prefix)) continue;
     const std::string name = tensor.name.substr(prefix.size());
-    if (!with_biases && weights::is_conv_bias_name(name, "")) continue;
+    if (!with_biases && weights::is_conv_bias_name(name)) continue;
     tensors.emplace_back(name, tensor.shape, tensor.dtype, tensor.bytes);
   }
   weights::write_safetensors(path, tensors,
@@ -103,6 +104,71 @@ TEST_CASE("a Keras network with convolution biases gives Keras' logits") {
   save_model(folder / "folded", *model.classifier);
   CHECK_FALSE(load_model(folder / "folded").description.conv_bias_present);
   test::expect_ok("saved again", keras_logits(folder / "folded"));
+}
+
+// The same network under Keras' names as a full model keeps it: what the network is stands in its
+// configuration alone.
+void write_golden_as_keras(const std::string& path, test::Spelling spelling, double slope) {
+  const bool old = spelling == test::Spelling::kOldKeras;
+  std::string layers = R"({"class_name": "InputLayer", "config": {"name": "i",
+    "batch_input_shape": [null, 64, 64, 3]}}, {"class_name": "BatchNormalization", "config": {"name":
+    "b", "epsilon": 1.001e-05, "momentum": 0.99}}, {"class_name": "Conv2D", "config": {"name": "NAME",
+    "strides": [2, 2]}}, {"class_name": "Dense", "config": {"name": "a", "activation": "linear"}},
+    {"class_name": "LeakyReLU", "config": {"name": "l", "alpha": SLOPE}}, {"class_name": "Dense",
+    "config": {"name": "c", "activation": "softmax"}})";
+  const auto replace = [&layers](const std::string& what, const std::string& by) {
+    layers.replace(layers.find(what), what.size(), by);
+  };
+  replace("NAME", old ? "res3a_branch2a" : "conv3_block1_1_conv");
+  replace("SLOPE", std::to_string(slope));
+  const WeightFile golden(test::golden_path("keras_v1_narrow.safetensors"));
+  test::write_named(
+      path,
+      test::renamed(golden, "weights/", spelling, "", {{"fc.0", "dense"}, {"fc.2", "dense_1"}}),
+      {{"keras.model_config", "{\"config\": {\"layers\": [" + layers + "]}}"}});
+}
+
+TEST_CASE("Keras' own names, layouts and configuration give Keras' logits, bit for bit the same") {
+  const TempFolder folder;
+  write_golden_as_model(folder / "ours", true);
+  const auto logits = [&](const std::string& path) {
+    const LoadedModel model = load_model(path);
+    CHECK(model.description.conv_bias_present);
+    InferenceSession session(*model.classifier, kernels::make_exec(kernels::DeviceKind::kCpu, 1),
+                             std::make_shared<engine::Arena>());
+    const WeightFile golden(test::golden_path("keras_v1_narrow.safetensors"));
+    return session.run_unit(golden.read_f32("input")).logits;
+  };
+  const std::vector<float> want = logits(folder / "ours");
+  REQUIRE(want.size() == 12);
+  for (const auto spelling : {test::Spelling::kKeras, test::Spelling::kOldKeras}) {
+    write_golden_as_keras(folder / "keras", spelling, 0.05);
+    test::expect_ok("Keras' logits", keras_logits(folder / "keras"));
+    CHECK(logits(folder / "keras") == want);
+    write_golden_as_keras(folder / "other", spelling, 0.06);
+    test::expect_caught("another slope of the head", keras_logits(folder / "other"));
+  }
+}
+
+TEST_CASE("PyTorch's network under Hugging Face's names gives bit for bit the same logits") {
+  const TempFolder folder;
+  const WeightFile golden(test::golden_path("torch_v15_narrow.safetensors"));
+  const std::map<std::string, std::string> metadata{{"verace.input_size", "64"},
+                                                    {"verace.head_slope", "0.05"}};
+  const auto logits = [&](test::Spelling spelling) {
+    test::write_named(folder / "f", test::renamed(golden, "weights/", spelling), metadata);
+    const LoadedModel model = load_model(folder / "f");
+    InferenceSession session(*model.classifier, kernels::make_exec(kernels::DeviceKind::kCpu, 1),
+                             std::make_shared<engine::Arena>());
+    return session.run_unit(golden.read_f32("input")).logits;
+  };
+  const std::vector<float> got = logits(test::Spelling::kHuggingFace);
+  CHECK(got == logits(test::Spelling::kTorchvision));
+  const std::vector<float> want = golden.read_f32("eval/logits");
+  double largest = 0;
+  for (const float value : want) largest = std::max(largest, std::abs(static_cast<double>(value)));
+  test::expect_ok("PyTorch's logits",
+                  test::compare(got, want, test::tolerance(test::OpClass::kNetwork, 53, largest)));
 }
 
 TEST_CASE("a backbone gets a new head") {

@@ -100,6 +100,8 @@ TEST_CASE("bad configurations are refused with line and key") {
   CHECK(contains(error("threads = 99999999999\n"), "out of range"));
   CHECK(contains(error("activation = \"leaky:2\"\n"), "activation"));
   CHECK(contains(error("batch = = 3\n"), "c.toml:1"));
+  // Found by fuzzing: the library takes for granted that this cannot be.
+  CHECK(contains(error("[= 1, 2]\n"), "c.toml: is not TOML"));
   TrainOptions options;
   read_config("lr = 1\n", "x", options);  // a whole number is a number
   CHECK(options.learning_rate == 1.0);

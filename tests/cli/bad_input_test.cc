@@ -4,6 +4,7 @@
 #include <sstream>
 
 #include "apps/lib/model_file.h"
+#include "kernels/dispatch.h"
 #include "tests/cli/world.h"
 
 namespace verace {
@@ -183,7 +184,8 @@ TEST_CASE("weight files: missing, empty, cut, of another format, with broken val
   refused("empty.safetensors", {"holds 0 bytes", "fetch or export the file again"});
   refused("cut.safetensors", {"truncated"});
   refused("text.safetensors", {"is not a safetensors file", "name a safetensors file"});
-  refused("x.pth", {"PyTorch", "convert it to safetensors"});
+  refused("x.pth",
+          {"zip archive without its directory", "cut short", "fetch or save the file again"});
   refused("", {"weights"});  // a folder
   refused("nan.safetensors", {"'conv1.weight': 1 of 588 values are not finite", "take another"});
 }

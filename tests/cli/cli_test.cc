@@ -11,6 +11,7 @@
 
 #include "data/dataset.h"
 #include "data/image.h"
+#include "kernels/dispatch.h"
 #include "kernels/exec.h"
 #include "tests/cli/world.h"
 #include "tests/support/event_reader.h"

@@ -5,6 +5,7 @@
 #include <csignal>
 #include <nlohmann/json.hpp>
 
+#include "kernels/dispatch.h"
 #include "tests/apps/training_support.h"
 #include "tests/cli/world.h"
 #include "tests/support/devices.h"

@@ -167,7 +167,12 @@ TEST_CASE("the help's examples") {
     std::optional<std::string> help = help_of(name);
     REQUIRE(help);
     if (name == "attack") help = help_of("attack fgsm");
-    if (name == "weights") help = help_of("weights inspect");
+    if (name == "weights") {
+      help = "";
+      for (const char* command : {"inspect", "convert", "diff", "fetch"}) {
+        *help += help_of(text::format("weights {}", command)).value();
+      }
+    }
     const size_t examples = help->find("Examples:");
     REQUIRE(examples != std::string::npos);
     CHECK(check_calls(help->substr(examples), name + " --help") >= 1);

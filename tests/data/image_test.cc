@@ -316,6 +316,9 @@ TEST_CASE("limits are checked before memory is taken") {
   CHECK(contains(decode_error(PngMaker(0, 4, 8, 2).pixels({0}).finish()), "0x4 pixels"));
   CHECK(contains(decode_error(bmp(60000, 60000, 24, {}, {0})), "60000x60000"));
   CHECK(contains(decode_error(bmp(INT32_MIN, INT32_MIN, 24, {}, {0})), "pixels"));
+  // Found by fuzzing: 35 million pixels of no bits each.
+  CHECK(contains(decode_error(bmp(8193, 4360, 0, {}, {0})), "0 bits per pixel"));
+  CHECK(contains(decode_error(PngMaker(8193, 4360, 8, 2).pixels({0}).finish()), "truncated PNG"));
   ByteVector jpeg = encode_jpeg(smooth_image(8, 8));
   for (size_t i = 0; i + 8 < jpeg.size(); ++i) {
     if (jpeg[i] != std::byte{0xFF} || jpeg[i + 1] != std::byte{0xC0}) continue;

@@ -9,6 +9,7 @@
 
 #include "engine/cuda_facts.h"
 #include "kernels/check.h"
+#include "kernels/dispatch.h"
 #include "tests/support/device_memory.h"
 
 #if VERACE_HAVE_CUDA && VERACE_EMULATED

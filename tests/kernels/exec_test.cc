@@ -6,6 +6,7 @@
 #include <string>
 
 #include "kernels/activation.h"
+#include "kernels/dispatch.h"
 #include "kernels/gemm.h"
 #include "tests/support/devices.h"
 #include "tests/support/guarded.h"

@@ -6,6 +6,7 @@
 #include <memory>
 #include <new>
 
+#include "kernels/check.h"
 #include "kernels/exec.h"
 
 #if VERACE_HAVE_CUDA

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "kernels/dispatch.h"
 #include "kernels/exec.h"
 #include "kernels/storage.h"
 #include "tests/support/compare.h"

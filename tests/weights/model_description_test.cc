@@ -70,7 +70,7 @@ TEST_CASE("names and shapes give channels, head, classes, biases, prefix") {
   CHECK(backbone.head_hidden == 0);
   TinyNetwork wrapped;
   for (ExpectedTensor& tensor : wrapped.tensors) tensor.name = "module." + tensor.name;
-  CHECK(describe_tiny(wrapped).name_prefix == "module.");
+  CHECK_CONTAINS(finding(describe_tiny(wrapped), "names").why, "without 'module.'");
   CHECK(describe_tiny(wrapped).classes == 2);
 }
 
@@ -237,6 +237,24 @@ TEST_CASE("overrides against the metadata need force, equal ones do not") {
   epsilon.bn_epsilon = 1e-5;
   CHECK_CONTAINS(input_error([&] { describe_tiny(TinyNetwork(), kFreeText, epsilon); }),
                  "--bn-epsilon 1e-05");
+}
+
+TEST_CASE("the order of two classes") {
+  Overrides overrides;
+  overrides.class_names = {"fake", "real"};
+  const ModelDescription d = describe_tiny(TinyNetwork(2), {}, overrides);
+  CHECK(d.class_names == std::vector<std::string>{"fake", "real"});
+  CHECK(finding(d, "class names").source == Source::kOverride);
+  const Metadata other{{"verace.class_names", "[\"real\",\"fake\"]"}};
+  CHECK_CONTAINS(input_error([&] { describe_tiny(TinyNetwork(2), other, overrides); }),
+                 "--class-order fake,real contradicts the file's metadata (verace.class_names says "
+                 "real,fake)");
+  const Metadata same{{"verace.class_names", "[\"fake\",\"real\"]"}};
+  CHECK(describe_tiny(TinyNetwork(2), same, overrides).class_names[0] == "fake");
+  overrides.force = true;
+  CHECK(describe_tiny(TinyNetwork(2), other, overrides).class_names[0] == "fake");
+  CHECK_CONTAINS(input_error([&] { describe_tiny(TinyNetwork(3), {}, overrides); }),
+                 "--class-order: the network has 3 classes, not 2");
 }
 
 TEST_CASE("overrides out of range or without object are refused") {

@@ -53,12 +53,15 @@ TEST_CASE("strided tensors are gathered in row-major order") {
   const std::pair<std::vector<int64_t>, std::vector<int64_t>> cases[] = {
       {{5, 3}, {1, 5}},                             // a transposed matrix
       {{40, 33}, {1, 40}},                          // longer than a run, and not a multiple of it
+      {{300, 150}, {1, 300}},                       // more than a square of tiles
       {{33, 40}, {40, 1}},                          // row-major with strides
       {{17, 4, 3, 3}, {1, 17, 204, 68}},            // a Keras kernel as [o, i, h, w]
       {{4, 17, 1, 1}, {1, 4, 68, 68}},              // a pointwise one
       {{2, 3}, {7, 2}},                             // with holes
       {{3, 4}, {0, 1}},                             // one row, three times
       {{3}, {0}},                                   // one number
+      {{2, 3}, {5, 5}},                             // neighbours of one stride
+      {{4, 5, 6}, {30, 6, 1}},                      // row-major in three axes
       {{1, 1, 5}, {9, 9, 3}},                       // extents of 1
       {{1, 1}, {3, 3}},                             // nothing but them
       {{2, 0, 3}, {1, 1, 1}},                       // nothing

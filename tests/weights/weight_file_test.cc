@@ -2,6 +2,7 @@
 #include "weights/weight_file.h"
 
 #include "tests/weights/support.h"
+#include "tests/weights/torch_support.h"
 #include "weights/safetensors_index.h"
 
 namespace verace::weights {
@@ -64,6 +65,18 @@ TEST_CASE("an index and shards that do not fit are refused") {
   CHECK_CONTAINS(s.error(), "puts into 'm-1-of-2.safetensors'");
   write_text(s.folder / "m-3-of-2.safetensors", "{\"weight_map\": {\"b\": \"m.index.json\"}}");
   CHECK_CONTAINS(s.error(), "m-3-of-2.safetensors: is not a safetensors file");
+}
+
+TEST_CASE("a strided tensor of a .pth is read through its strides") {
+  const TempFolder folder;
+  const std::string storage = op::storage("0", 6);
+  write_text(folder / "f.pth",
+             torch_zip(op::ordered({{"row", op::tensor(storage, 1, {2, 3}, {0, 1})},
+                                    {"turned", op::tensor(storage, 0, {3, 2}, {1, 3})}}),
+                       {{"0", floats({0, 1, 2, 3, 4, 5})}}));
+  const WeightFile file(folder / "f.pth");
+  CHECK(file.read_f32("row") == std::vector<float>{1, 2, 3, 1, 2, 3});
+  CHECK(file.read_f32("turned") == std::vector<float>{0, 3, 1, 4, 2, 5});
 }
 
 TEST_CASE("nothing outside of the index's folder is opened") {

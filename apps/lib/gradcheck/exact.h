@@ -10,7 +10,7 @@
 #include <span>
 #include <vector>
 
-#include "kernels/image.h"
+#include "kernels/choices.h"
 #include "kernels/shape.h"
 
 namespace verace::apps::exact {

@@ -3,6 +3,7 @@
 
 #include <optional>
 
+#include "kernels/image.h"
 #include "kernels/softmax_cross_entropy.h"
 #include "layers/conv_bn.h"
 #include "layers/dense.h"

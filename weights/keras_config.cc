@@ -1,0 +1,237 @@
+// Walking the layers of a Keras model_config.
+#include "weights/keras_config.h"
+
+#include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
+#include <stdexcept>
+#include <string_view>
+
+#include "kernels/format.h"
+#include "weights/name_families.h"
+#include "weights/tensor_table.h"
+
+namespace verace::weights {
+namespace {
+
+using engine::InputScale;
+using engine::PoolMode;
+using engine::Variant;
+using json = nlohmann::json;
+
+struct Layer {
+  std::string kind;  // the class: "Conv2D"
+  std::string name;
+  const json* config;
+};
+
+std::string text_at(const json& object, const char* key) {
+  if (!object.is_object()) return {};
+  const auto found = object.find(key);
+  return found != object.end() && found->is_string() ? found->get<std::string>() : "";
+}
+
+const json* child(const json& object, const char* key) {
+  if (!object.is_object()) return nullptr;
+  const auto found = object.find(key);
+  return found == object.end() ? nullptr : &*found;
+}
+
+std::optional<double> number_at(const json& object, const char* key) {
+  const json* value = child(object, key);
+  if (value == nullptr || !value->is_number() || !std::isfinite(value->get<double>())) return {};
+  return value->get<double>();
+}
+
+// Depth first, so that the layers of a model within the model stand where it stands. The text's
+// depth is limited, so that recursion is.
+void collect(const json& model, std::vector<Layer>& layers) {
+  const json* config = child(model, "config");
+  // Very old Sequential models have the list of layers as their config.
+  const json* list = config == nullptr || config->is_array() ? config : child(*config, "layers");
+  if (list == nullptr || !list->is_array()) return;
+  for (const json& entry : *list) {
+    const json* inner = child(entry, "config");
+    if (inner == nullptr) continue;
+    if (inner->is_array() || child(*inner, "layers") != nullptr) {
+      collect(entry, layers);
+    } else {
+      layers.push_back({text_at(entry, "class_name"), text_at(*inner, "name"), inner});
+    }
+  }
+}
+
+// The one value of all batch norms, or a contradiction.
+std::optional<double> common(const std::vector<Layer>& layers, const char* key,
+                             std::vector<std::string>& contradictions) {
+  std::optional<double> value;
+  for (const Layer& layer : layers) {
+    if (!layer.kind.starts_with("BatchNormalization")) continue;
+    const std::optional<double> own = number_at(*layer.config, key);
+    if (!own) continue;
+    if (value && *value != *own) {
+      contradictions.push_back(
+          text::format("batch norms with different {}: {} and {}", key, *value, *own));
+      return value;
+    }
+    value = own;
+  }
+  return value;
+}
+
+int64_t stride_of(const Layer& layer) {
+  const json* strides = child(*layer.config, "strides");
+  if (strides == nullptr || !strides->is_array() || strides->empty()) return 1;
+  return (*strides)[0].is_number_integer() ? (*strides)[0].get<int64_t>() : 1;
+}
+
+// The stages' first blocks: v1 halves the picture in their first convolution, v1.5 in the second.
+std::optional<Variant> variant_of(const std::vector<Layer>& layers,
+                                  std::vector<std::string>& contradictions) {
+  std::optional<Variant> variant;
+  for (const Layer& layer : layers) {
+    std::string name = our_layer_name(NameFamily::kKeras, layer.name);
+    if (name.empty()) name = our_layer_name(NameFamily::kOldKeras, layer.name);
+    const bool later_stage = name.starts_with("layer") && !name.starts_with("layer1");
+    if (!later_stage || stride_of(layer) != 2) continue;
+    std::optional<Variant> own;
+    if (name.ends_with(".0.conv1")) own = Variant::kV1;
+    if (name.ends_with(".0.conv2")) own = Variant::kV15;
+    if (own && variant && *own != *variant) {
+      contradictions.push_back("strides of v1 in one stage and of v1.5 in another");
+      return variant;
+    }
+    if (own) variant = own;
+  }
+  return variant;
+}
+
+// TensorFlow's "same" pads an even picture behind its end only: what our ceil mode does.
+std::optional<PoolMode> pool_of(const std::vector<Layer>& layers,
+                                std::vector<std::string>& contradictions) {
+  const auto pool = std::ranges::find(layers, "MaxPooling2D", &Layer::kind);
+  if (pool == layers.end()) return std::nullopt;
+  if (text_at(*pool->config, "padding") == "same") return PoolMode::kCeil;
+  if (std::count_if(layers.begin(), pool, [](const Layer& layer) {
+        return layer.kind == "ZeroPadding2D" && layer.name != "conv1_pad";
+      }) > 0) {
+    return PoolMode::kPadded;
+  }
+  contradictions.push_back("a pooling of the stem without padding, which gives 55 for 112");
+  return std::nullopt;
+}
+
+std::optional<InputScale> input_scale_of(const std::vector<Layer>& layers) {
+  const auto layer = std::ranges::find(layers, "Rescaling", &Layer::kind);
+  if (layer == layers.end()) return std::nullopt;
+  const std::optional<double> scale = number_at(*layer->config, "scale");
+  const double offset = number_at(*layer->config, "offset").value_or(0);
+  const auto near = [&](double wanted) { return scale && std::abs(*scale / wanted - 1) < 1e-6; };
+  if (near(1 / 255.0) && offset == 0) return InputScale::kUnit;
+  if (near(1 / 127.5) && offset == -1) return InputScale::kTf;
+  return std::nullopt;
+}
+
+std::optional<int64_t> input_size_of(const std::vector<Layer>& layers,
+                                     std::vector<std::string>& contradictions) {
+  const auto layer = std::ranges::find(layers, "InputLayer", &Layer::kind);
+  if (layer == layers.end()) return std::nullopt;
+  const json* shape = child(*layer->config, "batch_input_shape");
+  if (shape == nullptr) shape = child(*layer->config, "batch_shape");  // Keras 3
+  if (shape == nullptr || !shape->is_array() || shape->size() != 4) return std::nullopt;
+  const json &height = (*shape)[1], &width = (*shape)[2];
+  if (!height.is_number_integer() || !width.is_number_integer()) return std::nullopt;
+  if (height != width) {
+    contradictions.push_back("an input that is not square: " + shape->dump());
+    return std::nullopt;
+  }
+  return height.get<int64_t>();
+}
+
+// The slope of an activation for negative numbers; empty for one that is no ReLU.
+std::optional<double> slope_of(const std::string& kind, const json* config) {
+  if (kind == "relu" || kind == "ReLU") {
+    return config == nullptr ? 0 : number_at(*config, "negative_slope").value_or(0);
+  }
+  if (kind == "leaky_relu" || kind == "LeakyReLU") {
+    const json nothing;
+    const json& object = config == nullptr ? nothing : *config;
+    if (const auto slope = number_at(object, "negative_slope")) return slope;  // Keras 3
+    if (const auto slope = number_at(object, "alpha")) return slope;
+    return kind == "LeakyReLU" ? 0.3 : 0.2;  // the layer's and the function's default
+  }
+  return std::nullopt;
+}
+
+// Of a layer's "activation": a name, or a layer of its own.
+std::string activation_name(const Layer& layer, const json** config) {
+  const json* activation = child(*layer.config, "activation");
+  if (activation == nullptr) return {};
+  if (activation->is_string()) return activation->get<std::string>();
+  *config = child(*activation, "config");
+  const std::string name = text_at(*activation, "class_name");
+  return name.empty() ? text_at(*activation, "name") : name;
+}
+
+std::optional<double> head_slope_of(const std::vector<Layer>& layers,
+                                    std::vector<std::string>& contradictions) {
+  if (std::ranges::count(layers, "Dense", &Layer::kind) != 2) return std::nullopt;
+  auto layer = std::ranges::find(layers, "Dense", &Layer::kind);
+  const json* config = nullptr;
+  std::string name = activation_name(*layer, &config);
+  // A layer of its own behind the dense one.
+  for (++layer; layer->kind != "Dense" && (name.empty() || name == "linear"); ++layer) {
+    if (layer->kind == "ReLU" || layer->kind == "LeakyReLU") {
+      name = layer->kind;
+      config = layer->config;
+    } else if (layer->kind == "Activation") {
+      name = activation_name(*layer, &config);
+    }
+  }
+  const std::optional<double> slope = slope_of(name, config);
+  if (!slope) {
+    contradictions.push_back("a hidden dense layer with the activation " +
+                             (name.empty() ? "linear" : in_quotes(name)));
+  }
+  return slope;
+}
+
+json parse_flat(const std::string& text) {
+  if (text.size() > kMaxKerasConfigBytes) return {};
+  const auto limited = [](int depth, json::parse_event_t, json&) {
+    if (depth > kMaxKerasConfigDepth) throw std::length_error("nested");
+    return true;
+  };
+  try {
+    return json::parse(text, limited);
+  } catch (const json::exception&) {
+  } catch (const std::length_error&) {
+  }
+  return {};
+}
+
+}  // namespace
+
+KerasConfig read_keras_config(const std::string& text) {
+  const json model = parse_flat(text);
+  std::vector<Layer> layers;
+  collect(model, layers);
+  KerasConfig out;
+  out.understood = !layers.empty();
+  if (!out.understood) return out;
+  out.variant = variant_of(layers, out.contradictions);
+  out.pool = pool_of(layers, out.contradictions);
+  out.bn_epsilon = common(layers, "epsilon", out.contradictions);
+  out.bn_momentum = common(layers, "momentum", out.contradictions);
+  // 1 - 0.99 is 0.010000000000000009 in binary.
+  if (out.bn_momentum) out.bn_momentum = std::round((1 - *out.bn_momentum) * 1e12) / 1e12;
+  out.input_scale = input_scale_of(layers);
+  out.head_slope = head_slope_of(layers, out.contradictions);
+  out.input_size = input_size_of(layers, out.contradictions);
+  if (std::ranges::find(layers, "GlobalMaxPooling2D", &Layer::kind) != layers.end()) {
+    out.contradictions.push_back("a maximum over the last feature map instead of a mean");
+  }
+  return out;
+}
+
+}  // namespace verace::weights
