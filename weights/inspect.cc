@@ -10,6 +10,7 @@
 
 #include "kernels/format.h"
 #include "weights/name_map.h"
+#include "weights/safetensors_checksum.h"
 
 namespace verace::weights {
 namespace {
@@ -160,6 +161,20 @@ nlohmann::ordered_json network_json(const ModelDescription& d, const Naming& nam
           {"name_prefix", naming.prefix}};
 }
 
+// Whether every byte is as it was written; empty: the file has nothing to tell it by.
+std::string checksum_verdict(const WeightFile& file) {
+  if (!file.metadata().contains(kChecksumKey)) return "";
+  switch (check_checksum(file.path())) {
+    case Checksum::kRight:
+      return "right";
+    case Checksum::kWrong:
+      return "wrong";
+    case Checksum::kMissing:
+      break;
+  }
+  return "";
+}
+
 }  // namespace
 
 std::string inspect_table(const WeightFile& file, const ModelDescription* description,
@@ -170,6 +185,9 @@ std::string inspect_table(const WeightFile& file, const ModelDescription* descri
   for (const auto& [key, value] : file.metadata()) {
     out += text::format("  {:<26}{}\n", cell(key), cell(value));
   }
+  const std::string verdict = checksum_verdict(file);
+  if (verdict == "right") out += "\nchecksum: every byte is as it was written\n";
+  if (verdict == "wrong") out += "\nchecksum: WRONG: the file was damaged after it was written\n";
   return description == nullptr ? out : out + finding_lines(file, *description);
 }
 
@@ -178,6 +196,8 @@ std::string inspect_json(const WeightFile& file, const ModelDescription* descrip
   nlohmann::ordered_json out{
       {"file", file.path()}, {"format", to_string(file.format())}, {"bytes", file.file_bytes()}};
   out["metadata"] = file.metadata();
+  const std::string verdict = checksum_verdict(file);
+  out["checksum"] = verdict.empty() ? nlohmann::ordered_json() : nlohmann::ordered_json(verdict);
   out["tensors"] = nlohmann::ordered_json::array();
   for (const TensorView& tensor : file.tensors()) {
     out["tensors"].push_back(tensor_json(file, tensor, statistics));

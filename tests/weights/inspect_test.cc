@@ -4,9 +4,26 @@
 #include <nlohmann/json.hpp>
 
 #include "tests/weights/support.h"
+#include "weights/safetensors_checksum.h"
 
 namespace verace::weights {
 namespace {
+
+TEST_CASE("a file that carries its checksum is checked by it") {
+  const TempFolder folder;
+  TinyNetwork network;
+  CHECK(inspect_table(network.write(folder / "f"), nullptr).find("checksum") == std::string::npos);
+  CHECK_CONTAINS(inspect_json(network.write(folder / "f"), nullptr), "\"checksum\": null");
+  network.metadata = {{kChecksumKey, kChecksumToFill}};
+  network.write(folder / "f");
+  CHECK_CONTAINS(inspect_table(WeightFile(folder / "f"), nullptr), "every byte is as it was");
+  CHECK_CONTAINS(inspect_json(WeightFile(folder / "f"), nullptr), "\"checksum\": \"right\"");
+  std::string bytes = read_text(folder / "f");
+  bytes.back() ^= 1;
+  write_text(folder / "f", bytes);
+  CHECK_CONTAINS(inspect_table(WeightFile(folder / "f"), nullptr), "checksum: WRONG");
+  CHECK_CONTAINS(inspect_json(WeightFile(folder / "f"), nullptr), "\"checksum\": \"wrong\"");
+}
 
 TEST_CASE("the table shows tensors, totals, metadata and findings with their source") {
   const TempFolder folder;
