@@ -1,6 +1,5 @@
 // PNG and BMP by stb_image, after our own checks of checksums, truncation and sizes.
 
-#include <array>
 #include <cstdlib>
 #include <cstring>
 #include <limits>
@@ -9,6 +8,7 @@
 #include "data/codecs.h"
 #include "kernels/check.h"
 #include "kernels/format.h"
+#include "kernels/hash.h"
 
 namespace {
 
@@ -53,25 +53,6 @@ uint32_t little_endian(Bytes bytes, size_t offset, size_t width) {
     value |= std::to_integer<uint32_t>(bytes[offset + i]) << (8 * i);
   }
   return value;
-}
-
-std::array<uint32_t, 256> make_crc_table() {
-  std::array<uint32_t, 256> table;
-  for (uint32_t n = 0; n < 256; ++n) {
-    uint32_t c = n;
-    for (int bit = 0; bit < 8; ++bit) c = (c & 1) != 0 ? 0xEDB88320U ^ (c >> 1) : c >> 1;
-    table[n] = c;
-  }
-  return table;
-}
-
-uint32_t crc32(Bytes bytes) {
-  static const std::array<uint32_t, 256> table = make_crc_table();
-  uint32_t crc = 0xFFFFFFFFU;
-  for (const std::byte b : bytes) {
-    crc = table[(crc ^ std::to_integer<uint32_t>(b)) & 0xFF] ^ (crc >> 8);
-  }
-  return crc ^ 0xFFFFFFFFU;
 }
 
 struct PngFrame {

@@ -1,4 +1,4 @@
-// Short names of bytes, against damage and mistakes, not against malice: FNV-1a and XXH64.
+// Short names of bytes, against damage and mistakes, not against malice: FNV-1a, XXH64 and CRC-32.
 #pragma once
 
 #include <array>
@@ -34,5 +34,9 @@ class Xxh64 {
   std::array<std::byte, 32> rest_{};  // a block that is not full yet
   uint64_t count_ = 0;                // of all bytes
 };
+
+// CRC-32 as zip and PNG use it (polynomial 0xEDB88320 reflected, initial value and result
+// inverted).
+uint32_t crc32(std::span<const std::byte> bytes);
 
 }  // namespace verace

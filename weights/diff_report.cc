@@ -4,6 +4,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "kernels/check.h"
 #include "kernels/format.h"
 #include "weights/diff.h"
 
@@ -59,7 +60,8 @@ std::string diff_table(const WeightFile& a, const WeightFile& b, const Differenc
   std::string out = text::format("before: {} ({})\nafter:  {} ({})\n", a.path(),
                                  to_string(a.format()), b.path(), to_string(b.format()));
   for (const SettingChange& change : difference.settings)
-    out += text::format("{}: {} -> {}\n", change.what, change.before, change.after);
+    out += text::format("{}: {} -> {}\n", change.what, one_line(change.before),
+                        one_line(change.after));
   size_t width = 5;
   for (const LayerChange& change : difference.layers) width = std::max(width, change.layer.size());
   out += text::format("\n{:<{}}  {:<20}  {:>10}  {:>11}  {:>11}  {:>10}\n", "layer", width, "part",

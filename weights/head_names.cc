@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <unordered_map>
 
 namespace verace::weights {
 namespace {
@@ -24,9 +25,11 @@ const TensorView* find(const TensorTable& table, std::string_view name) {
 // Complete ones, in the order of the file.
 std::vector<DenseLayer> dense_layers(std::span<const DenseTensor> candidates) {
   std::vector<DenseLayer> layers;
+  std::unordered_map<std::string_view, size_t> places;  // keys point into the candidates
   for (const DenseTensor& candidate : candidates) {
-    auto layer = std::ranges::find(layers, candidate.layer, &DenseLayer::name);
-    if (layer == layers.end()) layer = layers.insert(layers.end(), {candidate.layer});
+    const auto [place, is_new] = places.emplace(candidate.layer, layers.size());
+    if (is_new) layers.push_back({candidate.layer});
+    DenseLayer* const layer = &layers[place->second];
     if (candidate.kind == "weight") layer->weight = candidate.tensor;
     if (candidate.kind == "bias") layer->bias = candidate.tensor;
   }

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "kernels/check.h"
 #include "kernels/format.h"
 #include "weights/name_map.h"
 #include "weights/safetensors_checksum.h"
@@ -117,8 +118,8 @@ std::string total_line(const WeightFile& file) {
 std::string finding_lines(const WeightFile& file, const ModelDescription& description) {
   std::string out = "\nnetwork\n";
   for (const Finding& finding : description.findings) {
-    out += text::format("  {:<26}{:<12}{:<12}{}\n", finding.what, finding.value,
-                        to_string(finding.source), finding.why);
+    out += text::format("  {:<26}{:<12}{:<12}{}\n", finding.what, one_line(finding.value),
+                        to_string(finding.source), one_line(finding.why));
   }
   const std::string mismatch = find_mismatch(file, description);
   return out +
@@ -169,8 +170,8 @@ std::string checksum_verdict(const WeightFile& file) {
       return "right";
     case Checksum::kWrong:
       return "wrong";
-    case Checksum::kMissing:
-      break;
+    case Checksum::kMissing:  // there is one, but it is none of ours any more
+      return "wrong";
   }
   return "";
 }

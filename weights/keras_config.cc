@@ -2,6 +2,7 @@
 #include "weights/keras_config.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <nlohmann/json.hpp>
 #include <stdexcept>
@@ -85,13 +86,44 @@ int64_t stride_of(const Layer& layer) {
   return (*strides)[0].is_number_integer() ? (*strides)[0].get<int64_t>() : 1;
 }
 
+// torchvision's name of the layer, whichever Keras named it; empty: none of the backbone's.
+std::string our_name(const Layer& layer) {
+  const std::string name = our_layer_name(NameFamily::kKeras, layer.name);
+  return name.empty() ? our_layer_name(NameFamily::kOldKeras, layer.name) : name;
+}
+
+// What our network computes otherwise: TensorFlow's "same" pads a picture that is halved behind its
+// end only, ours on both sides; and each later stage halves it.
+void check_strides(const std::vector<Layer>& layers, std::vector<std::string>& contradictions) {
+  std::array<int, 3> described{}, halved{};  // of stages 2 to 4: convolutions 1 and 2 of block 0
+  for (const Layer& layer : layers) {
+    const std::string name = our_name(layer);
+    const bool second = name.ends_with(".conv2");
+    if (stride_of(layer) == 2 && (name == "conv1" || second) &&
+        text_at(*layer.config, "padding") == "same") {
+      contradictions.push_back("a convolution " + in_quotes(layer.name) +
+                               " of stride 2 with padding 'same'");
+      return;
+    }
+    for (size_t stage = 0; stage < described.size(); ++stage) {
+      const std::string block = text::format("layer{}.0.", stage + 2);
+      if (name != block + "conv1" && name != block + "conv2") continue;
+      ++described[stage];
+      halved[stage] += stride_of(layer) == 2 ? 1 : 0;
+    }
+  }
+  for (size_t stage = 0; stage < described.size(); ++stage) {
+    if (described[stage] < 2 || halved[stage] > 0) continue;
+    contradictions.push_back(text::format("a stage {} that does not halve the picture", stage + 2));
+  }
+}
+
 // The stages' first blocks: v1 halves the picture in their first convolution, v1.5 in the second.
 std::optional<Variant> variant_of(const std::vector<Layer>& layers,
                                   std::vector<std::string>& contradictions) {
   std::optional<Variant> variant;
   for (const Layer& layer : layers) {
-    std::string name = our_layer_name(NameFamily::kKeras, layer.name);
-    if (name.empty()) name = our_layer_name(NameFamily::kOldKeras, layer.name);
+    const std::string name = our_name(layer);
     const bool later_stage = name.starts_with("layer") && !name.starts_with("layer1");
     if (!later_stage || stride_of(layer) != 2) continue;
     std::optional<Variant> own;
@@ -112,23 +144,27 @@ std::optional<PoolMode> pool_of(const std::vector<Layer>& layers,
   const auto pool = std::ranges::find(layers, "MaxPooling2D", &Layer::kind);
   if (pool == layers.end()) return std::nullopt;
   if (text_at(*pool->config, "padding") == "same") return PoolMode::kCeil;
-  if (std::count_if(layers.begin(), pool, [](const Layer& layer) {
-        return layer.kind == "ZeroPadding2D" && layer.name != "conv1_pad";
-      }) > 0) {
+  // Behind the first convolution, which often has an unnamed padding of its own.
+  const auto stem =
+      std::find_if(layers.begin(), pool, [](const Layer& l) { return our_name(l) == "conv1"; });
+  if (std::any_of(stem, pool, [](const Layer& l) { return l.kind == "ZeroPadding2D"; })) {
     return PoolMode::kPadded;
   }
   contradictions.push_back("a pooling of the stem without padding, which gives 55 for 112");
   return std::nullopt;
 }
 
-std::optional<InputScale> input_scale_of(const std::vector<Layer>& layers) {
+std::optional<InputScale> input_scale_of(const std::vector<Layer>& layers,
+                                         std::vector<std::string>& contradictions) {
   const auto layer = std::ranges::find(layers, "Rescaling", &Layer::kind);
   if (layer == layers.end()) return std::nullopt;
   const std::optional<double> scale = number_at(*layer->config, "scale");
-  const double offset = number_at(*layer->config, "offset").value_or(0);
+  const json* stated = child(*layer->config, "offset");
+  const std::optional<double> offset = stated == nullptr ? 0 : number_at(*layer->config, "offset");
   const auto near = [&](double wanted) { return scale && std::abs(*scale / wanted - 1) < 1e-6; };
   if (near(1 / 255.0) && offset == 0) return InputScale::kUnit;
   if (near(1 / 127.5) && offset == -1) return InputScale::kTf;
+  contradictions.push_back("a Rescaling that is none of x/255 and x/127.5 - 1");
   return std::nullopt;
 }
 
@@ -220,12 +256,13 @@ KerasConfig read_keras_config(const std::string& text) {
   out.understood = !layers.empty();
   if (!out.understood) return out;
   out.variant = variant_of(layers, out.contradictions);
+  check_strides(layers, out.contradictions);
   out.pool = pool_of(layers, out.contradictions);
   out.bn_epsilon = common(layers, "epsilon", out.contradictions);
   out.bn_momentum = common(layers, "momentum", out.contradictions);
   // 1 - 0.99 is 0.010000000000000009 in binary.
   if (out.bn_momentum) out.bn_momentum = std::round((1 - *out.bn_momentum) * 1e12) / 1e12;
-  out.input_scale = input_scale_of(layers);
+  out.input_scale = input_scale_of(layers, out.contradictions);
   out.head_slope = head_slope_of(layers, out.contradictions);
   out.input_size = input_size_of(layers, out.contradictions);
   if (std::ranges::find(layers, "GlobalMaxPooling2D", &Layer::kind) != layers.end()) {

@@ -131,6 +131,7 @@ int64_t TensorView::element_count() const {
 }
 
 int64_t reached_elements(std::span<const int64_t> shape, std::span<const int64_t> strides) {
+  VERACE_CHECK(strides.empty() || strides.size() == shape.size(), "one stride per extent");
   if (std::ranges::find(shape, 0) != shape.end()) return 0;
   int64_t last = strides.empty() ? 1 : 0;
   bool fits = true;
@@ -165,7 +166,6 @@ void gather(const TensorView& tensor, std::span<std::byte> target) {
     std::memcpy(target.data(), tensor.bytes.data(), target.size());
     return;
   }
-  VERACE_CHECK(tensor.strides.size() == tensor.shape.size(), tensor.name);
   switch (size) {
     case 1:
       return gather_sized<uint8_t>(tensor, target.data());

@@ -146,7 +146,9 @@ Checkpoint read_checkpoint(const std::string& path) {
     if (format == kFormat) {
       if (checksum == weights::Checksum::kMissing) damaged();
     } else if (format != kFormatWithoutChecksum) {
-      fail_input(path + ": the checkpoint is of another version of this program: train again");
+      fail_input(path +
+                 ": the checkpoint is of another version of this program: go on with that one, or "
+                 "train again");
     }
     return {state_from(j.at("state"), path),
             {j.at("seed").get<uint64_t>(), j.at("freeze").get<std::string>(),
@@ -176,7 +178,9 @@ void load_moments(const std::string& path, optim::Adam& adam) {
   }
   try {
     const json j = json::parse(state_text(file));
-    adam.set_step(j.at("adam_step").get<int64_t>());
+    const auto step = j.at("adam_step").get<int64_t>();
+    if (step < 0) fail_input(path + ": the optimiser's step is negative: take another file");
+    adam.set_step(step);
     if (adam.options().loss_scale) adam.set_loss_scale(scale_from(j.at("loss_scale"), path));
   } catch (const json::exception& error) {
     fail_input(text::format("{}: the optimiser's step cannot be read ({}): take another file", path,

@@ -9,6 +9,7 @@
 
 #include "kernels/check.h"
 #include "kernels/format.h"
+#include "weights/safetensors_checksum.h"
 
 namespace verace::apps {
 namespace {
@@ -53,11 +54,18 @@ std::string moment_of(const TrainingState& state) {
 FoundCheckpoint find_checkpoint(const fs::path& wanted) {
   std::error_code error;
   const bool missing = !fs::exists(wanted, error);
+  if (error) {
+    fail_input(text::format("{}: cannot be looked at ({}): check the folder's permissions",
+                            wanted.string(), error.message()));
+  }
   std::optional<Checkpoint> found;
   const std::string trouble = trouble_with(wanted, found);
   if (found) return {wanted, std::move(*found), ""};
   const bool locked = !missing && ::access(wanted.c_str(), R_OK) != 0;
-  if (wanted.filename() != kLastName || locked) fail_input(trouble);
+  // What is whole, but of another version or of no training, is not given up for an older state.
+  const bool whole =
+      !missing && !locked && weights::check_checksum(wanted) == weights::Checksum::kRight;
+  if (wanted.filename() != kLastName || locked || whole) fail_input(trouble);
   const fs::path previous = previous_of(wanted);
   if (!fs::exists(previous, error)) {
     if (!missing || !fs::is_directory(fs::absolute(wanted).parent_path(), error)) {

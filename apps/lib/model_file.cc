@@ -12,6 +12,7 @@
 #include "kernels/format.h"
 #include "weights/mapped_file.h"
 #include "weights/name_map.h"
+#include "weights/safetensors_checksum.h"
 #include "weights/safetensors_header.h"
 
 namespace verace::apps {
@@ -232,6 +233,11 @@ void store_thresholds(const std::string& path, const std::string& target,
         "{}: the file has been replaced while it was judged: run the command again", path));
   }
   check_keeps_thresholds(path);
+  if (weights::check_checksum(path) == weights::Checksum::kWrong) {  // else the copy's were right
+    fail_input(path +
+               ": is damaged: its bytes are not those that were written (checksum): take another "
+               "file");
+  }
   // As the file spells them, not as WeightFile translates them.
   weights::TensorTable table = weights::parse_safetensors(file.bytes(), path);
   std::vector<weights::TensorToWrite> tensors;

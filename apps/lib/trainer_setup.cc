@@ -224,7 +224,13 @@ void resume_options(TrainingSetup& setup, std::ostream& out) {
   TrainOptions given = setup.options;
   FoundCheckpoint found = find_checkpoint(given.resume);
   if (!found.warning.empty()) text::print(out, "WARNING: {}\n", found.warning);
-  if (given.out.empty()) given.out = given.resume.parent_path();
+  const std::filesystem::path folder = std::filesystem::absolute(given.resume).parent_path();
+  std::error_code unequal;
+  if (given.out.empty()) {
+    given.out = given.resume.parent_path();
+  } else if (!std::filesystem::equivalent(given.out, folder, unequal)) {
+    RunFolder(given.out, false);  // refuses one that holds another run
+  }
   given.resume = found.path;
   const std::string path = given.resume.string();
   setup.checkpoint = std::move(found.checkpoint);
@@ -255,8 +261,10 @@ void resume_options(TrainingSetup& setup, std::ostream& out) {
   const std::optional<RunRecord> record = find_run_record(setup.options.out);
   if (record && record->finished) {
     remove_abandoned_files_of_run(setup.options.out);  // of its report
-    fail_input(text::format("{}: all {} epochs are done: give more with --epochs", path,
-                            setup.options.epochs));
+    fail_input(
+        text::format("{}: all {} epochs are done: give more with --epochs, or make its page "
+                     "with verace report",
+                     path, setup.options.epochs));
   }
   text::print(out, "resume: all {} epochs are done; what is missing of the run's records follows\n",
               setup.options.epochs);

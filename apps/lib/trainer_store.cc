@@ -51,7 +51,7 @@ void TrainingStore::fit() {
   const TrainingState& state = setup_.checkpoint.state;
   write([&] { folder_.fit_metrics(state.history); });
   recorder_.fit_to_state();
-  if (state.best_epoch == 0 || state.best_digest.empty() || !files_.has_any()) return;
+  if (state.best_epoch == 0 || state.best_digest.empty()) return;
   const std::string best = folder_.best().string();
   std::error_code error;
   if (!std::filesystem::exists(best, error)) {

@@ -195,14 +195,17 @@ TEST_CASE("only a run's own last checkpoint has one before it") {
   CHECK(contains(trained(resume), "previous.safetensors, epoch 2, after step 0"));
   CHECK(read_text(resume.resume) == previous);
   CHECK(steps_in(run + "/last.safetensors") == 6);
-  // Into the folder of another run: nothing of that one is a state of this one.
+  // Not into the folder of another run; into a new one.
   const std::string other = runs.copy();
   resume = resumed(run);
   resume.out = other;
   resume.max_steps = 1;
-  trained(resume);
-  CHECK(steps_in(other + "/last.safetensors") == 7);
-  CHECK_FALSE(fs::exists(other + "/previous.safetensors"));
+  CHECK(contains(input_error([&] { trained(resume); }), "already holds a run"));
+  fs::create_directories(runs.folder() / "new");
+  resume.out = runs.folder() / "new";
+  CHECK(contains(trained(resume), "best.safetensors is missing: epoch"));
+  CHECK(steps_in((resume.out / "last.safetensors").string()) == 7);
+  CHECK_FALSE(fs::exists(resume.out / "previous.safetensors"));
   // An empty folder, and one that a run was killed in before it had stored anything.
   fs::create_directories(runs.folder() / "empty");
   CHECK(contains(input_error([&] { trained(resumed(runs.folder() / "empty")); }),

@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "tests/fuzz/target.h"
+#include "tests/support/sanitized.h"
 
 namespace {
 
@@ -124,8 +125,9 @@ int main(int argc, char** argv) {
     return 2;
   }
   failed_input_path = std::string(argv[0]) + ".input";
-  for (const int signal : {SIGABRT, SIGSEGV, SIGFPE, SIGILL, SIGBUS}) {
-    std::signal(signal, keep_input);
+  std::signal(SIGABRT, keep_input);
+  if constexpr (!verace::test::is_sanitized) {  // else the sanitizers' reports, which then abort
+    for (const int signal : {SIGSEGV, SIGFPE, SIGILL, SIGBUS}) std::signal(signal, keep_input);
   }
   std::vector<fs::path> files;
   for (const auto& entry : fs::directory_iterator(argv[1])) {

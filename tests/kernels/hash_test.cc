@@ -1,8 +1,9 @@
-// FNV-1a and XXH64 against values of their authors' programs.
+// FNV-1a, XXH64 and CRC-32 against values of their authors' programs.
 #include "kernels/hash.h"
 
 #include <doctest/doctest.h>
 
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -64,6 +65,26 @@ TEST_CASE("XXH64: the pieces do not matter, every bit does") {
     std::vector<std::byte> changed = bytes;
     changed[bit / 8] ^= std::byte{1} << (bit % 8);
     CHECK(xxh64(changed) != 0x4D9D64CA846491AFu);
+  }
+}
+
+std::span<const std::byte> text_bytes(std::string_view text) {
+  return std::as_bytes(std::span(text));
+}
+
+TEST_CASE("CRC-32: published check values, and lengths around the eight bytes taken at once") {
+  CHECK(crc32({}) == 0);
+  CHECK(crc32(text_bytes("123456789")) == 0xCBF43926);
+  CHECK(crc32(text_bytes("The quick brown fox jumps over the lazy dog")) == 0x414FA339);
+  std::string text;
+  for (int length = 0; length < 70; ++length) {
+    uint32_t sum = 0xFFFFFFFFU;  // bit by bit
+    for (const char c : text) {
+      sum ^= static_cast<uint8_t>(c);
+      for (int bit = 0; bit < 8; ++bit) sum = (sum & 1) != 0 ? 0xEDB88320U ^ (sum >> 1) : sum >> 1;
+    }
+    CHECK(crc32(text_bytes(text)) == ~sum);
+    text += static_cast<char>(length * 37 + 200);
   }
 }
 

@@ -1,8 +1,8 @@
 // Keras archives (.keras): the weights of the HDF5 member, the configuration beside it.
 #include "weights/hdf5/keras_archive.h"
+#include "kernels/hash.h"
 #include "tests/weights/keras_files.h"
 #include "tests/weights/torch_support.h"
-#include "weights/torch/crc32.h"
 #include "weights/weight_file.h"
 
 namespace verace::weights {

@@ -65,7 +65,9 @@ TEST_CASE("epsilon, momentum, strides, pooling and input size") {
   CHECK_FALSE(config.input_scale.has_value());
   CHECK_FALSE(config.head_slope.has_value());
   CHECK(read_keras_config(model(backbone(1, 2))).variant == engine::Variant::kV15);
-  CHECK_FALSE(read_keras_config(model(backbone(1, 1))).variant.has_value());
+  const KerasConfig flat = read_keras_config(model(backbone(1, 1)));
+  CHECK_FALSE(flat.variant.has_value());
+  CHECK_CONTAINS(flat.contradictions.at(0), "a stage 2 that does not halve");
   // Old names, an old Sequential whose config is a list, Keras 3's spelling of the input.
   const json old{{"class_name", "Sequential"},
                  {"config",
@@ -100,6 +102,14 @@ TEST_CASE("input scales") {
   CHECK_FALSE(scale(1 / 127.5, 0).has_value());
   CHECK_FALSE(scale(1 / 255.0, 0.5).has_value());
   CHECK_FALSE(scale(1, 0).has_value());
+  const auto refused = [](const json& offset) {
+    const KerasConfig config =
+        with({layer("Rescaling", "r", {{"scale", 1 / 255.0}, {"offset", offset}})});
+    return !config.input_scale && config.contradictions.size() == 1;
+  };
+  CHECK(refused(0.5));
+  CHECK(refused({0, 0, 0}));  // one per channel: not read as 0
+  CHECK_FALSE(refused(0));
 }
 
 TEST_CASE("the activation behind the hidden layer") {
@@ -138,6 +148,12 @@ TEST_CASE("what contradicts itself or our network is named") {
   std::vector<json> layers = backbone();
   layers[4] = layer("Activation", "no_padding");
   CHECK_CONTAINS(only(read_keras_config(model(layers))), "without padding");
+  layers.insert(layers.begin() + 1, layer("ZeroPadding2D", "zero_padding2d_1"));  // of the stem
+  CHECK_CONTAINS(only(read_keras_config(model(layers))), "without padding");
+  layers.erase(layers.begin() + 1);
+  layers[2]["config"]["padding"] = "same";
+  CHECK_CONTAINS(read_keras_config(model(layers)).contradictions.at(0), "'conv1_conv' of stride 2");
+  layers[2]["config"]["padding"] = "valid";
   layers[5]["config"]["padding"] = "same";
   CHECK(read_keras_config(model(layers)).pool == engine::PoolMode::kCeil);
   layers = backbone();

@@ -7,8 +7,8 @@
 #include <utility>
 #include <vector>
 
+#include "kernels/hash.h"
 #include "tests/weights/support.h"
-#include "weights/torch/crc32.h"
 
 namespace verace::weights {
 

@@ -15,22 +15,6 @@
 namespace verace::weights {
 namespace {
 
-TEST_CASE("CRC-32: published check values, and lengths around the eight bytes taken at once") {
-  CHECK(crc32({}) == 0);
-  CHECK(crc32(bytes_of("123456789")) == 0xCBF43926);
-  CHECK(crc32(bytes_of("The quick brown fox jumps over the lazy dog")) == 0x414FA339);
-  std::string text;
-  for (int length = 0; length < 70; ++length) {
-    uint32_t sum = 0xFFFFFFFFU;  // bit by bit
-    for (const char c : text) {
-      sum ^= static_cast<uint8_t>(c);
-      for (int bit = 0; bit < 8; ++bit) sum = (sum & 1) != 0 ? 0xEDB88320U ^ (sum >> 1) : sum >> 1;
-    }
-    CHECK(crc32(bytes_of(text)) == ~sum);
-    text += static_cast<char>(length * 37 + 200);
-  }
-}
-
 TEST_CASE("UTF-8: each length at its bounds, and every way to be malformed") {
   using namespace std::string_view_literals;
   for (const std::string_view good :

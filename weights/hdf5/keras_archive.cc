@@ -6,8 +6,8 @@
 
 #include "kernels/check.h"
 #include "kernels/format.h"
+#include "kernels/hash.h"
 #include "weights/hdf5/keras.h"
-#include "weights/torch/crc32.h"
 #include "weights/torch/zip_directory.h"
 
 namespace verace::weights {

@@ -1,6 +1,7 @@
 // Finding the state dict in a pickle, and its tensors.
 #include "weights/torch/state_dict.h"
 
+#include <algorithm>
 #include <unordered_set>
 #include <utility>
 
@@ -93,17 +94,19 @@ struct Found {
 // depth is small so that wrappers that share one large dictionary cost little.
 std::optional<Found> unwrap(const Pickle& pickle, const std::vector<Entry>& entries, int depth) {
   for (const std::string_view wrapper : kWrappers) {
-    for (const auto& [key, id] : entries) {
-      if (key != wrapper) continue;
-      std::optional<std::vector<Entry>> inner = entries_of(pickle, id);
-      if (!inner) continue;
-      if (depth < kMaxNesting) {
-        if (std::optional<Found> deeper = unwrap(pickle, *inner, depth + 1)) {
-          deeper->wrapper = std::string(wrapper) + "." + deeper->wrapper;
-          return deeper;
-        }
+    // The first of that name: a name that stands often must not lead there often.
+    const auto entry = std::ranges::find(entries, wrapper, &Entry::first);
+    if (entry == entries.end()) continue;
+    std::optional<std::vector<Entry>> inner = entries_of(pickle, entry->second);
+    if (!inner) continue;
+    if (depth < kMaxNesting) {
+      if (std::optional<Found> deeper = unwrap(pickle, *inner, depth + 1)) {
+        deeper->wrapper = std::string(wrapper) + "." + deeper->wrapper;
+        return deeper;
       }
-      if (has_tensor(pickle, *inner)) return Found{id, std::move(*inner), std::string(wrapper)};
+    }
+    if (has_tensor(pickle, *inner)) {
+      return Found{entry->second, std::move(*inner), std::string(wrapper)};
     }
   }
   return std::nullopt;

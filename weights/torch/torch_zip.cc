@@ -4,8 +4,8 @@
 
 #include "kernels/check.h"
 #include "kernels/format.h"
+#include "kernels/hash.h"
 #include "weights/tensor_table.h"
-#include "weights/torch/crc32.h"
 #include "weights/torch/little_endian.h"
 #include "weights/torch/state_dict.h"
 #include "weights/torch/torch_file.h"

@@ -2,7 +2,7 @@
 #include "weights/torch/zip_write.h"
 
 #include "kernels/check.h"
-#include "weights/torch/crc32.h"
+#include "kernels/hash.h"
 #include "weights/torch/little_endian.h"
 
 namespace verace::weights {

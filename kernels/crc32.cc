@@ -1,11 +1,11 @@
 // CRC-32, eight bytes at a time.
-#include "weights/torch/crc32.h"
-
 #include <array>
+#include <bit>
+#include <cstring>
 
-#include "weights/torch/little_endian.h"
+#include "kernels/hash.h"
 
-namespace verace::weights {
+namespace verace {
 namespace {
 
 using Table = std::array<std::array<uint32_t, 256>, 8>;
@@ -28,13 +28,16 @@ constexpr Table make_table() {
 }
 
 constexpr Table kTable = make_table();
+static_assert(std::endian::native == std::endian::little, "words are read as they lie in memory");
 
 }  // namespace
 
 uint32_t crc32(std::span<const std::byte> bytes) {
   uint32_t sum = 0xffffffffU;
   while (bytes.size() >= 8) {
-    const uint64_t word = little_endian(bytes.first(8)) ^ sum;
+    uint64_t word = 0;
+    std::memcpy(&word, bytes.data(), sizeof word);
+    word ^= sum;
     sum = 0;
     for (size_t i = 0; i < 8; ++i) sum ^= kTable[7 - i][word >> (8 * i) & 0xff];
     bytes = bytes.subspan(8);
@@ -45,4 +48,4 @@ uint32_t crc32(std::span<const std::byte> bytes) {
   return ~sum;
 }
 
-}  // namespace verace::weights
+}  // namespace verace
