@@ -180,6 +180,45 @@ class Reader {
   std::set<std::string> known_;
 };
 
+// Throws for letters outside of ASCII that stand neither in quotes nor in a comment: no TOML, and
+// the library takes some of them for granted not to be there when it looks for white space.
+void check_letters(std::string_view text, const std::string& where) {
+  constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
+  int64_t line = 1;
+  std::string quote;  // ends the string that `at` is in: one or three; empty: it is in none
+  bool comment = false;
+  for (size_t at = text.starts_with(kByteOrderMark) ? kByteOrderMark.size() : 0; at < text.size();
+       ++at) {
+    const char c = text[at];
+    if (c == '\n') {
+      ++line;
+      comment = false;
+      if (quote.size() == 1) quote.clear();
+    } else if (comment) {
+      continue;
+    } else if (!quote.empty()) {
+      if (c == '\\' && quote[0] == '"') {
+        if (at + 1 < text.size() && text[at + 1] != '\n') ++at;
+      } else if (text.substr(at).starts_with(quote)) {
+        at += quote.size() - 1;
+        // Up to two quotes before the end of a long string are its own.
+        for (int own = 0; quote.size() == 3 && own < 2 && text.substr(at + 1).starts_with(c); ++own)
+          ++at;
+        quote.clear();
+      }
+    } else if (c == '"' || c == '\'') {
+      quote = std::string(text.substr(at).starts_with(std::string(3, c)) ? 3 : 1, c);
+      at += quote.size() - 1;
+    } else if (c == '#') {
+      comment = true;
+    } else if (static_cast<unsigned char>(c) >= 0x80) {
+      fail_input(text::format(
+          "{}:{}: a letter outside of ASCII that is not in quotes: see the TOML syntax", where,
+          line));
+    }
+  }
+}
+
 }  // namespace
 
 std::string config_text(const TrainOptions& options) {
@@ -190,6 +229,7 @@ std::string config_text(const TrainOptions& options) {
 }
 
 void read_config(const std::string& text, const std::string& where, TrainOptions& options) {
+  check_letters(text, where);
   toml::table table;
   try {
     table = toml::parse(text);

@@ -103,6 +103,20 @@ TEST_CASE("bad configurations are refused with line and key") {
   CHECK(contains(error("batch = = 3\n"), "c.toml:1"));
   // Found by fuzzing: the library takes for granted that this cannot be.
   CHECK(contains(error("[= 1, 2]\n"), "c.toml: is not TOML"));
+  // Found by fuzzing, too: letters where the library looks for white space.
+  for (const char* text : {"batch = 3\ncach\xc3\xa9 = 1\n", "batch = 3 # \xc3\xa9\n\x9f\xd2m = 1\n",
+                           "data = '\\'\n\xc3\xa9 = ''\n", "data = \"\\\"\"\n\xd1\x8c = 1\n",
+                           "out = '''\n''''' \xd1\x8c\n", "data = 'open\n\xc3\xa9 = 1'\n"}) {
+    CHECK_MESSAGE(contains(error(text), "c.toml:2: a letter outside of ASCII"), text);
+  }
+  for (const char* text :
+       {"data = 'caf\xc3\xa9' # \xc3\xa9\n",
+        "\xEF\xBB\xBF"
+        "data = \"\\\"\xc3\xa9\"\n",
+        "out = \"\"\"\xc3\xa9\"\n\xc3\xa9\"\"\"\"\"\n", "out = '''\n\xc3\xa9'\n'''\n"}) {
+    TrainOptions accepted;
+    CHECK_NOTHROW_MESSAGE(read_config(text, "c.toml", accepted), text);
+  }
   TrainOptions options;
   read_config("lr = 1\n", "x", options);  // a whole number is a number
   CHECK(options.learning_rate == 1.0);
