@@ -10,6 +10,8 @@ struct NotToml {};
 #define TOML_ASSERT(condition) ((condition) ? void() : throw_not_toml())
 
 #include <toml++/toml.h>  // NOLINT
+#include <algorithm>
+#include <charconv>
 #include <set>
 #include <sstream>
 
@@ -72,6 +74,32 @@ void for_each_option(Options& o, Visitor&& visit) {
 
 constexpr const char* kActivation = "activation";  // a text for head_slope, so not in the list
 
+// The library's search for white space has undefined behaviour on letters outside of ASCII, also in
+// texts that are damaged; so it never sees one. Each of their bytes, and each '~', is "~" and two
+// hexadecimal digits while it parses; outside of quotes that is no TOML, as the letters are not.
+std::string without_letters(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    out += byte >= 0x80 || c == '~' ? text::format("~{:02x}", byte) : std::string(1, c);
+  }
+  return out;
+}
+
+// The inverse, for what was parsed.
+std::string with_letters(std::string_view text) {
+  std::string out;
+  while (!text.empty()) {
+    unsigned byte = 0;
+    const char* end = text.data() + std::min<size_t>(text.size(), 3);
+    const bool coded = text[0] == '~' && text.size() >= 3 &&
+                       std::from_chars(text.data() + 1, end, byte, 16).ptr == end;
+    out += coded ? static_cast<char>(byte) : text[0];
+    text.remove_prefix(coded ? 3 : 1);
+  }
+  return out;
+}
+
 class Writer {
  public:
   template <typename T>
@@ -90,14 +118,18 @@ class Writer {
       put(key, value);
     }
   }
-  std::string text() const { return out_.str(); }
+  std::string text() const { return with_letters(out_.str()); }
 
  private:
   // One entry at a time: a whole table would be sorted by key.
   template <typename T>
   void put(const char* key, const T& value) {
     toml::table entry;
-    entry.insert(key, value);
+    if constexpr (std::is_same_v<T, std::string>) {
+      entry.insert(key, without_letters(value));
+    } else {
+      entry.insert(key, value);
+    }
     out_ << entry << '\n';
   }
   std::ostringstream out_;
@@ -129,7 +161,7 @@ class Reader {
     for (const auto& [key, node] : table_) {
       if (!known_.contains(std::string(key.str()))) {
         fail_input(text::format("{}: '{}' is no option: see verace train --help", place(node),
-                                std::string_view(key.str())));
+                                with_letters(key.str())));
       }
     }
   }
@@ -160,8 +192,8 @@ class Reader {
       value = node.is_integer() ? static_cast<double>(expect<int64_t>(node, key, "a number"))
                                 : expect<double>(node, key, "a number");
     } else {
-      read_text(expect<std::string>(node, key, "a text in quotes"), place(node) + ": " + key,
-                value);
+      read_text(with_letters(expect<std::string>(node, key, "a text in quotes")),
+                place(node) + ": " + key, value);
     }
   }
   template <typename T>
@@ -180,45 +212,6 @@ class Reader {
   std::set<std::string> known_;
 };
 
-// Throws for letters outside of ASCII that stand neither in quotes nor in a comment: no TOML, and
-// the library takes some of them for granted not to be there when it looks for white space.
-void check_letters(std::string_view text, const std::string& where) {
-  constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
-  int64_t line = 1;
-  std::string quote;  // ends the string that `at` is in: one or three; empty: it is in none
-  bool comment = false;
-  for (size_t at = text.starts_with(kByteOrderMark) ? kByteOrderMark.size() : 0; at < text.size();
-       ++at) {
-    const char c = text[at];
-    if (c == '\n') {
-      ++line;
-      comment = false;
-      if (quote.size() == 1) quote.clear();
-    } else if (comment) {
-      continue;
-    } else if (!quote.empty()) {
-      if (c == '\\' && quote[0] == '"') {
-        if (at + 1 < text.size() && text[at + 1] != '\n') ++at;
-      } else if (text.substr(at).starts_with(quote)) {
-        at += quote.size() - 1;
-        // Up to two quotes before the end of a long string are its own.
-        for (int own = 0; quote.size() == 3 && own < 2 && text.substr(at + 1).starts_with(c); ++own)
-          ++at;
-        quote.clear();
-      }
-    } else if (c == '"' || c == '\'') {
-      quote = std::string(text.substr(at).starts_with(std::string(3, c)) ? 3 : 1, c);
-      at += quote.size() - 1;
-    } else if (c == '#') {
-      comment = true;
-    } else if (static_cast<unsigned char>(c) >= 0x80) {
-      fail_input(text::format(
-          "{}:{}: a letter outside of ASCII that is not in quotes: see the TOML syntax", where,
-          line));
-    }
-  }
-}
-
 }  // namespace
 
 std::string config_text(const TrainOptions& options) {
@@ -229,10 +222,12 @@ std::string config_text(const TrainOptions& options) {
 }
 
 void read_config(const std::string& text, const std::string& where, TrainOptions& options) {
-  check_letters(text, where);
+  constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
+  std::string_view content = text;
+  if (content.starts_with(kByteOrderMark)) content.remove_prefix(kByteOrderMark.size());
   toml::table table;
   try {
-    table = toml::parse(text);
+    table = toml::parse(without_letters(content));
   } catch (const toml::parse_error& error) {
     fail_input(text::format("{}:{}: {}: see the TOML syntax", where, error.source().begin.line,
                             error.description()));
