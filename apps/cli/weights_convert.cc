@@ -20,8 +20,7 @@ struct Options {
 };
 
 void declare(Flags& flags, Options& o) {
-  flags.argument("INPUT", "A weight file (safetensors or its index, .pth, .h5), or a run's folder",
-                 o.input);
+  flags.argument("INPUT", weight_file_help(), o.input);
   flags.value("--out", "FILE", "The new file; it must not exist yet", into(o.out));
   flags.value("--to", "FORMAT", "safetensors or pth (default: by the end of FILE)",
               into_choice({"safetensors", "pth"},
@@ -90,8 +89,8 @@ Command convert_command() {
   const auto options = std::make_shared<Options>();
   return {"weights convert",
           "Write a weight file in another format",
-          "Reads safetensors, PyTorch's .pth and Keras' .h5 (chosen by content) with the names of\n"
-          "torchvision, timm, Hugging Face or Keras, and writes torchvision's names and layout.\n"
+          "INPUT's format is chosen by its content. Its names may be those of torchvision, timm,\n"
+          "Hugging Face or Keras; what is written has torchvision's names and layout.\n"
           "What had to be assumed is printed, and stands in the new file's metadata.",
           "  verace weights convert resnet50_notop.h5 --out resnet50.safetensors\n"
           "  verace weights convert RUN --out model.pth\n"
