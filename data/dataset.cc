@@ -7,6 +7,7 @@
 
 #include "data/csv.h"
 #include "data/leak_check.h"
+#include "data/picture_name.h"
 #include "data/text.h"
 #include "kernels/check.h"
 #include "kernels/format.h"
@@ -25,21 +26,6 @@ std::optional<size_t> index_of(const std::array<const char*, kCount>& names,
   const auto found = std::find(names.begin(), names.end(), name);
   if (found == names.end()) return std::nullopt;
   return static_cast<size_t>(found - names.begin());
-}
-
-std::string lower(std::string text) {
-  for (char& c : text) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  return text;
-}
-
-// Hidden files are never pictures: some systems leave ._name.jpg beside name.jpg.
-bool is_picture_name(const fs::path& path) {
-  const std::string extension = lower(path.extension().string());
-  const bool known =
-      extension == ".jpg" || extension == ".jpeg" || extension == ".png" || extension == ".bmp";
-  return known && !path.filename().native().starts_with('.');
 }
 
 // The names of the sub-directories, sorted; hidden ones are left out.
