@@ -91,7 +91,7 @@ Verdict check(const Op& op, const Exec& exec, const Case& k) {
 // Heights and widths of which the window covers less than all, odd and even; channels that fill
 // vectors and that do not.
 std::vector<Nhwc> shapes() {
-  return {{1, 1, 1, 5},  {2, 2, 3, 1},   {1, 1, 6, 8},  {1, 5, 1, 16}, {3, 5, 4, 7},
+  return {{1, 1, 1, 5},  {2, 4, 7, 1},   {1, 1, 6, 8},  {1, 5, 1, 16}, {3, 5, 4, 7},
           {2, 6, 7, 24}, {1, 9, 8, 33},  {1, 2, 2, 16}, {2, 7, 7, 4},  {1, 3, 12, 20},
           {1, 4, 5, 64}, {1, 12, 3, 40}, {1, 8, 11, 3}};
 }
