@@ -9,14 +9,19 @@ namespace {
 
 using simt::kElementThreads;
 
+struct Enlarging {
+  size_t h, w, c, coarse_h, coarse_w;
+};
+
 __global__ void __launch_bounds__(kElementThreads)
-    upsample_add_kernel(size_t count, size_t h, size_t w, size_t c, size_t coarse_h,
-                        size_t coarse_w, const float* fine, const float* __restrict__ coarse,
-                        float* y) {
+    upsample_add_kernel(size_t count, Enlarging s, const float* fine,
+                        const float* __restrict__ coarse, float* y) {
   simt::for_each_vector<1>(count, [&](auto, size_t i) {
-    const size_t k = i % c, column = i / c % w, row = i / c / w % h, image = i / c / w / h;
-    const size_t from = (image * coarse_h + row * coarse_h / h) * coarse_w + column * coarse_w / w;
-    y[i] = fine[i] + coarse[from * c + k];
+    const size_t k = i % s.c, column = i / s.c % s.w, row = i / s.c / s.w % s.h;
+    const size_t image = i / s.c / s.w / s.h;
+    const size_t from_row = image * s.coarse_h + row * s.coarse_h / s.h;
+    const size_t from = from_row * s.coarse_w + column * s.coarse_w / s.w;
+    y[i] = fine[i] + coarse[from * s.c + k];
   });
 }
 
@@ -42,9 +47,10 @@ void upsample_add(const Exec& exec, const UpsampleAdd& a) {
   validate(a);
   const auto size = [](int64_t n) { return static_cast<size_t>(n); };
   const int64_t count = a.shape.count();
-  simt::launch(upsample_add_kernel, simt::element_wise<1>(count, exec.stream), size(count),
-               size(a.shape.h), size(a.shape.w), size(a.shape.c), size(a.coarse_h),
-               size(a.coarse_w), a.fine, a.coarse, a.y);
+  const Enlarging sizes{size(a.shape.h), size(a.shape.w), size(a.shape.c), size(a.coarse_h),
+                        size(a.coarse_w)};
+  simt::launch(upsample_add_kernel, simt::element_wise<1>(count, exec.stream), size(count), sizes,
+               a.fine, a.coarse, a.y);
 }
 
 void concat_channels(const Exec& exec, const ConcatChannels& a) {

@@ -550,6 +550,8 @@ TEST_CASE("normalise, normalise_pixels and the gradient: planted faults are caug
                                           kernels::normalise(e, a);
                                         },
                                         exec, shape, mode));
+      // The means do not enter it.
+      if (magnitude(mode) == 255.0 && magnitude(other) == 255.0) continue;
       expect_caught("another mode's gradient", check_backward(
                                                    [&](const Exec& e, NormaliseBackward a) {
                                                      a.mode = other;
