@@ -26,8 +26,6 @@ class TemporaryFile {
   int descriptor() const { return file_.get(); }
   // Gives it its final name; false, and errno: it keeps the temporary one. It stays open, locked.
   bool rename_to(const std::string& target);
-  // Closes it, which ends the lock. False, and errno, where something written was lost.
-  bool close() { return file_.close(); }
 
  private:
   std::string name_;  // empty: nothing to remove
