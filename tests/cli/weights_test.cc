@@ -96,6 +96,9 @@ TEST_CASE("assumptions and foldings are said, unless quiet") {
   CHECK(says(loud.err, "ASSUMPTION: batch-norm epsilon = 0.001 "));
   CHECK(says(loud.err, "biases of 53 convolutions"));
   CHECK(says(loud.err, "torchvision's resnet50() computes variant v1.5"));
+  CHECK(says(loud.err,
+             "torchvision's networks take RGB as (x/255 - mean) / deviation, those of "
+             "ImageNet; this one takes BGR as x - (103.939, 116.779, 123.68)\n"));
   const test::Finished quiet = world.run({"weights", "convert", keras, "--out", world / "k2.pth",
                                           "--quiet", "--variant", "v1.5", "--bn-epsilon", "1e-5"});
   CHECK(quiet.code == 0);
