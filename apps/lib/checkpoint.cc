@@ -13,7 +13,7 @@
 namespace verace::apps {
 namespace {
 
-using nlohmann::json;
+using SortedJson = nlohmann::json;
 
 constexpr const char* kStateKey = "verace.checkpoint";
 constexpr int kFormat = 2, kFormatWithoutChecksum = 1;
@@ -23,8 +23,8 @@ std::string moment_name(const char* which, const engine::Parameter& parameter) {
 }
 
 // Doubles are written so that reading gives the same bits.
-json state_json(const TrainingState& s) {
-  json history = json::array();
+SortedJson state_json(const TrainingState& s) {
+  SortedJson history = SortedJson::array();
   for (const EpochMetrics& epoch : s.history) history.push_back(to_json(epoch));
   return {{"epoch", s.epoch},
           {"step", s.step},
@@ -39,7 +39,7 @@ json state_json(const TrainingState& s) {
           {"best_digest", s.best_digest}};
 }
 
-TrainingState state_from(const json& j, const std::string& path) {
+TrainingState state_from(const SortedJson& j, const std::string& path) {
   TrainingState s;
   s.epoch = j.at("epoch").get<int64_t>();
   s.step = j.at("step").get<int64_t>();
@@ -51,7 +51,7 @@ TrainingState state_from(const json& j, const std::string& path) {
   s.epoch_wait = j.at("epoch_wait").get<double>();
   s.best_epoch = j.at("best_epoch").get<int64_t>();
   s.best_digest = j.value("best_digest", "");
-  for (const json& line : j.at("history")) {
+  for (const SortedJson& line : j.at("history")) {
     s.history.push_back(epoch_from_json(line.get<std::string>(), path));
   }
   if (s.epoch < 0 || s.step < 0 || s.global_step < s.step ||
@@ -62,11 +62,11 @@ TrainingState state_from(const json& j, const std::string& path) {
   return s;
 }
 
-json scale_json(const kernels::LossScaleState& s) {
+SortedJson scale_json(const kernels::LossScaleState& s) {
   return {{"scale", s.scale}, {"good_steps", s.good_steps}, {"skipped", s.skipped}};
 }
 
-kernels::LossScaleState scale_from(const json& j, const std::string& path) {
+kernels::LossScaleState scale_from(const SortedJson& j, const std::string& path) {
   const kernels::LossScaleState s{j.at("scale").get<float>(), j.at("good_steps").get<int32_t>(),
                                   j.at("skipped").get<int32_t>()};
   const bool good = s.scale > 0 && std::isfinite(s.scale) && s.good_steps >= 0 && s.skipped >= 0;
@@ -74,7 +74,7 @@ kernels::LossScaleState scale_from(const json& j, const std::string& path) {
   return s;
 }
 
-json adam_json(const optim::AdamOptions& options) {
+SortedJson adam_json(const optim::AdamOptions& options) {
   return {{"learning_rate", options.learning_rate},
           {"beta1", options.beta1},
           {"beta2", options.beta2},
@@ -104,19 +104,19 @@ void save_checkpoint(const std::string& path, const layers::Classifier& classifi
     stored.tensors.push_back(stored_tensor(moment_name("v", parameter), entry.v, stored.owned));
   }
   const TrainingRecipe& recipe = checkpoint.recipe;
-  json text = {{"format", kFormat},
-               {"state", state_json(checkpoint.state)},
-               {"adam", adam_json(adam.options())},
-               {"adam_step", adam.step()},
-               {"seed", recipe.seed},
-               {"freeze", recipe.freeze},
-               {"threads", recipe.threads},
-               {"config", recipe.config},
-               {"machine", recipe.machine},
-               {"pictures", recipe.pictures},
-               {"synthetic", recipe.synthetic}};
+  SortedJson text = {{"format", kFormat},
+                     {"state", state_json(checkpoint.state)},
+                     {"adam", adam_json(adam.options())},
+                     {"adam_step", adam.step()},
+                     {"seed", recipe.seed},
+                     {"freeze", recipe.freeze},
+                     {"threads", recipe.threads},
+                     {"config", recipe.config},
+                     {"machine", recipe.machine},
+                     {"pictures", recipe.pictures},
+                     {"synthetic", recipe.synthetic}};
   if (adam.options().loss_scale) text["loss_scale"] = scale_json(adam.loss_scale());
-  stored.metadata[kStateKey] = text.dump(-1, ' ', false, json::error_handler_t::replace);
+  stored.metadata[kStateKey] = text.dump(-1, ' ', false, SortedJson::error_handler_t::replace);
   stored.metadata[weights::kChecksumKey] = weights::kChecksumToFill;
   const auto prove = [&path](const std::string& written) {
     try {
@@ -141,7 +141,7 @@ Checkpoint read_checkpoint(const std::string& path) {
   };
   if (checksum == weights::Checksum::kWrong) damaged();
   try {
-    const json j = json::parse(state_text(file));
+    const SortedJson j = SortedJson::parse(state_text(file));
     const int format = j.at("format").get<int>();
     if (format == kFormat) {
       if (checksum == weights::Checksum::kMissing) damaged();
@@ -154,7 +154,7 @@ Checkpoint read_checkpoint(const std::string& path) {
             {j.at("seed").get<uint64_t>(), j.at("freeze").get<std::string>(),
              j.at("threads").get<int>(), j.at("config").get<std::string>(), j.value("machine", ""),
              j.value("pictures", ""), j.value("synthetic", false)}};
-  } catch (const json::exception& error) {
+  } catch (const SortedJson::exception& error) {
     fail_input(text::format("{}: the state of training cannot be read ({}): take another file",
                             path, error.what()));
   }
@@ -177,12 +177,12 @@ void load_moments(const std::string& path, optim::Adam& adam) {
     read_stored_tensor(file, moment_name("v", *entry.parameter), entry.v);
   }
   try {
-    const json j = json::parse(state_text(file));
+    const SortedJson j = SortedJson::parse(state_text(file));
     const auto step = j.at("adam_step").get<int64_t>();
     if (step < 0) fail_input(path + ": the optimiser's step is negative: take another file");
     adam.set_step(step);
     if (adam.options().loss_scale) adam.set_loss_scale(scale_from(j.at("loss_scale"), path));
-  } catch (const json::exception& error) {
+  } catch (const SortedJson::exception& error) {
     fail_input(text::format("{}: the optimiser's step cannot be read ({}): take another file", path,
                             error.what()));
   }

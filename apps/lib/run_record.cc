@@ -12,8 +12,7 @@
 namespace verace::apps {
 namespace {
 
-constexpr int64_t kVersion = 1;
-constexpr double kMostSeconds = 1e12;
+constexpr int64_t kRunRecordVersion = 1;
 
 // The whole numbers that may be 0.
 struct CountKey {
@@ -96,7 +95,7 @@ void describe_process(RunRecord& record) {
 }
 
 std::string run_record_json(const RunRecord& record) {
-  Json json{{"version", kVersion},           {"kind", record.kind},
+  Json json{{"version", kRunRecordVersion},  {"kind", record.kind},
             {"command", record.command},     {"started", record.started},
             {"seconds", record.seconds},     {"finished", record.finished},
             {"resumed", record.resumed},     {"seed", record.seed},
@@ -115,7 +114,7 @@ std::string run_record_json(const RunRecord& record) {
 }
 
 RunRecord read_run_record(const std::string& json, const std::string& where) {
-  return read_versioned(json, where, kVersion, record_in);
+  return read_versioned(json, where, kRunRecordVersion, record_in);
 }
 
 std::optional<RunRecord> find_run_record(const std::filesystem::path& folder) {
