@@ -42,8 +42,7 @@ if(VERACE_SANITIZE)
   cxx_options(-fsanitize=${VERACE_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
   target_link_options(verace_options INTERFACE -fsanitize=${VERACE_SANITIZE})
   if(VERACE_SANITIZE MATCHES "address")  # a fixed address: else each start adjusts two million pointers, in 0.1 s
-    cxx_options(-fno-pie)
-    target_link_options(verace_options INTERFACE -no-pie)
+    target_link_options(verace_options INTERFACE $<$<STREQUAL:$<TARGET_PROPERTY:TYPE>,EXECUTABLE>:-no-pie>)
   endif()
 endif()
 
@@ -89,6 +88,7 @@ function(verace_library name)
   if(NOT VERACE_EMULATED)
     list(FILTER sources EXCLUDE REGEX "/simt/emulator/")
   endif()
+  list(FILTER sources EXCLUDE REGEX "/data/video/ffmpeg/")  # a module of its own: data/CMakeLists.txt
   if(NOT VERACE_HAVE_CUDA)
     list(FILTER sources EXCLUDE REGEX "/kernels/(cudnn|cublas)/|_cuda[.]cc$")
   elseif(VERACE_EMULATED)  # kernels/simt/emulator/{conv_graph,matmul}.cc stand in for NVIDIA's libraries

@@ -19,16 +19,16 @@ struct CountKey {
   const char* key;
   int64_t RunRecord::*member;
 };
-constexpr CountKey kCounts[] = {{"threads", &RunRecord::threads},
-                                {"epochs", &RunRecord::epochs},
-                                {"best_epoch", &RunRecord::best_epoch},
-                                {"steps", &RunRecord::steps},
-                                {"train_pictures", &RunRecord::train_pictures},
-                                {"val_pictures", &RunRecord::val_pictures},
-                                {"test_pictures", &RunRecord::test_pictures},
-                                {"parameters", &RunRecord::parameters},
-                                {"trainable", &RunRecord::trainable},
-                                {"peak_memory", &RunRecord::peak_memory}};
+constexpr CountKey kRecordCounts[] = {{"threads", &RunRecord::threads},
+                                      {"epochs", &RunRecord::epochs},
+                                      {"best_epoch", &RunRecord::best_epoch},
+                                      {"steps", &RunRecord::steps},
+                                      {"train_pictures", &RunRecord::train_pictures},
+                                      {"val_pictures", &RunRecord::val_pictures},
+                                      {"test_pictures", &RunRecord::test_pictures},
+                                      {"parameters", &RunRecord::parameters},
+                                      {"trainable", &RunRecord::trainable},
+                                      {"peak_memory", &RunRecord::peak_memory}};
 
 std::string string_in(const Json& json) {
   if (!json.is_string()) throw BadJson("a text is missing");
@@ -60,7 +60,7 @@ RunRecord record_in(const JsonReader& json) {
   }
   record.synthetic = json.flag("synthetic");
   record.quick = json.flag("quick");
-  for (const CountKey& count : kCounts) record.*count.member = json.count(count.key);
+  for (const CountKey& count : kRecordCounts) record.*count.member = json.count(count.key);
   for (const Json& row : json.array("environment")) {
     record.environment.emplace_back(string_in(pair_in(row)[0]), string_in(row[1]));
   }
@@ -105,7 +105,7 @@ std::string run_record_json(const RunRecord& record) {
   for (const auto& [name, seconds] : record.stages) {
     json["stages"].push_back(Json::array({name, seconds}));
   }
-  for (const CountKey& count : kCounts) json[count.key] = record.*count.member;
+  for (const CountKey& count : kRecordCounts) json[count.key] = record.*count.member;
   json["environment"] = Json::array();
   for (const auto& [what, which] : record.environment) {
     json["environment"].push_back(Json::array({what, which}));
