@@ -17,21 +17,21 @@ struct Magic {
   const char* advice;
 };
 
-constexpr const char* kPickle = "is a Python pickle, but not a file of torch.save";
-constexpr const char* kSave = "save it with torch.save(model.state_dict(), FILE)";
-constexpr const char* kUnpack = "unpack it, and name the weight file within";
-constexpr const char* kExport = "export the weights as safetensors, .pth or .h5";
-constexpr const char* kAnother = "name a weight file";
-constexpr const char* kAgain = "fetch or export it again";
+constexpr const char* kPickleFile = "is a Python pickle, but not a file of torch.save";
+constexpr const char* kSaveDict = "save it with torch.save(model.state_dict(), FILE)";
+constexpr const char* kUnpackFirst = "unpack it, and name the weight file within";
+constexpr const char* kExportOther = "export the weights as safetensors, .pth or .h5";
+constexpr const char* kNameAnother = "name a weight file";
+constexpr const char* kFetchAgain = "fetch or export it again";
 
-constexpr Magic kTable[] = {
-    {"PK\x03\x04"sv, 0, "is a zip archive", kUnpack},
-    {"PK\x05\x06"sv, 0, "is an empty zip archive", kAgain},
-    {"\x89HDF\r\n\x1a\n"sv, 0, "is HDF5", kAgain},
-    {"\x80\x02"sv, 0, kPickle, kSave},
-    {"\x80\x03"sv, 0, kPickle, kSave},
-    {"\x80\x04"sv, 0, kPickle, kSave},
-    {"\x80\x05"sv, 0, kPickle, kSave},
+constexpr Magic kMagics[] = {
+    {"PK\x03\x04"sv, 0, "is a zip archive", kUnpackFirst},
+    {"PK\x05\x06"sv, 0, "is an empty zip archive", kFetchAgain},
+    {"\x89HDF\r\n\x1a\n"sv, 0, "is HDF5", kFetchAgain},
+    {"\x80\x02"sv, 0, kPickleFile, kSaveDict},
+    {"\x80\x03"sv, 0, kPickleFile, kSaveDict},
+    {"\x80\x04"sv, 0, kPickleFile, kSaveDict},
+    {"\x80\x05"sv, 0, kPickleFile, kSaveDict},
     {"ustar"sv, 257, "is a tar archive",
      "unpack it; or, if it is a .pth of PyTorch 0.1, load it with PyTorch and save its "
      "state_dict() again"},
@@ -39,19 +39,19 @@ constexpr Magic kTable[] = {
     {"\xfd\x37zXZ"sv, 0, "is compressed with xz", "unpack it with xz -d first"},
     {"\x28\xb5\x2f\xfd"sv, 0, "is compressed with zstd", "unpack it with zstd -d first"},
     {"BZh"sv, 0, "is compressed with bzip2", "unpack it with bzip2 -d first"},
-    {"7z\xbc\xaf\x27\x1c"sv, 0, "is a 7-Zip archive", kUnpack},
-    {"Rar!\x1a\x07"sv, 0, "is a RAR archive", kUnpack},
+    {"7z\xbc\xaf\x27\x1c"sv, 0, "is a 7-Zip archive", kUnpackFirst},
+    {"Rar!\x1a\x07"sv, 0, "is a RAR archive", kUnpackFirst},
     {"version https://git-lfs"sv, 0, "is a git-lfs pointer, not the file itself",
      "fetch it with git lfs pull"},
-    {"GGUF"sv, 0, "is a GGUF file, as language models have", kAnother},
+    {"GGUF"sv, 0, "is a GGUF file, as language models have", kNameAnother},
     {"TFL3"sv, 4, "is a model of TensorFlow Lite",
      "take the Keras model that it was made from, as .h5 or .keras"},
-    {"\x12\x01\0\0\0\0\0\0"sv, 0, "is a parameter file of MXNet", kExport},
-    {"MATLAB 5.0 MAT-file"sv, 0, "is a file of MATLAB", kExport},
-    {"\x93NUMPY"sv, 0, "is a NumPy array", kExport},
-    {"\x89PNG\r\n\x1a\n"sv, 0, "is a picture (PNG), not weights", kAnother},
-    {"\xff\xd8\xff"sv, 0, "is a picture (JPEG), not weights", kAnother},
-    {"%PDF-"sv, 0, "is a PDF document", kAnother},
+    {"\x12\x01\0\0\0\0\0\0"sv, 0, "is a parameter file of MXNet", kExportOther},
+    {"MATLAB 5.0 MAT-file"sv, 0, "is a file of MATLAB", kExportOther},
+    {"\x93NUMPY"sv, 0, "is a NumPy array", kExportOther},
+    {"\x89PNG\r\n\x1a\n"sv, 0, "is a picture (PNG), not weights", kNameAnother},
+    {"\xff\xd8\xff"sv, 0, "is a picture (JPEG), not weights", kNameAnother},
+    {"%PDF-"sv, 0, "is a PDF document", kNameAnother},
 };
 
 // The text behind a protocol buffer's tag for one of at most 127 bytes, that tag at `at`; empty
@@ -76,7 +76,7 @@ std::string protocol_buffer(std::string_view head) {
   if (head.size() > 4 && head[0] == '\x08' && head[1] > 0 && head[1] < 0x20) {
     const std::string_view producer = short_text(head, 2, '\x12');
     if (!producer.empty() && is_printable(producer)) {
-      return std::string("is an ONNX model: ") + kExport;
+      return std::string("is an ONNX model: ") + kExportOther;
     }
     if (head[1] == 1 && head[2] == '\x12') {
       return std::string(
@@ -111,8 +111,8 @@ bool is_html(std::string_view head) {
 std::string describe_other_format(std::span<const std::byte> file) {
   const std::string_view head(reinterpret_cast<const char*>(file.data()),
                               std::min<size_t>(file.size(), 512));
-  if (head.empty()) return std::string("is empty: ") + kAgain;
-  for (const Magic& magic : kTable) {
+  if (head.empty()) return std::string("is empty: ") + kFetchAgain;
+  for (const Magic& magic : kMagics) {
     if (head.size() > magic.offset && head.substr(magic.offset).starts_with(magic.bytes)) {
       return std::string(magic.what) + ": " + magic.advice;
     }

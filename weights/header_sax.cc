@@ -18,7 +18,6 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr const char* kAdvice = "fetch or export the file again";
 constexpr std::string_view kEntryKeys[] = {"dtype", "shape", "data_offsets"};
 constexpr unsigned kAllSeen = 0b111;
 
@@ -79,7 +78,7 @@ class HeaderSax final : public nlohmann::json_sax<Json> {
   bool key(string_t& value) override {
     if (!is_new(value)) {
       fail_input(text::format("{}: the header names {} twice{}: {}", path_, in_quotes(value),
-                              where(), kAdvice));
+                              where(), kExportAgain));
     }
     key_ = value;
     return true;
@@ -88,7 +87,7 @@ class HeaderSax final : public nlohmann::json_sax<Json> {
   bool end_object() override {
     if (place_ == Place::kEntry && seen_ != kAllSeen) {
       fail_input(text::format("{}: tensor {} lacks dtype, shape or data_offsets: {}", path_,
-                              in_quotes(entry().name), kAdvice));
+                              in_quotes(entry().name), kExportAgain));
     }
     place_ = place_ == Place::kTop ? Place::kDone : Place::kTop;
     return true;
@@ -113,7 +112,7 @@ class HeaderSax final : public nlohmann::json_sax<Json> {
 
   bool parse_error(size_t position, const std::string&, const Json::exception&) override {
     fail_input(text::format("{}: the header is not valid JSON (at its byte {}): {}", path_,
-                            position, kAdvice));
+                            position, kExportAgain));
   }
 
  private:
@@ -150,7 +149,7 @@ class HeaderSax final : public nlohmann::json_sax<Json> {
   }
 
   [[noreturn]] void refuse(const std::string& found) const {
-    fail_input(text::format("{}: the header has {}{}: {}", path_, found, where(), kAdvice));
+    fail_input(text::format("{}: the header has {}{}: {}", path_, found, where(), kExportAgain));
   }
 
   Header& header_;
@@ -166,8 +165,8 @@ class HeaderSax final : public nlohmann::json_sax<Json> {
 Header parse_header_json(const std::string& text, const std::string& path) {
   // The parser takes a NUL for the end of its input and would ignore what follows.
   if (text.find('\0') != std::string::npos) {
-    fail_input(
-        text::format("{}: the header is not valid JSON (it has a NUL byte): {}", path, kAdvice));
+    fail_input(text::format("{}: the header is not valid JSON (it has a NUL byte): {}", path,
+                            kExportAgain));
   }
   Header header;
   HeaderSax sax(header, path);
