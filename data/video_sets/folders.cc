@@ -64,7 +64,8 @@ class ClassFolders {
     for (size_t label = 0; label < classes.size(); ++label) {
       for (const std::string& folder : classes[label]) {
         const std::string below = split_folder + folder;
-        for (const FoundVideo& found : find_videos(set_.root / below, notes_)) {
+        for (const FoundVideo& found :
+             find_videos(set_.root / below, notes_, LoosePictures::kVideos)) {
           const std::string inside = text::join(found.parts, "/");
           VideoSample sample{
               found.path, static_cast<int32_t>(label), below + "/" + inside, "", split, {}};

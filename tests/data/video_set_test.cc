@@ -404,6 +404,8 @@ TEST_CASE("folders real and fake, divided or not") {
   CHECK(videos.at("real/deep/b").label == kReal);
   CHECK(videos.at("Fake/c").label == kFake);
   CHECK(videos.at("fake/d").identity.empty());
+  write_file(dir / "real/portrait.jpg", std::string_view());
+  CHECK(by_name(load_video_set(dir.path())).at("real/portrait").path == dir / "real/portrait.jpg");
 
   const TempFolder divided;
   for (const char* name : {"train/real/1.mp4", "train/fake/v/1.png", "test/real/1.mp4",
