@@ -106,7 +106,8 @@ def manifest_seeds():
 
 
 def video_list_seeds():
-    write("video_lists", "celeb-df", b"1 YouTube-real/00170.mp4\n0 Celeb-synthesis/id1_id0_0007.mp4\r\n\n1\tCeleb-real/a b.MP4")
+    write("video_lists", "celeb-df",
+          b"1 YouTube-real/00170.mp4\n0 Celeb-synthesis/id1_id0_0007.mp4\r\n\n1\tCeleb-real/a b.MP4")
     write("video_lists", "bom", b"\xef\xbb\xbf1 Celeb-real/id1_0000.mp4\n")
     write("video_lists", "splits", b'[["071", "054"],\r\n ["087","081"]]\n')
     write("video_lists", "wrong-splits", b'[["071", 54]]')
