@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "data/text.h"
+#include "data/video_sets/copies.h"
 #include "data/video_sets/files.h"
 #include "data/video_sets/kinds.h"
 #include "kernels/check.h"
@@ -49,6 +50,7 @@ class ClassFolders {
     } else {
       read_classes("", std::nullopt);
     }
+    find_copies(set_.videos, notes_);
     set_.kind = has_splits ? "folders of real and fake videos, divided" : "folders real and fake";
     set_.has_official = has_splits;
     set_.official =
@@ -131,6 +133,7 @@ std::optional<VideoSet> load_unlabelled(const fs::path& root) {
                   found.is_folder);
   }
   collector.finish_folder({".", std::nullopt, 0, 0});
+  find_copies(set.videos, notes);
   set.notes = notes.take();
   if (set.videos.empty()) return std::nullopt;
   return set;

@@ -89,6 +89,32 @@ TEST_CASE("dataset inspect as JSON and as a list") {
   CHECK(std::count(methods.out.begin(), methods.out.end(), '\n') == 41);
 }
 
+TEST_CASE("dataset inspect counts what a manifest holds") {
+  const TempFolder folder;
+  for (const char* name : {"a.jpg", "b.jpg", "c.jpg", "d.jpg"}) test::write_text(folder / name, "");
+  const std::string path = folder / "manifest.csv";
+  test::write_text(path,
+                   "path,label,video,identity,split,x1,y1,x2,y2,odd\n"
+                   "a.jpg,real,r,id0,train,0,0,9,9,\nb.jpg,real,r,id0,train,0,0,9,9,\n"
+                   "c.jpg,fake,f,id1+id0,test,,,,,\nd.jpg,fake,g,,test,0,0,9,9,\n");
+  const Finished finished = inspect(folder, {path});
+  REQUIRE(finished.code == 0);
+  CHECK(says(finished, path + ": a manifest of 4 pictures\n"));
+  CHECK(says(finished, "  train              2      (1)              0      (0)           1\n"));
+  CHECK(says(finished, "  test               0      (0)              2      (2)           2\n"));
+  CHECK(says(finished, "with a box: 3, with landmarks: 0, without an identity: 1\n"));
+  CHECK(says(finished, "columns that nothing reads: odd\n"));
+  CHECK(says(finished, "in two splits: identity 'id0' is in train and in test (1 such)\n"));
+  const json report = json::parse(inspect(folder, {path, "--json"}).out);
+  CHECK(report["splits"]["test"]["fake"]["videos"] == 2);
+  CHECK(report["splits"]["test"]["identities"] == 2);
+  CHECK(report["with_box"] == 3);
+  CHECK(report["leaks"] == "identity 'id0' is in train and in test (1 such)");
+  test::expect_error(inspect(folder, {path, "--splits", "video"}), "--splits: a manifest has its");
+  test::write_text(path, "path,label\na.jpg,\n");
+  test::expect_error(inspect(folder, {path}), "manifest.csv:2: the label is empty");
+}
+
 TEST_CASE("dataset inspect refuses what is wrong, in one line") {
   const TempFolder folder;
   const std::string root = folder / "set";
