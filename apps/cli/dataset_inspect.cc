@@ -51,7 +51,7 @@ int run(const Flags& flags, const Options& o) {
     text::print(stdout, "{}", apps::video_set_json(set, splits ? &*splits : nullptr));
   } else {
     text::print(stdout, "{}{}", apps::video_set_text(set),
-                splits ? apps::splits_text(*splits) : std::string());
+                splits ? apps::split_report_text(*splits) : std::string());
   }
   return 0;
 }

@@ -12,7 +12,7 @@ namespace verace::apps {
 struct ManifestCounts {
   // [split][class]
   std::array<std::array<int64_t, 2>, 3> pictures{}, videos{};
-  std::array<int64_t, 3> identities{};        // persons per split
+  std::array<int64_t, 3> identities{};                             // persons per split
   int64_t with_box = 0, with_landmarks = 0, without_identity = 0;  // pictures
 };
 

@@ -90,7 +90,7 @@ std::string video_set_text(const data::VideoSet& set) {
   return out;
 }
 
-std::string splits_text(const data::SplitReport& report) {
+std::string split_report_text(const data::SplitReport& report) {
   const data::SplitOptions& options = report.options;
   std::string out =
       text::format("splits: {}, shares {} {} {}, seed {}\n",

@@ -12,7 +12,7 @@ namespace verace::apps {
 std::string video_set_text(const data::VideoSet& set);
 
 // Several lines: the rule, a table of the splits, what was dropped, what leaks.
-std::string splits_text(const data::SplitReport& report);
+std::string split_report_text(const data::SplitReport& report);
 
 // Both as one JSON object; `splits` may be null. Videos are counted, not listed.
 std::string video_set_json(const data::VideoSet& set, const data::SplitReport* splits);

@@ -482,7 +482,7 @@ TEST_CASE("copies of a file belong together") {
   CHECK(first_of(set, "the same bytes as another file") == Names{"train/real/a.mp4"});
   CHECK(first_of(set, "of the other class") == Names{"val/fake/x.mp4"});
   CHECK(contains(check_leaks(set).text,
-                 "source video 'test/real/renamed' is in train and in test (1 such)"));
+                 "source video 'test/real/renamed' is in train and in val (1 such)"));
   VideoSet divided = set;
   CHECK(assign_splits(divided, {SplitRule::kVideo, {0.5, 0.25, 0.25}, 1}).leaks.sources == 0);
 }
