@@ -5,6 +5,7 @@
 #include "apps/cli/video_set_flags.h"
 #include "apps/lib/manifest_report.h"
 #include "apps/lib/video_set_report.h"
+#include "data/picture_name.h"
 #include "data/video_sets/files.h"
 #include "kernels/check.h"
 #include "kernels/format.h"
