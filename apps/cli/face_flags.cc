@@ -12,7 +12,7 @@ void declare_detector(Flags& flags, DetectorFlags& d) {
   flags.group("Detector");
   flags.value("--detector", "FILE", "Weights of a RetinaFace (MobileNet-0.25 or ResNet-50)",
               into(d.file));
-  flags.value("--min-score", "P", "Faces of which it is less sure are left out (default 0.5)",
+  flags.value("--min-score", "P", "Faces of which it is less sure are left out (default 0.9)",
               [&d](const std::string& text, const std::string& flag) {
                 std::optional<double> score;
                 into_range(score, 0, 1)(text, flag);

@@ -14,9 +14,13 @@
 
 namespace verace::cli {
 
+// What is no face but looks like one (a face printed on a shirt) may be the largest of a frame: so
+// only sure ones count, as in retina-face.
+inline constexpr double kMinScore = 0.9;
+
 struct DetectorFlags {
   std::filesystem::path file;
-  apps::FaceDetectorOptions options;
+  apps::FaceDetectorOptions options = {.score_threshold = kMinScore};
 };
 // --detector, --min-score, --min-size, --long-side, --slope.
 void declare_detector(Flags& flags, DetectorFlags& detector);

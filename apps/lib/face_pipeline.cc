@@ -91,6 +91,7 @@ class Workers {
     }
     times_.encode += times.encode;
     times_.write += times.write;
+    times_.record += times.record;
     --working_;
   }
 

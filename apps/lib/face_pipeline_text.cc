@@ -22,7 +22,7 @@ void add_list(std::string& text, const char* title, const std::vector<std::strin
 
 void add_stage(std::string& text, const char* name, double seconds, int64_t frames) {
   const double each = frames > 0 ? 1000 * seconds / static_cast<double>(frames) : 0.0;
-  text += text::format("  {:<28}{:>9.2f} s{:>9.2f} ms/frame\n", name, seconds, each);
+  text += text::format("  {:<30}{:>9.2f} s{:>9.2f} ms/frame\n", name, seconds, each);
 }
 
 }  // namespace
@@ -71,9 +71,10 @@ std::string timing_text(const FacePipelineTimes& times, int64_t workers) {
   add_stage(text, "opening and decoding", s.search.decode, times.frames);
   add_stage(text, "converting to RGB", s.search.convert, times.frames);
   add_stage(text, "waiting for the detector", s.search.detect, times.frames);
-  add_stage(text, "cropping and encoding", s.search.crop - s.write, times.frames);
-  add_stage(text, "  of this: encoding", s.encode, times.frames);
-  add_stage(text, "writing", s.write, times.frames);
+  add_stage(text, "cropping", s.search.crop - s.encode - s.write, times.frames);
+  add_stage(text, "encoding", s.encode, times.frames);
+  add_stage(text, "writing crops", s.write, times.frames);
+  add_stage(text, "writing records (to the disc)", s.record, times.frames);
   return text;
 }
 

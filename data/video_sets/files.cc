@@ -90,7 +90,6 @@ std::string lower(std::string text) {
   return text;
 }
 
-
 bool is_video_name(const fs::path& path) { return has_extension(path, kVideos); }
 
 void Tallies::add(const std::string& what, const std::string& name) {

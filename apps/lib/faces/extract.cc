@@ -103,7 +103,7 @@ VideoRecord extract_faces(const FaceJob& job, FaceFinder& finder,
   const std::string text = record_text(record);
   make_folder(file.parent_path());
   weights::write_file_atomically(file.string(), text);
-  times.write += seconds_since(begin);
+  times.record += seconds_since(begin);
   // As a later call will read it.
   return record_from(text, data::name_of(file));
 }

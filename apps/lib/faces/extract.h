@@ -12,9 +12,10 @@ namespace verace::apps {
 std::filesystem::path crops_folder(const std::filesystem::path& out, const FaceJob& job);
 std::filesystem::path record_file(const std::filesystem::path& out, const FaceJob& job);
 
+// In seconds. The search's time for crops holds those for encoding and writing them.
 struct ExtractTimes {
   FaceTimes search;
-  double encode = 0, write = 0;
+  double encode = 0, write = 0, record = 0;
 };
 
 // Looks for the video's faces anew, whatever is there of it. A video that cannot be read leaves no

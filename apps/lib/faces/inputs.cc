@@ -15,14 +15,16 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// "Celeb-real/id0_0000" as it is; "/clips/a" as "clips/a", "../a" as "up/a": below one folder.
+// "Celeb-real/id0_0000" as it is; of "/clips/a" and "../clips/a", which lead elsewhere, "a".
 std::string inner_name(const std::string& name) {
+  const fs::path path = fs::path(name).lexically_normal();
+  const bool leads_out = path.is_absolute() || *path.begin() == "..";
   std::vector<std::string> parts;
-  for (const fs::path& part : fs::path(name).lexically_normal().relative_path()) {
+  for (const fs::path& part : leads_out ? path.filename() : path) {
     const std::string text = part.string();
-    if (text.empty() || text == ".") continue;
+    if (text.empty() || text == "." || text == ".." || text == "/") continue;
     // Hidden folders would be left out by those who look for pictures.
-    parts.push_back(text == ".." ? "up" : text.starts_with('.') ? "_" + text : text);
+    parts.push_back(text.starts_with('.') ? "_" + text : text);
   }
   return parts.empty() ? "video" : text::join(parts, "/");
 }
