@@ -10,7 +10,7 @@
 namespace verace::apps {
 namespace {
 
-constexpr int64_t kVersion = 1;
+constexpr int64_t kAccountVersion = 1;
 
 std::string quoted(const std::string& text) {
   if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
@@ -114,7 +114,7 @@ std::string account_text(const std::vector<DoneVideo>& videos) {
 
 std::string account_json(const std::vector<DoneVideo>& videos,
                          const std::vector<Setting>& settings) {
-  Json json{{"version", kVersion}, {"settings", Json::object()}, {"videos", Json::array()}};
+  Json json{{"version", kAccountVersion}, {"settings", Json::object()}, {"videos", Json::array()}};
   for (const auto& [name, value] : settings) json["settings"][name] = value;
   for (const DoneVideo& video : videos) json["videos"].push_back(video_json(video));
   return json_text(json);
