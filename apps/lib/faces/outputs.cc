@@ -120,22 +120,4 @@ std::string account_json(const std::vector<DoneVideo>& videos,
   return json_text(json);
 }
 
-std::string splits_text(const data::SplitReport& report) {
-  std::string text = text::format("splits: {}, seed {}\n",
-                                  data::kSplitRuleNames[static_cast<size_t>(report.options.rule)],
-                                  report.options.seed);
-  for (size_t split = 0; split < data::kSplitNames.size(); ++split) {
-    const auto& [real, fake, unknown] = report.videos[split];
-    text += text::format("  {:<5} {} real, {} fake videos", data::kSplitNames[split], real, fake);
-    if (unknown > 0) text += text::format(", {} without label", unknown);
-    if (report.identities[split] > 0)
-      text += text::format("; {} persons", report.identities[split]);
-    text += "\n";
-  }
-  for (const data::Tally& tally : report.why_dropped) {
-    text += text::format("  left out: {}: {}\n", one_line(tally.what), tally.count);
-  }
-  return text + text::format("leaks between splits: {}\n", one_line(report.leaks.text));
-}
-
 }  // namespace verace::apps
