@@ -15,6 +15,7 @@
 #include "data/text.h"
 #include "kernels/check.h"
 #include "kernels/format.h"
+#include "kernels/temporary_file.h"
 #include "weights/atomic_file.h"
 
 namespace verace::apps {
@@ -146,7 +147,7 @@ void write_outputs(const FacePipelineOptions& options, const FacePipelineResult&
 void remove_abandoned(const fs::path& out, const std::vector<FaceJob>& jobs) {
   std::set<std::string> folders = {out.string()};
   for (const FaceJob& job : jobs) folders.insert(record_file(out, job).parent_path().string());
-  for (const std::string& folder : folders) weights::remove_abandoned_files(folder);
+  for (const std::string& folder : folders) remove_abandoned_files(folder);
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include "data/write_file.h"
 #include "kernels/check.h"
 #include "kernels/format.h"
+#include "kernels/temporary_file.h"
 #include "weights/atomic_file.h"
 
 namespace verace::apps {
@@ -38,7 +39,7 @@ void clear_folder(const fs::path& folder) {
     if (is_crop_name(it->path().filename().string())) crops.push_back(it->path());
   }
   for (const fs::path& crop : crops) fs::remove(crop, error);
-  weights::remove_abandoned_files(folder.string());
+  remove_abandoned_files(folder.string());
 }
 
 std::vector<std::byte> encoded(const data::Image& image, int jpeg_quality) {
