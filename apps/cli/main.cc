@@ -12,9 +12,10 @@ int main(int argc, char** argv) {
   // A file beyond the limit (ulimit -f) is an error of writing, with a message, not a sudden death.
   std::signal(SIGXFSZ, SIG_IGN);
   verace::apps::spare_address_space();
-  return run_command_line(argc, argv,
-                          {train_command(), eval_command(), threshold_command(), predict_command(),
-                           fgsm_command(), dataset_inspect_command(), inspect_command(),
-                           convert_command(), diff_command(), fetch_command(), demo_command(),
-                           report_command(), gradcheck_command(), dump_command(), info_command()});
+  return run_command_line(
+      argc, argv,
+      {train_command(), eval_command(), threshold_command(), predict_command(), faces_command(),
+       fgsm_command(), dataset_inspect_command(), inspect_command(), convert_command(),
+       diff_command(), fetch_command(), demo_command(), report_command(), gradcheck_command(),
+       dump_command(), info_command()});
 }
