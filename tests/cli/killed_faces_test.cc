@@ -2,8 +2,11 @@
 // run that nobody disturbed.
 //
 // VERACE_KILLS: how many (default 10); VERACE_KILL_SEED: of the instants (default 1).
+#include <sys/wait.h>
+
 #include <chrono>
 #include <csignal>
+#include <functional>
 #include <map>
 #include <thread>
 
@@ -60,6 +63,35 @@ int64_t check_whole(const fs::path& out, const std::map<std::string, std::string
   return records;
 }
 
+// Half of the kills come anywhere, half of them after so many videos, at an instant of the next.
+void wait_for_instant(const test::Process& process, const fs::path& out, double seconds,
+                      const std::function<double()>& share) {
+  if (share() < 0.5) {
+    std::this_thread::sleep_for(std::chrono::duration<double>(seconds * share()));
+    return;
+  }
+  const auto wanted = static_cast<int64_t>(1 + 14 * share());
+  const auto finished = [&out] {
+    int64_t records = 0;
+    for (const char* label : {"real", "fake"}) {
+      std::error_code none;
+      for (fs::directory_iterator it(out / "videos" / label, none), end; !none && it != end;
+           it.increment(none)) {
+        records += it->path().extension() == ".json" ? 1 : 0;
+      }
+    }
+    return records;
+  };
+  siginfo_t info = {};
+  while (finished() < wanted) {
+    REQUIRE(::waitid(P_PID, static_cast<id_t>(process.id()), &info, WEXITED | WNOHANG | WNOWAIT) ==
+            0);
+    if (info.si_pid == process.id()) return;  // it has ended before
+    std::this_thread::sleep_for(std::chrono::microseconds(500));
+  }
+  std::this_thread::sleep_for(std::chrono::duration<double>(0.02 * share()));
+}
+
 TEST_CASE("killed at random instants, the work goes on and ends with the same bytes") {
   const FacesProgram program;
   test::write_coarse_set(program.path() / "set", 8, 8);
@@ -81,7 +113,7 @@ TEST_CASE("killed at random instants, the work goes on and ends with the same by
     for (bool ended = false; !ended;) {
       const auto process = program.start(program.words({"set"}, out, flags));
       if (left > 0) {
-        std::this_thread::sleep_for(std::chrono::duration<double>(seconds * share()));
+        wait_for_instant(*process, program / out, seconds, share);
         process->signal(SIGKILL);
       }
       const Finished finished = process->wait();
