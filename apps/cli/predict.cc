@@ -21,7 +21,7 @@ struct Options {
   std::vector<std::string> pictures;
   std::optional<data::Fit> fit;
   std::filesystem::path labels;
-  std::optional<double> threshold;
+  apps::DecisionFlags decision;
   int64_t top = 5, batch = 16;
   bool json = false, quiet = false;
 };
@@ -30,7 +30,8 @@ void declare(Flags& flags, Options& o) {
   declare_model(flags, o.model);
   flags.arguments("PICTURE", "Picture files, or folders of them", o.pictures);
   flags.toggle("--json", "Print JSON instead of a table", o.json);
-  declare_threshold(flags, o.threshold);
+  declare_threshold(flags, o.decision.threshold);
+  declare_policy(flags, o.decision);
   flags.value("--top", "K", "Classes to print, for networks with other classes (default 5)",
               into(o.top, 1));
   flags.value("--labels", "FILE", "Names of the classes, one per line", into(o.labels));
@@ -59,16 +60,20 @@ data::FitOptions choose_fit(const Options& o, const layers::ClassifierOptions& n
 apps::Decision choose_threshold(const Options& o, const apps::LoadedModel& model,
                                 const data::FitOptions& fit) {
   const bool faces = apps::real_and_fake(model.classifier->options()).has_value();
-  if (o.threshold && !faces) {
-    fail_input("--threshold: the network tells other classes apart than real and fake");
+  if ((o.decision.threshold || o.decision.policy) && !faces) {
+    fail_input(text::format("{}: the network tells other classes apart than real and fake",
+                            o.decision.threshold ? "--threshold" : "--policy"));
   }
-  const apps::Decision decision = apps::decide(o.threshold, model.thresholds);
+  const apps::Decision decision = apps::decide(o.decision, model.thresholds, model.calibration);
   if (decision.source != apps::Decision::Source::kDefault && faces && !o.quiet) {
     text::print(stderr, "threshold: {}\n", apps::decision_text(decision));
   }
-  if (const std::string note = apps::fit_warning(decision, {fit.fit, fit.filter});
-      !note.empty() && !o.quiet) {
-    text::print(stderr, "WARNING: {}\n", note);
+  if (decision.calibration && faces && !o.quiet) {
+    text::print(stderr, "calibration: {}\n", apps::calibration_text(*decision.calibration));
+  }
+  for (const std::string& note :
+       {apps::fit_warning(decision, {fit.fit, fit.filter}), apps::policy_warning(decision)}) {
+    if (!note.empty() && !o.quiet) text::print(stderr, "WARNING: {}\n", note);
   }
   return decision;
 }
@@ -93,9 +98,8 @@ int run(const Flags& flags, Options& o) {
       paths.size() > 100 ? apps::default_progress(o.quiet) : apps::ProgressStyle{}, "predict",
       "pictures", static_cast<int64_t>(paths.size()));
   apps::Predictions predictions = apps::predict(
-      session, paths, fit, names, [&progress](int64_t done) { progress.update(done); });
+      session, paths, fit, names, decision, [&progress](int64_t done) { progress.update(done); });
   progress.finish();
-  predictions.decision = decision;
   text::print(stdout, "{}",
               o.json ? apps::predictions_json(predictions, o.top)
                      : apps::predictions_text(predictions, o.top));
@@ -117,8 +121,9 @@ Command predict_command() {
   return {"predict",
           "Say of pictures whether they are real or fake",
           "Also asks networks of other classes, such as ImageNet's. Broken pictures are named and\n"
-          "left out; the exit code is 2 then. Several faces also get one verdict together (mean\n"
-          "probability), by the model's threshold of videos.",
+          "left out; the exit code is 2 then. Several faces also get one verdict together, by "
+          "--policy\n"
+          "and the model's threshold of videos.",
           "  verace predict --model RUN/best.safetensors face.jpg\n"
           "  verace predict --model RUN faces/ --json\n"
           "  verace predict --model imagenet.safetensors --top 5 --labels names.txt cat.jpg\n",

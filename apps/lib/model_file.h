@@ -22,7 +22,8 @@ namespace verace::apps {
 struct LoadedModel {
   std::unique_ptr<layers::Classifier> classifier;
   weights::ModelDescription description;
-  std::optional<ChosenThresholds> thresholds;  // load_model's: what the file holds
+  std::optional<ChosenThresholds> thresholds = {};  // load_model's: what the file holds
+  std::optional<Calibration> calibration = {};      // the same
 };
 
 // The head that replaces a file's own, and how it starts.
@@ -74,13 +75,20 @@ struct FileVersion {
 };
 FileVersion file_version(const std::string& path);
 
-// Copies a safetensors file (checkpoints too) with these thresholds in its metadata and all else as
-// it is; `target` may be `path`. Atomic. Throws as save_model, and Error(kInput) if the file is not
-// the one that the thresholds were chosen with any more, or as check_keeps_thresholds: for any
-// other format.
+// What verdicts go by, as model files hold it: thresholds are of probabilities with just this
+// calibration.
+struct VerdictMetadata {
+  std::optional<ChosenThresholds> thresholds;
+  std::optional<Calibration> calibration;
+};
+
+// Copies a safetensors file (checkpoints too) with these thresholds and this calibration in its
+// metadata (and no others) and all else as it is; `target` may be `path`. Atomic. Throws as
+// save_model, and Error(kInput) if the file is not the one that they were chosen with any more, or
+// as check_keeps_thresholds: for any other format.
 void check_keeps_thresholds(const std::string& path);
 void store_thresholds(const std::string& path, const std::string& target,
-                      const ChosenThresholds& thresholds, const FileVersion& chosen_with);
+                      const VerdictMetadata& stored, const FileVersion& chosen_with);
 
 // The classes' indices in the network's outputs, by its class names: "real" and "fake" in any
 // order; without names 0 and 1. Throws Error(kInput) naming `path` for a network of other classes.
