@@ -1,13 +1,13 @@
-// The two readers of data sets, and what both share: counts and selection.
+// The reader of directory trees, and what data sets of every form share: counts and selection.
 #include "data/dataset.h"
 
 #include <algorithm>
 #include <optional>
-#include <unordered_map>
 
-#include "data/csv.h"
 #include "data/leak_check.h"
+#include "data/manifest.h"
 #include "data/text.h"
+#include "data/video_sets/files.h"
 #include "kernels/check.h"
 #include "kernels/format.h"
 
@@ -16,7 +16,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int64_t kMaxManifestBytes = int64_t{1} << 30;
 constexpr int kMaxDepth = 32;  // deeper trees are links in a circle
 
 template <size_t kCount>
@@ -25,40 +24,6 @@ std::optional<size_t> index_of(const std::array<const char*, kCount>& names,
   const auto found = std::find(names.begin(), names.end(), name);
   if (found == names.end()) return std::nullopt;
   return static_cast<size_t>(found - names.begin());
-}
-
-std::string lower(std::string text) {
-  for (char& c : text) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  return text;
-}
-
-// Hidden files are never pictures: some systems leave ._name.jpg beside name.jpg.
-bool is_picture_name(const fs::path& path) {
-  const std::string extension = lower(path.extension().string());
-  const bool known =
-      extension == ".jpg" || extension == ".jpeg" || extension == ".png" || extension == ".bmp";
-  return known && !path.filename().native().starts_with('.');
-}
-
-// The names of the sub-directories, sorted; hidden ones are left out.
-std::vector<std::string> folders_in(const fs::path& directory) {
-  std::vector<std::string> names;
-  for (const fs::directory_entry& entry : fs::directory_iterator(directory)) {
-    const std::string name = entry.path().filename().string();
-    if (entry.is_directory() && !name.starts_with('.')) names.push_back(name);
-  }
-  std::sort(names.begin(), names.end());
-  return names;
-}
-
-std::string listing(const std::vector<std::string>& names) {
-  if (names.empty()) return "no folders";
-  const size_t shown = std::min<size_t>(names.size(), 8);
-  std::vector<std::string> first(names.begin(), names.begin() + static_cast<ptrdiff_t>(shown));
-  for (std::string& name : first) name = text::format("'{}'", one_line(name));
-  return text::format("{}{}", text::join(first, ", "), shown < names.size() ? ", ..." : "");
 }
 
 class TreeReader {
@@ -134,116 +99,13 @@ class TreeReader {
   Dataset dataset_;
 };
 
-class ManifestReader {
- public:
-  explicit ManifestReader(const fs::path& path) : path_(path), name_(name_of(path)) {}
-
-  Dataset read() {
-    const std::vector<std::byte> bytes = read_file(path_, kMaxManifestBytes, "manifest");
-    const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-    const std::vector<CsvRecord> records = parse_csv(text, name_);
-    if (records.empty()) fail_input(text::format("{}: empty; needs a header path,label", name_));
-    read_header(records.front());
-    for (size_t i = 1; i < records.size(); ++i) {
-      dataset_.samples.push_back(sample(records[i]));
-      check_video_label(dataset_.samples.back(), records[i].line);
-    }
-    return std::move(dataset_);
-  }
-
- private:
-  enum Column { kPath, kLabel, kVideo, kIdentity, kSplit, kColumns };
-  static constexpr std::array<const char*, kColumns> kNames{"path", "label", "video", "identity",
-                                                            "split"};
-
-  [[noreturn]] void fail(int64_t line, const std::string& what) const {
-    fail_input(text::format("{}:{}: {}", name_, line, what));
-  }
-
-  void read_header(const CsvRecord& header) {
-    for (size_t i = 0; i < header.fields.size(); ++i) {
-      const std::string& field = header.fields[i];
-      const auto column = index_of(kNames, field);
-      if (!column) {
-        dataset_.ignored_columns.push_back(field);
-      } else if (place_[*column]) {
-        fail(header.line, text::format("two columns are named '{}'; remove one", field));
-      } else {
-        place_[*column] = i;
-      }
-    }
-    if (place_[kPath] && place_[kLabel]) return;
-    fail(header.line,
-         text::format("the header needs the columns path and label, separated by commas; "
-                      "found {}",
-                      one_line(text::format("{}", text::join(header.fields, " | ")))));
-  }
-
-  std::string field(const CsvRecord& record, Column column) const {
-    return place_[column] ? record.fields[*place_[column]] : std::string();
-  }
-
-  Sample sample(const CsvRecord& record) const {
-    Sample result;
-    const std::string written = field(record, kPath);
-    if (written.empty()) fail(record.line, "the path is empty");
-    result.path = path_.parent_path() / written;  // an absolute one replaces the directory
-    std::error_code error;
-    if (!fs::is_regular_file(result.path, error)) {
-      fail(record.line, text::format("{}: no such picture file; correct or remove the line",
-                                     name_of(result.path)));
-    }
-    const std::string label = field(record, kLabel);
-    if (label != "real" && label != "fake" && label != "0" && label != "1") {
-      fail(record.line,
-           text::format("label '{}' is none of real, fake, 0 (real), 1 (fake)", one_line(label)));
-    }
-    result.label = label == "fake" || label == "1" ? kFake : kReal;
-    result.video = field(record, kVideo);
-    if (result.video.empty()) {
-      result.video = fs::path(written).lexically_normal().replace_extension().generic_string();
-    }
-    result.identity = field(record, kIdentity);
-    const std::string split = field(record, kSplit);
-    const auto index = index_of(kSplitNames, split.empty() ? kSplitNames[0] : split);
-    if (!index) {
-      fail(record.line, text::format("split '{}' is none of train, val, test", one_line(split)));
-    }
-    result.split = static_cast<Split>(*index);
-    return result;
-  }
-
-  // A verdict on a video has one truth to be compared with.
-  void check_video_label(const Sample& sample, int64_t line) {
-    const auto [known, is_new] =
-        video_labels_.try_emplace(sample.video, VideoLabel{sample.label, line});
-    if (is_new || known->second.label == sample.label) return;
-    fail(line,
-         text::format("video '{}' is {} here and {} in line {}; correct the label or name the "
-                      "videos apart",
-                      one_line(sample.video), kClassNames[static_cast<size_t>(sample.label)],
-                      kClassNames[static_cast<size_t>(known->second.label)], known->second.line));
-  }
-
-  struct VideoLabel {
-    int32_t label;
-    int64_t line;
-  };
-
-  fs::path path_;
-  std::string name_;
-  std::array<std::optional<size_t>, kColumns> place_;
-  std::unordered_map<std::string, VideoLabel> video_labels_;
-  Dataset dataset_;
-};
-
 Dataset read_any(const fs::path& path) {
   try {
     if (!fs::exists(path)) {
       fail_input(text::format("{}: no such directory or manifest; check the path of the data set",
                               name_of(path)));
     }
-    return fs::is_directory(path) ? TreeReader(path).read() : ManifestReader(path).read();
+    return fs::is_directory(path) ? TreeReader(path).read() : read_manifest(path);
   } catch (const fs::filesystem_error& error) {
     const fs::path& where = error.path1().empty() ? path : error.path1();
     fail_input(text::format("{}: cannot be read ({})", name_of(where), error.code().message()));

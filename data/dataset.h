@@ -4,8 +4,11 @@
 #include <array>
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
+
+#include "data/detected_face.h"
 
 namespace verace::data {
 
@@ -22,8 +25,11 @@ struct Sample {
   std::filesystem::path path;
   int32_t label = kReal;
   std::string video;     // never empty; a picture without a video is a video of its own
-  std::string identity;  // empty: unknown
+  std::string identity;  // one name, or several joined by '+'; empty: unknown
   Split split = Split::kTrain;
+  // The face, in pixels of the picture; known from manifests of faces only.
+  std::optional<FaceBox> box = std::nullopt;  // x1 < x2, y1 < y2
+  std::optional<std::array<ImagePoint, kFaceLandmarks>> landmarks = std::nullopt;
 };
 
 struct DatasetOptions {
@@ -46,9 +52,10 @@ struct Dataset {
 //     a video of its own, named "split/class/file". Links to directories are followed. Order:
 //     split, class, path (by bytes). Identities are unknown.
 // (b) A CSV manifest (any file): a header with the columns path, label and optionally video,
-//     identity, split, in any order. label: real | fake | 0 | 1; an empty or absent video: the path
-//     without its extension; an empty or absent split: train. Relative paths start at the CSV's
-//     directory. Order: as written.
+//     identity, split, and those of faces (manifest.h), in any order. label: real | fake | 0 | 1;
+//     an empty or absent video: the path without its extension; an empty or absent split: train;
+//     box and landmarks: numbers of pixels within +-10^6, all of a face's or none. frame, seconds
+//     and score are not read. Relative paths start at the CSV's directory. Order: as written.
 // The pictures are not opened (those of a manifest must exist). Throws Error(kInput), with the line
 // for a manifest, for anything that does not have this form, for a video of a manifest with both
 // labels, for a data set without pictures, and for a leak between splits.
