@@ -35,6 +35,7 @@ void append_faces(const Answers& answers, const data::Batch& batch, const data::
     EvaluatedFace face;
     face.path = sample.path;
     face.video = sample.video;
+    face.frame = sample.frame;
     face.label = batch.labels[i];
     face.probability = answers.probabilities[i * 2 + static_cast<size_t>(classes.fake)];
     face.margin = static_cast<double>(row[static_cast<size_t>(classes.fake)]) -

@@ -30,14 +30,14 @@ std::string manifest_of(const World& world) {
   const test::Finished said = world.run(
       {"predict", "--model", world / "run", world / "faces/pictures/val", "--json", "--quiet"});
   REQUIRE(said.code == 0);
-  std::string lines = "path,label,video,split\n";
+  std::string lines = "path,label,video,split,frame\n";
   int i = 0;
   const Json pictures = Json::parse(said.out)["pictures"];
   for (const Json& picture : pictures) {
     const bool fake = (picture["verdict"] == "fake") != (++i % 3 == 0);
     const std::string label = fake ? "fake" : "real";
     lines += picture["path"].get<std::string>() + "," + label + "," + label +
-             std::to_string(i / 9) + ",val\n";
+             std::to_string(i / 9) + ",val," + std::to_string(i / 3) + "\n";
   }
   test::write_text(path, lines);
   return path.string();
