@@ -5,6 +5,7 @@
 #include <array>
 #include <utility>
 
+#include "data/picture_name.h"
 #include "data/text.h"
 #include "kernels/check.h"
 #include "kernels/format.h"
@@ -15,7 +16,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr int kMaxDepth = 32;  // deeper trees are links in a circle
-constexpr std::array<const char*, 4> kPictures{".jpg", ".jpeg", ".png", ".bmp"};
 constexpr std::array<const char*, 16> kVideos{".mp4", ".m4v",  ".mkv", ".webm", ".avi", ".mov",
                                               ".mpg", ".mpeg", ".gif", ".wmv",  ".flv", ".ts",
                                               ".mts", ".3gp",  ".ogv", ".mjpeg"};
@@ -88,21 +88,6 @@ std::string lower(std::string text) {
     if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
   }
   return text;
-}
-
-bool is_picture_name(const fs::path& path) { return has_extension(path, kPictures); }
-
-bool is_video_name(const fs::path& path) { return has_extension(path, kVideos); }
-
-void Tallies::add(const std::string& what, const std::string& name) {
-  auto found = std::find_if(tallies_.begin(), tallies_.end(),
-                            [&](const Tally& tally) { return tally.what == what; });
-  if (found == tallies_.end()) found = tallies_.insert(tallies_.end(), Tally{what, 0, {}});
-  ++found->count;
-  // The first by name: folders are read in whatever order the file system has.
-  auto& first = found->first;
-  first.insert(std::upper_bound(first.begin(), first.end(), name), name);
-  if (first.size() > Tally::kFirst) first.pop_back();
 }
 
 void Tallies::add(const std::string& what, const fs::path& path) {
