@@ -56,7 +56,8 @@ struct Dataset {
 //     identity, split, and those of faces (manifest.h), in any order. label: real | fake | 0 | 1;
 //     an empty or absent video: the path without its extension; an empty or absent split: train;
 //     box and landmarks: numbers of pixels within +-10^6, all of a face's or none; frame: a
-//     whole number, or empty. seconds and score are not read. Relative paths start at the CSV's directory. Order: as written.
+//     whole number, or empty. seconds and score are not read. Relative paths start at the CSV's
+//     directory. Order: as written.
 // The pictures are not opened (those of a manifest must exist). Throws Error(kInput), with the line
 // for a manifest, for anything that does not have this form, for a video of a manifest with both
 // labels, for a data set without pictures, and for a leak between splits.

@@ -23,7 +23,7 @@ void fill_box(Image& image, const PixelBox& box, Ink ink);
 // Capital letters, digits and punctuation of 5 x 7 dots, each `scale` x `scale` pixels, one dot
 // apart; small letters are written as capital ones, anything else as '?'. On a background of
 // `paper`, one dot larger on each side. (x, y): the background's corner.
-inline constexpr int64_t kTextHeight = 9;  // dots, with the background
+inline constexpr int64_t kTextHeight = 9;   // dots, with the background
 int64_t text_width(std::string_view text);  // dots, with the background
 struct TextStyle {
   Ink ink, paper;

@@ -139,8 +139,8 @@ class ManifestReader {
     const char* end = written.data() + written.size();
     const auto [stop, error] = std::from_chars(written.data(), end, frame);
     if (error != std::errc{} || stop != end || frame < 0) {
-      fail(record.line, text::format("frame '{}' is not a whole number from 0 on",
-                                     one_line(written)));
+      fail(record.line,
+           text::format("frame '{}' is not a whole number from 0 on", one_line(written)));
     }
     return frame;
   }

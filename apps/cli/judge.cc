@@ -32,6 +32,11 @@ void declare_policy(Flags& flags, apps::DecisionFlags& decision) {
       "the sure ones) of its faces (default: the model's own, or mean)",
       into_choice({apps::kPolicyNames.begin(), apps::kPolicyNames.end()},
                   [&](size_t i) { decision.policy = static_cast<apps::Policy>(i); }));
+  flags.value("--per-frame", "HOW",
+              "Several faces of one frame: each counts, or max, the most suspicious of them "
+              "(default: the model's own, or each)",
+              into_choice({apps::kPerFrameNames.begin(), apps::kPerFrameNames.end()},
+                          [&](size_t i) { decision.per_frame = static_cast<apps::PerFrame>(i); }));
 }
 
 apps::Evaluation judge(const JudgeFlags& judging, const apps::LoadedModel& model,

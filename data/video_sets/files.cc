@@ -90,6 +90,19 @@ std::string lower(std::string text) {
   return text;
 }
 
+bool is_video_name(const fs::path& path) { return has_extension(path, kVideos); }
+
+void Tallies::add(const std::string& what, const std::string& name) {
+  auto found = std::find_if(tallies_.begin(), tallies_.end(),
+                            [&](const Tally& tally) { return tally.what == what; });
+  if (found == tallies_.end()) found = tallies_.insert(tallies_.end(), Tally{what, 0, {}});
+  ++found->count;
+  // The first by name: folders are read in whatever order the file system has.
+  auto& first = found->first;
+  first.insert(std::upper_bound(first.begin(), first.end(), name), name);
+  if (first.size() > Tally::kFirst) first.pop_back();
+}
+
 void Tallies::add(const std::string& what, const fs::path& path) {
   add(what, path.lexically_relative(root_).generic_string());
 }

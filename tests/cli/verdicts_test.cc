@@ -152,6 +152,10 @@ TEST_CASE("policies change videos, not faces") {
   CHECK(mean["faces"] == majority["faces"]);
   CHECK(mean["videos"]["loss"] != majority["videos"]["loss"]);
   CHECK(mean["videos"]["count"] == majority["videos"]["count"]);
+  const Json most = eval(world / "run", {"--per-frame", "max"});
+  CHECK(most["threshold"]["per_frame"] == "max");
+  CHECK(most["faces"] == mean["faces"]);
+  CHECK(most["videos"]["loss"] != mean["videos"]["loss"]);
   expect_refusal(
       {"eval", "--model", world / "run", "--data", manifest_of(world), "--policy", "vote"},
       {"--policy", "majority"});

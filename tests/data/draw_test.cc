@@ -47,8 +47,8 @@ TEST_CASE("frames are inside of their box and cut at the picture's edge") {
   image = black(4, 3);
   draw_frame(image, {0, 0, 4, 3}, 9, kInk);  // thicker than the box
   CHECK(rows_of(image, kInk) == "####\n####\n####\n");
-  for (const PixelBox nothing : {PixelBox{2, 0, 2, 3}, {3, 0, 1, 3}, {0, 2, 4, 1}, {9, 9, 12, 12},
-                                 {-9, -9, -1, -1}}) {
+  for (const PixelBox nothing :
+       {PixelBox{2, 0, 2, 3}, {3, 0, 1, 3}, {0, 2, 4, 1}, {9, 9, 12, 12}, {-9, -9, -1, -1}}) {
     image = black(4, 3);
     draw_frame(image, nothing, 1, kInk);
     CHECK(rows_of(image, kInk) == "....\n....\n....\n");
