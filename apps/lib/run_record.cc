@@ -12,24 +12,23 @@
 namespace verace::apps {
 namespace {
 
-constexpr int64_t kVersion = 1;
-constexpr double kMostSeconds = 1e12;
+constexpr int64_t kRunRecordVersion = 1;
 
 // The whole numbers that may be 0.
 struct CountKey {
   const char* key;
   int64_t RunRecord::*member;
 };
-constexpr CountKey kCounts[] = {{"threads", &RunRecord::threads},
-                                {"epochs", &RunRecord::epochs},
-                                {"best_epoch", &RunRecord::best_epoch},
-                                {"steps", &RunRecord::steps},
-                                {"train_pictures", &RunRecord::train_pictures},
-                                {"val_pictures", &RunRecord::val_pictures},
-                                {"test_pictures", &RunRecord::test_pictures},
-                                {"parameters", &RunRecord::parameters},
-                                {"trainable", &RunRecord::trainable},
-                                {"peak_memory", &RunRecord::peak_memory}};
+constexpr CountKey kRecordCounts[] = {{"threads", &RunRecord::threads},
+                                      {"epochs", &RunRecord::epochs},
+                                      {"best_epoch", &RunRecord::best_epoch},
+                                      {"steps", &RunRecord::steps},
+                                      {"train_pictures", &RunRecord::train_pictures},
+                                      {"val_pictures", &RunRecord::val_pictures},
+                                      {"test_pictures", &RunRecord::test_pictures},
+                                      {"parameters", &RunRecord::parameters},
+                                      {"trainable", &RunRecord::trainable},
+                                      {"peak_memory", &RunRecord::peak_memory}};
 
 std::string string_in(const Json& json) {
   if (!json.is_string()) throw BadJson("a text is missing");
@@ -61,7 +60,7 @@ RunRecord record_in(const JsonReader& json) {
   }
   record.synthetic = json.flag("synthetic");
   record.quick = json.flag("quick");
-  for (const CountKey& count : kCounts) record.*count.member = json.count(count.key);
+  for (const CountKey& count : kRecordCounts) record.*count.member = json.count(count.key);
   for (const Json& row : json.array("environment")) {
     record.environment.emplace_back(string_in(pair_in(row)[0]), string_in(row[1]));
   }
@@ -96,7 +95,7 @@ void describe_process(RunRecord& record) {
 }
 
 std::string run_record_json(const RunRecord& record) {
-  Json json{{"version", kVersion},           {"kind", record.kind},
+  Json json{{"version", kRunRecordVersion},  {"kind", record.kind},
             {"command", record.command},     {"started", record.started},
             {"seconds", record.seconds},     {"finished", record.finished},
             {"resumed", record.resumed},     {"seed", record.seed},
@@ -106,7 +105,7 @@ std::string run_record_json(const RunRecord& record) {
   for (const auto& [name, seconds] : record.stages) {
     json["stages"].push_back(Json::array({name, seconds}));
   }
-  for (const CountKey& count : kCounts) json[count.key] = record.*count.member;
+  for (const CountKey& count : kRecordCounts) json[count.key] = record.*count.member;
   json["environment"] = Json::array();
   for (const auto& [what, which] : record.environment) {
     json["environment"].push_back(Json::array({what, which}));
@@ -115,7 +114,7 @@ std::string run_record_json(const RunRecord& record) {
 }
 
 RunRecord read_run_record(const std::string& json, const std::string& where) {
-  return read_versioned(json, where, kVersion, record_in);
+  return read_versioned(json, where, kRunRecordVersion, record_in);
 }
 
 std::optional<RunRecord> find_run_record(const std::filesystem::path& folder) {

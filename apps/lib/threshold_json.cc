@@ -14,9 +14,13 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
+<<<<<<< HEAD
 constexpr int64_t kVersion = 1;
 constexpr int64_t kCalibratedVersion = 2;  // of thresholds that need temperature or policy
 constexpr int64_t kCalibrationVersion = 1;
+=======
+constexpr int64_t kThresholdVersion = 1;
+>>>>>>> i5-core
 
 Json to_json(const LevelThreshold& level) {
   return {
@@ -179,7 +183,11 @@ Json to_json(const Decision& decision) {
 }
 
 std::string thresholds_to_metadata(const ChosenThresholds& thresholds) {
+<<<<<<< HEAD
   Json json = {{"version", is_version_1(thresholds) ? kVersion : kCalibratedVersion}};
+=======
+  Json json = {{"version", kThresholdVersion}};
+>>>>>>> i5-core
   json.update(to_json(thresholds));
   return json.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
@@ -201,11 +209,19 @@ std::optional<Value> value_in(const std::map<std::string, std::string>& metadata
   std::string why;
   try {
     const Json json = parse(found->second);
+<<<<<<< HEAD
     if (const int64_t version = count_at(json, "version"); version < 1 || version > newest) {
       fail_input(
           text::format("{}: metadata {} has version {}, this program knows {}: use a newer "
                        "Verace",
                        path, key, version, newest));
+=======
+    if (const int64_t version = count_at(json, "version"); version != kThresholdVersion) {
+      fail_input(
+          text::format("{}: metadata {} has version {}, this program knows {}: use a newer "
+                       "Verace",
+                       path, kThresholdKey, version, kThresholdVersion));
+>>>>>>> i5-core
     }
     return read(json);
   } catch (const Json::exception&) {

@@ -15,7 +15,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int kMaxDepth = 32;  // deeper trees are links in a circle
+constexpr int kMaxVideoDepth = 32;  // deeper trees are links in a circle
 constexpr std::array<const char*, 16> kVideos{".mp4", ".m4v",  ".mkv", ".webm", ".avi", ".mov",
                                               ".mpg", ".mpeg", ".gif", ".wmv",  ".flv", ".ts",
                                               ".mts", ".3gp",  ".ogv", ".mjpeg"};
@@ -39,9 +39,9 @@ class Walker {
  private:
   // Reads a folder once: frames are as many as there are, and need no names.
   void visit(const fs::path& folder, int depth) {
-    if (depth > kMaxDepth) {
+    if (depth > kMaxVideoDepth) {
       fail_input(text::format("{}: more than {} folders deep; remove links that lead in a circle",
-                              name_of(top_), kMaxDepth));
+                              name_of(top_), kMaxVideoDepth));
     }
     std::vector<fs::path> folders;
     std::vector<fs::path> videos;
