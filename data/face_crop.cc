@@ -5,6 +5,7 @@
 #include <cmath>
 #include <numbers>
 #include <optional>
+#include <utility>
 
 #include "data/face_geometry.h"
 #include "data/resample.h"
@@ -23,6 +24,8 @@ constexpr std::array<ImagePoint, kFaceLandmarks> kTemplate = {{{38.2946F, 51.696
 constexpr double kTemplateSize = 112;
 // Target pixels per source pixel: beyond that no landmarks of a face can be.
 constexpr double kLeastScale = 1.0 / 128, kMostScale = 1024;
+// Pixels of the crop; what is farther away is no part of a face.
+constexpr float kMostCoordinate = 1e6F;
 
 struct Rectangle {
   int64_t x = 0, y = 0, width = 0, height = 0;
@@ -71,13 +74,6 @@ AffineMap to_square(const Rectangle& from, int64_t size) {
           scaling(side / static_cast<double>(from.width), side / static_cast<double>(from.height)));
 }
 
-// The part of the frame, and where the face is in it once it is stretched to the square.
-FaceCrop stretched(const Image& frame, const DetectedFace& face, const Rectangle& from,
-                   int64_t size) {
-  const Image part = cut(frame, from.x, from.y, from.height, from.width);
-  return {resize(part, size, size, ResizeFilter::kBilinear), mapped(face, to_square(from, size))};
-}
-
 // Degrees, counter-clockwise, that bring the eyes level. Derived from the triangle of the eyes as
 // retina-face had it; where they stand one above the other it has no angle unless the left is
 // lower.
@@ -89,17 +85,6 @@ double eye_angle(const DetectedFace& face) {
   if (dx == 0 && dy >= 0) return 0;
   const double angle = std::atan2(std::abs(dy), std::abs(dx)) * 180 / std::numbers::pi;
   return dy < 0 ? -angle : angle;
-}
-
-FaceCrop turned(const Image& frame, const DetectedFace& face, int64_t size) {
-  const Rectangle from = stretched_rectangle(frame, face.box, 0);
-  const Image part = cut(frame, from.x, from.y, from.height, from.width);
-  const double degrees = eye_angle(face);
-  const AffineMap map = translation(-static_cast<double>(from.x), -static_cast<double>(from.y))
-                            .then(rotation_of(part, degrees))
-                            .then(to_square({0, 0, from.width, from.height}, size));
-  return {resize(rotate_nearest(part, degrees), size, size, ResizeFilter::kBilinear),
-          mapped(face, map)};
 }
 
 std::optional<AffineMap> alignment(const DetectedFace& face, const CropOptions& options) {
@@ -115,6 +100,54 @@ std::optional<AffineMap> alignment(const DetectedFace& face, const CropOptions& 
   const double factor = std::hypot(map->xx, map->yx);
   if (!(factor >= kLeastScale && factor <= kMostScale)) return std::nullopt;
   return map;
+}
+
+// How a crop is made.
+struct Plan {
+  Rectangle from;      // of the frame; not of kAligned
+  double degrees = 0;  // by which it is turned
+  AffineMap map;       // from the frame to the crop
+};
+
+Plan plan_turned(const Rectangle& from, double degrees, int64_t size) {
+  const AffineMap map = translation(-static_cast<double>(from.x), -static_cast<double>(from.y))
+                            .then(rotation_of(from.height, from.width, degrees))
+                            .then(to_square({0, 0, from.width, from.height}, size));
+  return {from, degrees, map};
+}
+
+std::optional<Plan> plan_of(const Image& frame, const DetectedFace& face, const CropOptions& o) {
+  switch (o.kind) {
+    case CropKind::kTight:
+    case CropKind::kMargin: {
+      const double margin = o.kind == CropKind::kTight ? 0 : o.margin;
+      const Rectangle from = stretched_rectangle(frame, face.box, margin);
+      return Plan{from, 0, to_square(from, o.size)};
+    }
+    case CropKind::kSquare: {
+      const Rectangle from = square_rectangle(frame, face.box, o.margin);
+      return Plan{from, 0, to_square(from, o.size)};
+    }
+    case CropKind::kEyeAngle:
+      return plan_turned(stretched_rectangle(frame, face.box, 0), eye_angle(face), o.size);
+    case CropKind::kAligned:
+      break;
+  }
+  const std::optional<AffineMap> map = alignment(face, o);
+  if (!map) return std::nullopt;
+  return Plan{{}, 0, *map};
+}
+
+bool is_near(const DetectedFace& face) {
+  const FaceBox& box = face.box;
+  bool near = true;
+  const auto see = [&near](float value) { near &= std::abs(value) <= kMostCoordinate; };
+  for (const float side : {box.x1, box.y1, box.x2, box.y2}) see(side);
+  for (const ImagePoint& point : face.landmarks) {
+    see(point.x);
+    see(point.y);
+  }
+  return near;
 }
 
 }  // namespace
@@ -134,30 +167,22 @@ double usual_margin(CropKind kind) {
 }
 
 bool can_crop(const Image& frame, const DetectedFace& face, const CropOptions& options) {
+  VERACE_CHECK(options.size >= 1 && options.size <= kMaxImageSide);
+  VERACE_CHECK(options.margin >= 0 && options.margin <= kMostMargin);
   if (!is_usable(face, frame.height, frame.width)) return false;
-  return options.kind != CropKind::kAligned || alignment(face, options).has_value();
+  const std::optional<Plan> plan = plan_of(frame, face, options);
+  return plan && is_near(mapped(face, plan->map));
 }
 
 FaceCrop crop_face(const Image& frame, const DetectedFace& face, const CropOptions& options) {
   VERACE_CHECK(can_crop(frame, face, options));
-  VERACE_CHECK(options.size >= 1 && options.size <= kMaxImageSide);
-  VERACE_CHECK(options.margin >= 0 && options.margin <= kMostMargin);
-  switch (options.kind) {
-    case CropKind::kTight:
-      return stretched(frame, face, stretched_rectangle(frame, face.box, 0), options.size);
-    case CropKind::kMargin:
-      return stretched(frame, face, stretched_rectangle(frame, face.box, options.margin),
-                       options.size);
-    case CropKind::kSquare:
-      return stretched(frame, face, square_rectangle(frame, face.box, options.margin),
-                       options.size);
-    case CropKind::kEyeAngle:
-      return turned(frame, face, options.size);
-    case CropKind::kAligned:
-      break;
-  }
-  const AffineMap map = alignment(face, options).value();
-  return {warp(frame, map, options.size, options.size), mapped(face, map)};
+  const Plan plan = plan_of(frame, face, options).value();
+  const DetectedFace inside = mapped(face, plan.map);
+  const int64_t size = options.size;
+  if (options.kind == CropKind::kAligned) return {warp(frame, plan.map, size, size), inside};
+  const Rectangle& from = plan.from;
+  const Image part = cut(frame, from.x, from.y, from.height, from.width);
+  return {resize(rotate_nearest(part, plan.degrees), size, size, ResizeFilter::kBilinear), inside};
 }
 
 }  // namespace verace::data

@@ -38,12 +38,12 @@ struct FaceCrop {
   DetectedFace face;  // box (the smallest upright one) and landmarks in pixels of `image`
 };
 
-// Whether the face has a crop of this kind: all its numbers are finite, its box covers a pixel of
-// the frame, and for kAligned its landmarks are apart from each other.
+// Whether the face has a crop of this kind: all its numbers are finite and within 10^6 pixels of
+// the crop, its box covers a pixel of the frame, and for kAligned its landmarks are apart from each
+// other. The size must be 1..kMaxImageSide and the margin 0..kMostMargin (CHECK).
 bool can_crop(const Image& frame, const DetectedFace& face, const CropOptions& options);
 
-// can_crop() must be true, the size 1..kMaxImageSide and the margin 0..kMostMargin (CHECK).
-// Stretching and shrinking is Pillow's BILINEAR (resample.h).
+// can_crop() must be true (CHECK). Stretching and shrinking is Pillow's BILINEAR (resample.h).
 FaceCrop crop_face(const Image& frame, const DetectedFace& face, const CropOptions& options);
 
 }  // namespace verace::data

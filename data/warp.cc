@@ -24,11 +24,11 @@ const uint8_t* pixel(const Image& image, int64_t x, int64_t y) {
 double rounded(double value) { return std::round(value * 1e15) / 1e15; }
 
 // Target to source, as Pillow makes it: about the middle, which is (w/2, h/2) for any size.
-AffineMap back_rotation(const Image& image, double degrees) {
+AffineMap back_rotation(int64_t height, int64_t width, double degrees) {
   const double angle = -degrees * (std::numbers::pi / 180);
   const double cosine = rounded(std::cos(angle)), sine = rounded(std::sin(angle));
-  const double x = static_cast<double>(image.width) / 2;
-  const double y = static_cast<double>(image.height) / 2;
+  const double x = static_cast<double>(width) / 2;
+  const double y = static_cast<double>(height) / 2;
   return {cosine, sine, cosine * -x + sine * -y + x, -sine, cosine, -sine * -x + cosine * -y + y};
 }
 
@@ -141,7 +141,7 @@ Image rotate_nearest(const Image& image, double degrees) {
   if (angle == 180) return turn_half(image);
   const bool square = image.width == image.height;
   if (square && (angle == 90 || angle == 270)) return turn_quarter(image, angle == 270);
-  const AffineMap back = back_rotation(image, angle);
+  const AffineMap back = back_rotation(image.height, image.width, angle);
   Image result = black(image.height, image.width);
   int64_t row_x = fixed(back.x0 + back.xx * 0.5 + back.xy * 0.5);
   int64_t row_y = fixed(back.y0 + back.yx * 0.5 + back.yy * 0.5);
@@ -160,8 +160,8 @@ Image rotate_nearest(const Image& image, double degrees) {
   return result;
 }
 
-AffineMap rotation_of(const Image& image, double degrees) {
-  return back_rotation(image, normalised(degrees)).inverse();
+AffineMap rotation_of(int64_t height, int64_t width, double degrees) {
+  return back_rotation(height, width, normalised(degrees)).inverse();
 }
 
 Image warp(const Image& image, const AffineMap& map, int64_t height, int64_t width) {

@@ -15,8 +15,8 @@ Image cut(const Image& image, int64_t x, int64_t y, int64_t height, int64_t widt
 // size: each pixel is the one that lies under its centre. Equal in every bit to Pillow's
 // Image.rotate(degrees) with its defaults (16-bit fixed-point steps), for sides below 16384.
 Image rotate_nearest(const Image& image, double degrees);
-// Where rotate_nearest() brings a place of the picture.
-AffineMap rotation_of(const Image& image, double degrees);
+// Where rotate_nearest() brings a place of a picture of this size.
+AffineMap rotation_of(int64_t height, int64_t width, double degrees);
 
 // [height, width, 3]: the picture under the similarity `map` (source to target, both in pixels with
 // (0, 0) the corner of the first). Bilinear; where it shrinks, the triangle filter widens along the

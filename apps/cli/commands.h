@@ -8,6 +8,7 @@ namespace verace::cli {
 Command train_command();
 Command eval_command();
 Command predict_command();
+Command faces_command();
 Command threshold_command();
 Command fgsm_command();
 Command inspect_command();

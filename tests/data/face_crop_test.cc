@@ -253,6 +253,9 @@ TEST_CASE("faces without a crop") {
     CHECK(can_crop(frame, face, options_of(kind)) == (kind != CropKind::kAligned));
   }
   CHECK_THROWS_AS(crop_face(frame, face, options_of(CropKind::kAligned)), Error);
+  face = leaning_face(60, 50, 40, 0);
+  face.box = {-1e30F, -1e30F, 1e30F, 1e30F};
+  for (const CropKind kind : kKinds) CHECK_FALSE(can_crop(frame, face, options_of(kind)));
   face = leaning_face(400, 50, 40, 0);
   for (const CropKind kind : kKinds) CHECK_FALSE(can_crop(frame, face, options_of(kind)));
   face = leaning_face(60, 50, 40, 0);
