@@ -20,7 +20,9 @@ inline constexpr double kMinScore = 0.9;
 
 struct DetectorFlags {
   std::filesystem::path file;
-  apps::FaceDetectorOptions options = {.score_threshold = kMinScore};
+  apps::FaceDetectorOptions options;
+
+  DetectorFlags() { options.score_threshold = kMinScore; }
 };
 // --detector, --min-score, --min-size, --long-side, --slope.
 void declare_detector(Flags& flags, DetectorFlags& detector);

@@ -190,11 +190,12 @@ Command faces_command() {
       "order of their names; the folder of Celeb-DF, FaceForensics++ or of real/ and fake/ is a\n"
       "data set. What was broken off is gone on with by the same command: finished videos are\n"
       "not done again, and the result is the same.",
-      "  verace faces Celeb-DF-v2 --detector retinaface.pth --faces-per-video real=100,fake=10 "
+      "  verace faces Celeb-DF-v2 --detector Final_Retinaface.pth --faces-per-video "
+      "real=100,fake=10 "
       "--splits official --out faces\n"
-      "  verace faces clip.mp4 --detector retinaface.pth --crop margin --out faces\n"
+      "  verace faces clip.mp4 --detector Final_Retinaface.pth --crop margin --out faces\n"
       "  verace faces portraits --pictures --label real --faces-per-video 1 --detector "
-      "retinaface.pth --out faces\n",
+      "Final_Retinaface.pth --out faces\n",
       [options](Flags& flags) { declare(flags, *options); },
       [options](const Flags& flags) { return run(flags, *options); }};
 }

@@ -58,7 +58,8 @@ apps::Evaluation judge(const JudgeFlags& judging, const apps::LoadedModel& model
                        apps::available_memory());
   for (const std::string& note :
        {apps::fit_warning(decision, {judging.data.fit, judging.data.filter}),
-        apps::policy_warning(decision)}) {
+        apps::policy_warning(decision),
+        apps::crop_warning(model.crop, apps::crop_of_data(judging.data.data))}) {
     if (!note.empty() && !judging.quiet) text::print(stderr, "WARNING: {}\n", note);
   }
   const apps::SignalGuard guard;

@@ -12,7 +12,7 @@
 namespace verace::apps {
 namespace {
 
-constexpr int64_t kMostBytes = int64_t{1} << 30;
+constexpr int64_t kMostAccountBytes = int64_t{1} << 30;
 
 // An account with the places of its columns.
 class Account {
@@ -59,7 +59,7 @@ class Account {
 
  private:
   static std::vector<data::CsvRecord> read(const std::filesystem::path& path) {
-    const std::vector<std::byte> bytes = data::read_file(path, kMostBytes, "account");
+    const std::vector<std::byte> bytes = data::read_file(path, kMostAccountBytes, "account");
     return data::parse_csv({reinterpret_cast<const char*>(bytes.data()), bytes.size()},
                            data::name_of(path));
   }
@@ -80,19 +80,20 @@ class Account {
 
 }  // namespace
 
-std::vector<FailedVideo> read_failed_videos(const std::filesystem::path& path, data::Split split) {
+std::vector<FailedVideo> read_failed_videos(const std::filesystem::path& path,
+                                            const std::optional<data::Split>& split) {
   const Account account(path);
   std::vector<FailedVideo> failed;
   for (size_t row = 0; row < account.size(); ++row) {
     const std::optional<size_t> of = account.word(row, "split", data::kSplitNames);
-    if (of && *of != static_cast<size_t>(split)) continue;
+    if (split && of && *of != static_cast<size_t>(*split)) continue;
     if (account.count(row, "faces") > 0) continue;
     FailedVideo video;
     video.video = account.text(row, account.has("video") ? "video" : "path");
     if (const auto label = account.word(row, "label", data::kClassNames)) {
       video.label = static_cast<int32_t>(*label);
     }
-    video.reason = account.count(row, "looked_at") == 0 ? "cannot be read" : "no face found";
+    video.reason = account.count(row, "looked_at") == 0 ? kCannotBeRead : "no face found";
     for (const char* column : {"shortfall", "damage"}) {
       const std::string text = data::name_of(account.text(row, column));
       if (!text.empty()) video.detail += (video.detail.empty() ? "" : "; ") + text;

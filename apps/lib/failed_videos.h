@@ -24,10 +24,12 @@ struct FailedVideo {
 // Those of an account that `verace faces` has written (a CSV with the columns path, frames,
 // looked_at, faces and optionally video, label, split, shortfall, damage, in any order and among
 // others) without a single face: "cannot be read" where no frame was looked at, else "no face
-// found". Only of `split`, where the account names splits. Throws Error(kInput) naming the file and
+// found". Only of `split`, where one is given and
+// the account names splits. Throws Error(kInput) naming the file and
 // the line for what does not have this form.
+inline constexpr const char* kCannotBeRead = "cannot be read";
 std::vector<FailedVideo> read_failed_videos(const std::filesystem::path& account,
-                                            data::Split split);
+                                            const std::optional<data::Split>& split);
 
 // How many failed, by label and by reason.
 struct FailedCounts {

@@ -114,6 +114,7 @@ LoadedModel load_model(const std::string& path, const weights::Overrides& overri
   LoadedModel model;
   model.description = weights::describe(file, overrides);
   read_verdict_metadata(file, path, model);
+  model.crop = crop_in_metadata(file.metadata(), path);
   weights::check_against(file, model.description);
   check_widths(path, model.description);
   if (model.description.classes == 0) {
@@ -221,9 +222,11 @@ void read_stored_tensor(const WeightFile& file, const std::string& name,
 }
 
 void save_model(const std::string& path, const layers::Classifier& classifier,
-                const std::optional<ChosenThresholds>& thresholds) {
+                const std::optional<ChosenThresholds>& thresholds,
+                const std::optional<CropRecord>& crop) {
   StoredNetwork stored = stored_network(classifier);
   if (thresholds) stored.metadata[kThresholdKey] = thresholds_to_metadata(*thresholds);
+  if (crop) stored.metadata[kCropKey] = crop_to_metadata(*crop);
   weights::write_safetensors(path, stored.tensors, stored.metadata);
 }
 

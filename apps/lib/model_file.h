@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "apps/lib/crop_record.h"
 #include "apps/lib/threshold.h"
 #include "layers/classifier.h"
 #include "layers/init.h"
@@ -24,6 +25,8 @@ struct LoadedModel {
   weights::ModelDescription description;
   std::optional<ChosenThresholds> thresholds = {};  // load_model's: what the file holds
   std::optional<Calibration> calibration = {};      // the same
+  std::optional<CropRecord> crop =
+      {};  // of the faces it was trained on: load_model's, or training's
 };
 
 // The head that replaces a file's own, and how it starts.
@@ -63,7 +66,8 @@ layers::ClassifierOptions network_of(const weights::ModelDescription& descriptio
 // they are not taken over from the file that training began with. Throws Error(kInput) when the
 // system refuses.
 void save_model(const std::string& path, const layers::Classifier& classifier,
-                const std::optional<ChosenThresholds>& thresholds = {});
+                const std::optional<ChosenThresholds>& thresholds = {},
+                const std::optional<CropRecord>& crop = {});
 
 // Tells a file from another one that a training puts in its place: inode and time of the last
 // change in nanoseconds (two files within one tick of the clock have the same time). All 0 where

@@ -14,13 +14,9 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-<<<<<<< HEAD
-constexpr int64_t kVersion = 1;
+constexpr int64_t kThresholdVersion = 1;
 constexpr int64_t kCalibratedVersion = 2;  // of thresholds that need temperature or policy
 constexpr int64_t kCalibrationVersion = 1;
-=======
-constexpr int64_t kThresholdVersion = 1;
->>>>>>> i5-core
 
 Json to_json(const LevelThreshold& level) {
   return {
@@ -138,6 +134,33 @@ Json parse(const std::string& text) {
   });
 }
 
+// What `read` makes of the JSON under a key whose version may be at most `newest`.
+template <typename Value, typename Read>
+std::optional<Value> value_in(const std::map<std::string, std::string>& metadata,
+                              const std::string& path, const char* key, int64_t newest, Read read) {
+  const auto found = metadata.find(key);
+  if (found == metadata.end()) return std::nullopt;
+  std::string why;
+  try {
+    const Json json = parse(found->second);
+    if (const int64_t version = count_at(json, "version"); version < 1 || version > newest) {
+      fail_input(
+          text::format("{}: metadata {} has version {}, this program knows {}: use a newer "
+                       "Verace",
+                       path, key, version, newest));
+    }
+    return read(json);
+  } catch (const Json::exception&) {
+    why = "not the JSON that verace threshold writes";
+  } catch (const std::range_error& error) {
+    why = error.what();
+  }
+  fail_input(
+      text::format("{}: metadata {} cannot be read ({}): choose the threshold again with "
+                   "verace threshold",
+                   path, key, why));
+}
+
 }  // namespace
 
 Json to_json(const ChosenThresholds& thresholds) {
@@ -183,11 +206,7 @@ Json to_json(const Decision& decision) {
 }
 
 std::string thresholds_to_metadata(const ChosenThresholds& thresholds) {
-<<<<<<< HEAD
-  Json json = {{"version", is_version_1(thresholds) ? kVersion : kCalibratedVersion}};
-=======
-  Json json = {{"version", kThresholdVersion}};
->>>>>>> i5-core
+  Json json = {{"version", is_version_1(thresholds) ? kThresholdVersion : kCalibratedVersion}};
   json.update(to_json(thresholds));
   return json.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
@@ -197,45 +216,6 @@ std::string calibration_to_metadata(const Calibration& calibration) {
   json.update(to_json(calibration));
   return json.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
-
-namespace {
-
-// What `read` makes of the JSON under a key whose version may be at most `newest`.
-template <typename Value, typename Read>
-std::optional<Value> value_in(const std::map<std::string, std::string>& metadata,
-                              const std::string& path, const char* key, int64_t newest, Read read) {
-  const auto found = metadata.find(key);
-  if (found == metadata.end()) return std::nullopt;
-  std::string why;
-  try {
-    const Json json = parse(found->second);
-<<<<<<< HEAD
-    if (const int64_t version = count_at(json, "version"); version < 1 || version > newest) {
-      fail_input(
-          text::format("{}: metadata {} has version {}, this program knows {}: use a newer "
-                       "Verace",
-                       path, key, version, newest));
-=======
-    if (const int64_t version = count_at(json, "version"); version != kThresholdVersion) {
-      fail_input(
-          text::format("{}: metadata {} has version {}, this program knows {}: use a newer "
-                       "Verace",
-                       path, kThresholdKey, version, kThresholdVersion));
->>>>>>> i5-core
-    }
-    return read(json);
-  } catch (const Json::exception&) {
-    why = "not the JSON that verace threshold writes";
-  } catch (const std::range_error& error) {
-    why = error.what();
-  }
-  fail_input(
-      text::format("{}: metadata {} cannot be read ({}): choose the threshold again with "
-                   "verace threshold",
-                   path, key, why));
-}
-
-}  // namespace
 
 std::optional<ChosenThresholds> thresholds_in_metadata(
     const std::map<std::string, std::string>& metadata, const std::string& path) {
@@ -249,7 +229,7 @@ std::optional<ChosenThresholds> thresholds_in_metadata(
         thresholds.videos = level_at(json, "videos");
         thresholds.fit = fit_at(json);
         thresholds.policy.face_threshold = thresholds.faces.value;
-        if (json.at("version") == kVersion) return thresholds;
+        if (json.at("version") == kThresholdVersion) return thresholds;
         thresholds.policy.policy = static_cast<Policy>(word_at(json, "policy", kPolicyNames));
         thresholds.policy.per_frame =
             static_cast<PerFrame>(word_at(json, "per_frame", kPerFrameNames));

@@ -16,7 +16,7 @@ double mean(const std::vector<double>& values) {
   return sum / static_cast<double>(values.size());
 }
 
-double median(std::vector<double> values) {
+double middle_of(std::vector<double> values) {
   std::ranges::sort(values);
   const size_t half = values.size() / 2;
   return values.size() % 2 == 1 ? values[half] : (values[half - 1] + values[half]) / 2;
@@ -101,7 +101,7 @@ std::optional<double> video_probability(std::span<const FaceAnswer> faces,
     case Policy::kMean:
       return mean(values);
     case Policy::kMedian:
-      return median(std::move(values));
+      return middle_of(std::move(values));
     case Policy::kMajority:
       return share_of_fakes(values, policy.face_threshold);
     case Policy::kConfident:
