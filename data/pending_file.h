@@ -7,6 +7,7 @@
 #include <span>
 
 #include "data/write_file.h"
+#include "kernels/temporary_file.h"
 
 namespace verace::data {
 
@@ -17,7 +18,6 @@ class PendingFile {
   explicit PendingFile(const std::filesystem::path& path);
   PendingFile(const PendingFile&) = delete;
   PendingFile& operator=(const PendingFile&) = delete;
-  ~PendingFile();
 
   void write(std::span<const std::byte> bytes);  // at the current place
   void seek(int64_t offset);                     // from the beginning
@@ -28,9 +28,7 @@ class PendingFile {
   [[noreturn]] void fail(const char* what) const;
 
   std::filesystem::path final_;
-  std::filesystem::path temporary_;
-  int descriptor_ = -1;
-  bool placed_ = false;
+  TemporaryFile temporary_;
 };
 
 }  // namespace verace::data

@@ -45,7 +45,7 @@ readonly FUZZ_PACKAGES=("clang=clang++" "libomp-dev")
 # python3-venv: for the other engines of bench/peers/run.
 # libopenblas: Debian's PyTorch else multiplies matrices with the reference BLAS, twenty times slower.
 readonly ORACLE_PACKAGES=("python3-numpy" "python3-pil" "python3-torch" "python3-torchvision"
-  "libopenblas0-pthread" "python3-venv")
+  "python3-h5py" "libopenblas0-pthread" "python3-venv")
 
 say() { printf 'setup: %s\n' "$*"; }
 

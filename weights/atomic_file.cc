@@ -7,15 +7,14 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <atomic>
 #include <cerrno>
-#include <cstdint>
 #include <cstring>
 #include <filesystem>
 #include <system_error>
 #include <utility>
 
 #include "kernels/check.h"
+#include "kernels/descriptor.h"
 
 namespace verace::weights {
 namespace {
@@ -36,14 +35,6 @@ std::string advice(int error) {
     default:
       return "choose another folder; nothing was changed";
   }
-}
-
-constexpr std::string_view kTemporary = ".verace-tmp-";
-
-std::string next_temporary_name(const std::string& folder) {
-  static std::atomic<uint64_t> counter{0};
-  return folder + "/" + std::string(kTemporary) + std::to_string(::getpid()) + "-" +
-         std::to_string(counter++);
 }
 
 FileFault& planted_fault() {
@@ -83,39 +74,21 @@ AtomicFile::AtomicFile(const std::string& path) : path_(path) {
     fail_input(path_ + ": exists and is not a regular file: choose another name");
   }
   if (fails(FileStep::kCreate, target_)) fail("create a file in its folder", errno);
-  while (!create(next_temporary_name(folder_))) {
-  }
+  temporary_.emplace(folder_);
+  if (!*temporary_) fail("create a file in its folder", errno);
   // A file system without modes is no reason to stop.
-  if (exists && ::fchmod(fd_, old.st_mode & 07777) != 0) errno = 0;
+  if (exists && ::fchmod(temporary_->descriptor(), old.st_mode & 07777) != 0) errno = 0;
 }
 
-// False: another name, please.
-bool AtomicFile::create(const std::string& name) {
-  fd_ = ::open(name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-  if (fd_ < 0 && errno == EEXIST) return false;
-  if (fd_ < 0) fail("create a file in its folder", errno);
-  temporary_ = name;
-  // The lock goes with the process, however that ends: what is not locked is abandoned. Where there
-  // are no locks, nothing is ever taken for abandoned.
-  if (::flock(fd_, LOCK_EX) != 0) errno = 0;
-  struct stat info {};
-  if (::fstat(fd_, &info) != 0 || info.st_nlink > 0) return true;
-  ::close(std::exchange(fd_, -1));  // remove_abandoned_files came before the lock
-  temporary_.clear();
-  return false;
-}
-
-AtomicFile::~AtomicFile() {
-  if (fd_ >= 0) ::close(fd_);
-  if (!temporary_.empty()) ::unlink(temporary_.c_str());
-}
+AtomicFile::~AtomicFile() = default;
 
 void AtomicFile::write(std::span<const std::byte> bytes) {
-  VERACE_CHECK(fd_ >= 0, "write after commit");
+  VERACE_CHECK(temporary_.has_value(), "write after commit");
   constexpr size_t kLargestPiece = size_t{1} << 30;  // Linux writes at most 2 GiB per call
-  if (fails(FileStep::kWrite, temporary_)) fail("write", errno);
+  const int file = temporary_->descriptor();
+  if (fails(FileStep::kWrite, temporary_->name())) fail("write", errno);
   while (!bytes.empty()) {
-    const ssize_t written = ::write(fd_, bytes.data(), std::min(bytes.size(), kLargestPiece));
+    const ssize_t written = ::write(file, bytes.data(), std::min(bytes.size(), kLargestPiece));
     if (written < 0 && errno == EINTR) continue;
     if (written < 0) fail("write", errno);
     if (written == 0) fail("write", ENOSPC);
@@ -126,29 +99,33 @@ void AtomicFile::write(std::span<const std::byte> bytes) {
 void AtomicFile::write(std::string_view text) { write(std::as_bytes(std::span(text))); }
 
 void AtomicFile::commit(const Commit& how) {
-  VERACE_CHECK(fd_ >= 0, "commit twice");
-  if (fails(FileStep::kSync, temporary_) || ::fsync(fd_) != 0) fail("write to the disc", errno);
+  VERACE_CHECK(temporary_.has_value(), "commit twice");
+  const int file = temporary_->descriptor();
+  const std::string written = temporary_->name();
+  if (fails(FileStep::kSync, written) || ::fsync(file) != 0) fail("write to the disc", errno);
   if (how.prove) {
-    ::posix_fadvise(fd_, 0, 0, POSIX_FADV_DONTNEED);
-    if (fails(FileStep::kProve, temporary_)) fail("read back", errno);
-    how.prove(temporary_);
+    ::posix_fadvise(file, 0, 0, POSIX_FADV_DONTNEED);
+    if (fails(FileStep::kProve, written)) fail("read back", errno);
+    how.prove(written);
   }
   if (!how.keep_old_as.empty()) keep_old(folder_ + "/" + how.keep_old_as);
-  if (fails(FileStep::kRename, temporary_) || ::rename(temporary_.c_str(), target_.c_str()) != 0) {
+  if (fails(FileStep::kRename, written) || !temporary_->rename_to(target_)) {
     fail("rename into place", errno);
   }
-  temporary_.clear();
-  ::close(std::exchange(fd_, -1));  // only now, for the lock; fsync has told of every error
+  temporary_.reset();  // only now, for the lock; fsync has told of every error
   sync_folder();
 }
 
 void AtomicFile::keep_old(const std::string& name) {
-  if (fails(FileStep::kKeepOld, temporary_)) fail("keep the old file", errno);
+  // Its second name will look like a file that somebody left: the lock says that nobody did.
+  const Descriptor old(::open(target_.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  if (old) ::flock(old.get(), LOCK_SH | LOCK_NB);
   std::string link;
   int linked = 0;
   do {
-    link = next_temporary_name(folder_);
-    linked = ::link(target_.c_str(), link.c_str());
+    link = temporary_name(folder_);
+    const bool planted = fails(FileStep::kKeepOld, temporary_->name());
+    linked = planted ? -1 : ::link(target_.c_str(), link.c_str());
   } while (linked != 0 && errno == EEXIST);
   if (linked != 0) {
     // For an instant the target is not there; whoever looks for it finds it under `name`.
@@ -156,20 +133,21 @@ void AtomicFile::keep_old(const std::string& name) {
     if (!moved && errno != ENOENT) fail("keep the old file", errno);
     return;
   }
-  const int error = ::rename(link.c_str(), name.c_str()) != 0 ? errno : 0;
+  const bool failed = fails(FileStep::kNameOld, link) || ::rename(link.c_str(), name.c_str()) != 0;
+  const int error = failed ? errno : 0;
   ::unlink(link.c_str());  // still there if `name` was this very file before
-  if (error != 0) fail("keep the old file", error);
+  if (failed) fail("keep the old file", error);
 }
 
 // The rename itself is durable only when the folder is. Some file systems cannot sync folders
 // (EINVAL).
 void AtomicFile::sync_folder() {
   const bool planted = fails(FileStep::kSyncFolder, target_);
-  const int folder = ::open(folder_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (folder < 0) return;
-  const bool lost = (planted || ::fsync(folder) != 0) && errno == EIO;
-  ::close(folder);
-  if (!lost) return;
+  const int planted_error = planted ? errno : 0;
+  const Descriptor folder(::open(folder_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!folder) return;
+  const int error = planted ? planted_error : ::fsync(folder.get()) != 0 ? errno : 0;
+  if (error != EIO) return;
   fail_input(path_ + ": is in place, but its folder cannot be written to the disc (" +
              std::strerror(EIO) + "): a power cut may undo it; check the disc");
 }
@@ -188,21 +166,6 @@ void write_file_atomically(const std::string& path, const std::function<void(Ato
   AtomicFile file(path);
   fill(file);
   file.commit();
-}
-
-int64_t remove_abandoned_files(const std::string& folder) {
-  std::error_code error;
-  int64_t removed = 0;
-  std::filesystem::directory_iterator entry(folder, error);
-  for (; !error && entry != std::filesystem::directory_iterator(); entry.increment(error)) {
-    const std::filesystem::path& path = entry->path();
-    if (!path.filename().string().starts_with(kTemporary)) continue;
-    const int file = ::open(path.c_str(), O_WRONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-    if (file < 0) continue;
-    if (::flock(file, LOCK_EX | LOCK_NB) == 0 && ::unlink(path.c_str()) == 0) ++removed;
-    ::close(file);
-  }
-  return removed;
 }
 
 void set_file_fault(FileFault fault) { planted_fault() = std::move(fault); }

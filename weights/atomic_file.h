@@ -2,11 +2,13 @@
 #pragma once
 
 #include <cstddef>
-#include <cstdint>
 #include <functional>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+
+#include "kernels/temporary_file.h"
 
 namespace verace::weights {
 
@@ -40,16 +42,14 @@ class AtomicFile {
   void commit(const Commit& how = {});
 
  private:
-  bool create(const std::string& name);
   void keep_old(const std::string& name);
   void sync_folder();
   [[noreturn]] void fail(const char* action, int error) const;
 
-  std::string path_;       // as the caller named it, for messages
-  std::string target_;     // links resolved
-  std::string folder_;     // of target_
-  std::string temporary_;  // empty when there is nothing to remove
-  int fd_ = -1;
+  std::string path_;                        // as the caller named it, for messages
+  std::string target_;                      // links resolved
+  std::string folder_;                      // of target_
+  std::optional<TemporaryFile> temporary_;  // until commit()
 };
 
 // The whole content at once.
@@ -59,15 +59,12 @@ void write_file_atomically(const std::string& path, std::string_view text);
 // was.
 void write_file_atomically(const std::string& path, const std::function<void(AtomicFile&)>& fill);
 
-// Removes the temporary files that processes which were killed have left in `folder`; those of a
-// process that still writes are locked, and stay. What cannot be removed stays too. Returns how
-// many are gone.
-int64_t remove_abandoned_files(const std::string& folder);
-
-// The steps of writing a file, in their order; kWrite once for each write().
-enum class FileStep { kCreate, kWrite, kSync, kProve, kKeepOld, kRename, kSyncFolder };
+// The steps of writing a file, in their order; kWrite once for each write(). kKeepOld gives the old
+// content a second, temporary name, kNameOld the one it is to be kept under.
+enum class FileStep { kCreate, kWrite, kSync, kProve, kKeepOld, kNameOld, kRename, kSyncFolder };
 // For tests of what a failing disc, or the sudden end of the process, leaves behind: called before
-// each step of each file with the temporary file's name (before kCreate the target's); what it
+// each step of each file with the temporary file's name (before kCreate and kSyncFolder the
+// target's, before kNameOld that of the old content); what it
 // returns, if it is not 0, is the errno that the step fails with. Empty: none. Of all threads.
 using FileFault = std::function<int(FileStep step, const std::string& name)>;
 void set_file_fault(FileFault fault);

@@ -1,8 +1,11 @@
 // SAX parsing of the header: one function per JSON event, the state says which may come.
 #include "weights/header_sax.h"
 
+#include <algorithm>
+#include <iterator>
 #include <limits>
 #include <nlohmann/json.hpp>
+#include <string_view>
 #include <unordered_set>
 #include <utility>
 
@@ -14,6 +17,9 @@ namespace verace::weights {
 namespace {
 
 using Json = nlohmann::json;
+
+constexpr std::string_view kEntryKeys[] = {"dtype", "shape", "data_offsets"};
+constexpr unsigned kAllSeen = 0b111;
 
 class HeaderSax final : public nlohmann::json_sax<Json> {
  public:
@@ -55,7 +61,7 @@ class HeaderSax final : public nlohmann::json_sax<Json> {
   }
 
   bool start_object(size_t) override {
-    keys_.clear();  // the keys of the innermost object; names have their own set
+    seen_ = 0;
     if (place_ == Place::kStart) {
       place_ = Place::kTop;
     } else if (place_ == Place::kTop && key_ == "__metadata__") {
@@ -70,21 +76,16 @@ class HeaderSax final : public nlohmann::json_sax<Json> {
   }
 
   bool key(string_t& value) override {
-    const bool is_new = (place_ == Place::kTop ? names_ : keys_).insert(value).second;
-    if (!is_new) {
+    if (!is_new(value)) {
       fail_input(text::format("{}: the header names {} twice{}: {}", path_, in_quotes(value),
                               where(), kExportAgain));
-    }
-    if (place_ == Place::kEntry && value != "dtype" && value != "shape" &&
-        value != "data_offsets") {
-      refuse("the unknown key " + in_quotes(value));
     }
     key_ = value;
     return true;
   }
 
   bool end_object() override {
-    if (place_ == Place::kEntry && keys_.size() != 3) {
+    if (place_ == Place::kEntry && seen_ != kAllSeen) {
       fail_input(text::format("{}: tensor {} lacks dtype, shape or data_offsets: {}", path_,
                               in_quotes(entry().name), kExportAgain));
     }
@@ -117,6 +118,16 @@ class HeaderSax final : public nlohmann::json_sax<Json> {
  private:
   enum class Place { kStart, kTop, kEntry, kMetadata, kShape, kOffsets, kDone };
 
+  // Whether the object that is read has not had this key before; refuses what an entry never has.
+  bool is_new(const std::string& key) {
+    if (place_ == Place::kTop) return names_.insert(key).second;
+    if (place_ == Place::kMetadata) return !header_.metadata.contains(key);
+    const auto* known = std::ranges::find(kEntryKeys, key);
+    if (known == std::end(kEntryKeys)) refuse("the unknown key " + in_quotes(key));
+    const unsigned bit = 1U << (known - std::begin(kEntryKeys));
+    return (std::exchange(seen_, seen_ | bit) & bit) == 0;
+  }
+
   HeaderEntry& entry() { return header_.entries.back(); }
 
   std::string where() const {
@@ -146,7 +157,7 @@ class HeaderSax final : public nlohmann::json_sax<Json> {
   Place place_ = Place::kStart;
   std::string key_;
   std::unordered_set<std::string> names_;
-  std::unordered_set<std::string> keys_;
+  unsigned seen_ = 0;  // of kEntryKeys in this entry, a bit each
 };
 
 }  // namespace

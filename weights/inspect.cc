@@ -115,15 +115,15 @@ std::string total_line(const WeightFile& file) {
                       grouped(file.file_bytes()));
 }
 
-std::string finding_lines(const WeightFile& file, const ModelDescription& description) {
+std::string network_lines(const Inspection& seen) {
   std::string out = "\nnetwork\n";
-  for (const Finding& finding : description.findings) {
+  if (!seen.network) return out + "  REFUSED: " + seen.refusal + "\n";
+  for (const Finding& finding : seen.network->findings) {
     out += text::format("  {:<26}{:<12}{:<12}{}\n", finding.what, one_line(finding.value),
                         to_string(finding.source), one_line(finding.why));
   }
-  const std::string mismatch = find_mismatch(file, description);
-  return out +
-         (mismatch.empty() ? "  all tensors of ResNet-50 are there\n" : "  " + mismatch + "\n");
+  const bool whole = seen.mismatch.empty();
+  return out + "  " + (whole ? "all tensors of ResNet-50 are there" : seen.mismatch) + "\n";
 }
 
 nlohmann::ordered_json tensor_json(const WeightFile& file, const TensorView& tensor,
@@ -162,61 +162,68 @@ nlohmann::ordered_json network_json(const ModelDescription& d, const Naming& nam
           {"name_prefix", naming.prefix}};
 }
 
-// Whether every byte is as it was written; empty: the file has nothing to tell it by.
+// Empty: the file has nothing to tell it by.
 std::string checksum_verdict(const WeightFile& file) {
   if (!file.metadata().contains(kChecksumKey)) return "";
-  switch (check_checksum(file.path())) {
-    case Checksum::kRight:
-      return "right";
-    case Checksum::kWrong:
-      return "wrong";
-    case Checksum::kMissing:  // there is one, but it is none of ours any more
-      return "wrong";
-  }
-  return "";
+  // A checksum that is not where ours stands is none of ours any more.
+  return check_checksum(file.path()) == Checksum::kRight ? "right" : "wrong";
 }
 
 }  // namespace
 
-std::string inspect_table(const WeightFile& file, const ModelDescription* description,
-                          bool statistics) {
+Inspection inspect(const WeightFile& file, const Overrides& overrides) {
+  Inspection seen{file, {}, "", "", checksum_verdict(file)};
+  try {
+    seen.network = describe(file, overrides);
+    seen.mismatch = find_mismatch(file, *seen.network);
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::kInput) throw;
+    seen.refusal = error.what();  // a file of another network can be looked at as well
+  }
+  return seen;
+}
+
+std::string inspect_table(const Inspection& seen, bool statistics) {
+  const WeightFile& file = seen.file;
   std::string out = text::format("{}: {}\n", file.path(), to_string(file.format())) +
                     tensor_lines(file, statistics) + total_line(file);
   if (!file.metadata().empty()) out += "\nmetadata\n";
   for (const auto& [key, value] : file.metadata()) {
     out += text::format("  {:<26}{}\n", cell(key), cell(value));
   }
-  const std::string verdict = checksum_verdict(file);
-  if (verdict == "right") out += "\nchecksum: every byte is as it was written\n";
-  if (verdict == "wrong") out += "\nchecksum: WRONG: the file was damaged after it was written\n";
-  return description == nullptr ? out : out + finding_lines(file, *description);
+  if (seen.checksum == "right") out += "\nchecksum: every byte is as it was written\n";
+  if (seen.checksum == "wrong")
+    out += "\nchecksum: WRONG: the file was damaged after it was written\n";
+  return out + network_lines(seen);
 }
 
-std::string inspect_json(const WeightFile& file, const ModelDescription* description,
-                         bool statistics) {
+std::string inspect_json(const Inspection& seen, bool statistics) {
+  const auto text_or_null = [](const std::string& text) {
+    return text.empty() ? nlohmann::ordered_json() : nlohmann::ordered_json(text);
+  };
+  const WeightFile& file = seen.file;
   nlohmann::ordered_json out{
       {"file", file.path()}, {"format", to_string(file.format())}, {"bytes", file.file_bytes()}};
   out["metadata"] = file.metadata();
-  const std::string verdict = checksum_verdict(file);
-  out["checksum"] = verdict.empty() ? nlohmann::ordered_json() : nlohmann::ordered_json(verdict);
+  out["checksum"] = text_or_null(seen.checksum);
   out["tensors"] = nlohmann::ordered_json::array();
   for (const TensorView& tensor : file.tensors()) {
     out["tensors"].push_back(tensor_json(file, tensor, statistics));
   }
   out["network"] = nullptr;
   out["findings"] = nlohmann::ordered_json::array();
-  out["mismatch"] = nullptr;
-  if (description != nullptr) {
-    out["network"] = network_json(*description, file.naming());
-    for (const Finding& finding : description->findings) {
+  if (seen.network) {
+    out["network"] = network_json(*seen.network, file.naming());
+    for (const Finding& finding : seen.network->findings) {
       out["findings"].push_back({{"what", finding.what},
                                  {"value", finding.value},
                                  {"source", to_string(finding.source)},
                                  {"why", finding.why}});
     }
-    const std::string mismatch = find_mismatch(file, *description);
-    if (!mismatch.empty()) out["mismatch"] = mismatch;
   }
+  out["refusal"] = text_or_null(seen.refusal);
+  out["mismatch"] = text_or_null(seen.mismatch);
+  out["usable"] = seen.is_usable();
   // The path may hold bytes that are not UTF-8.
   return out.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
 }

@@ -263,10 +263,10 @@ KerasConfig read_keras_config(const std::string& text) {
   // 1 - 0.99 is 0.010000000000000009 in binary.
   if (out.bn_momentum) out.bn_momentum = std::round((1 - *out.bn_momentum) * 1e12) / 1e12;
   out.input_scale = input_scale_of(layers, out.contradictions);
-  out.head_slope = head_slope_of(layers, out.contradictions);
+  out.head_slope = head_slope_of(layers, out.head_contradictions);
   out.input_size = input_size_of(layers, out.contradictions);
   if (std::ranges::find(layers, "GlobalMaxPooling2D", &Layer::kind) != layers.end()) {
-    out.contradictions.push_back("a maximum over the last feature map instead of a mean");
+    out.head_contradictions.push_back("a maximum over the last feature map instead of a mean");
   }
   return out;
 }

@@ -26,7 +26,8 @@ struct KerasConfig {
   // Phrases about what contradicts itself or is not what our network does ("batch norms with
   // different epsilon: 0.001 and 1e-05").
   std::vector<std::string> contradictions;
-  bool understood = false;  // it is JSON with layers
+  std::vector<std::string> head_contradictions;  // the same of what stands behind the backbone
+  bool understood = false;                       // it is JSON with layers
 };
 
 // `text` is the JSON of the HDF5 attribute model_config. Never throws for its content.

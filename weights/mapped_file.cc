@@ -11,33 +11,23 @@
 #include <utility>
 
 #include "kernels/check.h"
+#include "kernels/descriptor.h"
 
 namespace verace::weights {
-namespace {
-
-struct Descriptor {
-  int fd;
-  ~Descriptor() {
-    if (fd >= 0) ::close(fd);
-  }
-};
-
-}  // namespace
-
 MappedFile::MappedFile(const std::string& path) {
   // O_NONBLOCK: opening a named pipe by mistake must not hang; it has no effect on regular files.
-  const Descriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
-  if (file.fd < 0) {
+  const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  if (!file) {
     fail_input(path + ": cannot open the file (" + std::strerror(errno) +
                "): check the path and its permissions");
   }
   struct stat info {};
-  if (::fstat(file.fd, &info) != 0 || !S_ISREG(info.st_mode)) {
+  if (::fstat(file.get(), &info) != 0 || !S_ISREG(info.st_mode)) {
     fail_input(path + ": is not a regular file: name a weight file");
   }
   const auto size = static_cast<size_t>(info.st_size);
   if (size == 0) return;
-  void* address = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, file.fd, 0);
+  void* address = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, file.get(), 0);
   if (address == MAP_FAILED) {
     fail_input(path + ": cannot map the file into memory (" + std::strerror(errno) +
                "): copy it to a local disc");

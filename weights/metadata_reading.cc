@@ -1,9 +1,11 @@
 // Metadata keys and the words of free text that we know.
 #include "weights/metadata_reading.h"
 
+#include <algorithm>
 #include <cctype>
 #include <charconv>
 #include <cmath>
+#include <iterator>
 #include <nlohmann/json.hpp>
 
 #include "kernels/check.h"
@@ -49,19 +51,6 @@ class KeyReader {
     std::optional<Stated<decltype(parse(std::string_view(), std::string_view()))>> out;
     if (const std::string* text = find(key)) out = {parse(*text, where(key)), key};
     return out;
-  }
-
-  // A free-text key, when the own one is silent.
-  template <typename T, typename Parse>
-  void free_text(const std::string& key, std::optional<Stated<T>>& out, Parse parse,
-                 std::vector<std::string>& not_understood) const {
-    const std::string* text = find(key);
-    if (out || text == nullptr) return;
-    if (const std::optional<T> value = parse(*text)) {
-      out = {*value, key};
-    } else {
-      not_understood.push_back(key);
-    }
   }
 
  private:
@@ -168,6 +157,28 @@ void also(const char* what, const std::optional<T>& value, const char* key,
   }
 }
 
+// What one free-text key says, as `also`; text that we cannot place matters only where nothing else
+// says it.
+template <auto member, auto parse>
+void read_free_text(const char* what, const std::string& text, const char* key,
+                    MetadataReading& out) {
+  const auto value = parse(text);
+  if (!value && !(out.*member)) out.not_understood.push_back(key);
+  also(what, value, key, out.*member, out.contradictions);
+}
+
+struct FreeTextKey {
+  const char* key;
+  const char* what;
+  void (*read)(const char* what, const std::string& text, const char* key, MetadataReading& out);
+};
+constexpr FreeTextKey kFreeTextKeys[] = {
+    {"variant", "variant", read_free_text<&MetadataReading::variant, variant_in_text>},
+    {"max_pool", "pool", read_free_text<&MetadataReading::pool, pool_in_text>},
+    {"input", "input scale", read_free_text<&MetadataReading::input_scale, input_scale_in_text>},
+    {"batch_norm_epsilon", "epsilon",
+     read_free_text<&MetadataReading::bn_epsilon, number_in_text>}};
+
 // Multi-backend Keras and Keras 3 update the running variance in their own ways; those in between,
 // inside of TensorFlow, as TensorFlow does.
 std::optional<engine::RunningVariance> running_variance_of_keras(const std::string& version) {
@@ -193,7 +204,7 @@ void read_keras(const KeyReader& keys, MetadataReading& out) {
   also("epsilon", config.bn_epsilon, kModelConfig, out.bn_epsilon, against);
   also("momentum", config.bn_momentum, kModelConfig, out.bn_momentum, against);
   also("input scale", config.input_scale, kModelConfig, out.input_scale, against);
-  also("head slope", config.head_slope, kModelConfig, out.head_slope, against);
+  also("head slope", config.head_slope, kModelConfig, out.head_slope, out.head_contradictions);
   also("input size", config.input_size, kModelConfig, out.input_size, against);
   if (const std::string* version = keys.find("keras.version")) {
     also("running variance", running_variance_of_keras(*version), "keras.version",
@@ -201,9 +212,15 @@ void read_keras(const KeyReader& keys, MetadataReading& out) {
   }
   for (const std::string& phrase : config.contradictions)
     against.push_back(phrase + " in " + kModelConfig);
+  for (const std::string& phrase : config.head_contradictions)
+    out.head_contradictions.push_back(phrase + " in " + kModelConfig);
 }
 
 }  // namespace
+
+bool is_free_text_key(std::string_view key) {
+  return std::ranges::find(kFreeTextKeys, key, &FreeTextKey::key) != std::end(kFreeTextKeys);
+}
 
 MetadataReading read_metadata(const WeightFile& file) {
   const KeyReader keys(file);
@@ -223,10 +240,9 @@ MetadataReading read_metadata(const WeightFile& file) {
   out.head_hidden = keys.own("verace.head_hidden", parse_integer);
   out.class_names = keys.own("verace.class_names", parse_names);
   read_keras(keys, out);
-  keys.free_text("variant", out.variant, variant_in_text, out.not_understood);
-  keys.free_text("max_pool", out.pool, pool_in_text, out.not_understood);
-  keys.free_text("input", out.input_scale, input_scale_in_text, out.not_understood);
-  keys.free_text("batch_norm_epsilon", out.bn_epsilon, number_in_text, out.not_understood);
+  for (const FreeTextKey& row : kFreeTextKeys) {
+    if (const std::string* text = keys.find(row.key)) row.read(row.what, *text, row.key, out);
+  }
   return out;
 }
 

@@ -34,11 +34,16 @@ struct MetadataReading {
   std::vector<std::string> not_understood;  // free-text keys with text that we cannot place
   // Phrases: keys that disagree, or what our network does not do ("keras.model_config: ...").
   std::vector<std::string> contradictions;
+  std::vector<std::string> head_contradictions;  // the same of what stands behind the backbone
 };
 
 // Throws Error(kInput) when a "verace." key is unknown in its value (never for free text) or
 // "verace.format" is not "1".
 MetadataReading read_metadata(const WeightFile& file);
+
+// Whether other converters describe the network in this key: one of those that read_metadata reads
+// besides our own and Keras'.
+bool is_free_text_key(std::string_view key);
 
 // Free text, e.g. "v1: stride 2 in the first 1x1 ..." or "3x3 stride 2, no padding, ceil mode".
 std::optional<engine::Variant> variant_in_text(std::string_view text);

@@ -175,16 +175,21 @@ std::string_view to_string(Source source) {
   fail_check("source is in its enum", __FILE__, __LINE__, "");
 }
 
-ModelDescription describe(const WeightFile& file, const Overrides& overrides) {
+ModelDescription describe(const WeightFile& file, const Overrides& overrides, Use use) {
   const MetadataReading stated = read_metadata(file);
-  if (!stated.contradictions.empty() && !overrides.force) {
+  std::vector<std::string> against = stated.contradictions;
+  if (use == Use::kWhole) {
+    against.insert(against.end(), stated.head_contradictions.begin(),
+                   stated.head_contradictions.end());
+  }
+  if (!against.empty() && !overrides.force) {
     fail_input(text::format("{}: the metadata has {}: correct them, or add --force", file.path(),
-                            stated.contradictions.front()));
+                            against.front()));
   }
   ModelDescription out;
   describe_backbone(file, out);
   describe_head(file, out);
-  if (stated.head_hidden && stated.head_hidden->value != out.head_hidden) {
+  if (use == Use::kWhole && stated.head_hidden && stated.head_hidden->value != out.head_hidden) {
     fail_input(text::format(
         "{}: metadata verace.head_hidden says {}, the tensors {}: export the file again",
         file.path(), stated.head_hidden->value, out.head_hidden));
@@ -209,10 +214,10 @@ ModelDescription describe(const WeightFile& file, const Overrides& overrides) {
   resolver.choose("input scale", out.input_scale, stated.input_scale, overrides.input_scale,
                   "--input-scale", why);
   resolver.choose("input size", out.input_size, stated.input_size, {}, "", why);
-  if (out.head_hidden > 0) {
+  if (out.head_hidden > 0 && use == Use::kWhole) {
     resolver.choose("head slope", out.head_slope, stated.head_slope, overrides.head_slope,
                     "--head-slope", "the metadata does not say; ReLU");
-  } else if (overrides.head_slope) {
+  } else if (overrides.head_slope && use == Use::kWhole) {
     fail_input(file.path() +
                ": --head-slope: the network has no hidden layer in its head: leave it out");
   }
@@ -220,7 +225,7 @@ ModelDescription describe(const WeightFile& file, const Overrides& overrides) {
   check_range(file.path(), "batch-norm momentum", out.bn_momentum, 0, 1);
   check_range(file.path(), "head slope", out.head_slope, 0, 1);
   check_range(file.path(), "input size", static_cast<double>(out.input_size), 32, 4096);
-  describe_classes(file, stated, overrides, out);
+  if (use == Use::kWhole) describe_classes(file, stated, overrides, out);
   return out;
 }
 

@@ -61,6 +61,10 @@ struct Overrides {
   bool force = false;  // --force
 };
 
+// What is going to be used of a network. Where that is the backbone alone, what the metadata say of
+// the head and of the classes is not looked at.
+enum class Use { kWhole, kBackbone };
+
 // Order of trust: the shapes (which nothing overrides), overrides, our own metadata keys
 // ("verace.variant" ...), the configuration that Keras stores ("keras.model_config"), free text of
 // known converters ("variant", "max_pool", "batch_norm_epsilon", "input"), the conventions of the
@@ -68,9 +72,9 @@ struct Overrides {
 // for: a file of another network (with a hint at what it is), an own key that cannot be read or
 // contradicts the shapes, an override out of range, and without `force` an override against the
 // metadata, or metadata that contradict each other or describe what our network does not do.
-// Whether
-// all tensors are there is check_against's question (name_map.h).
-ModelDescription describe(const WeightFile& file, const Overrides& overrides = {});
+// Whether all tensors are there is check_against's question (name_map.h).
+ModelDescription describe(const WeightFile& file, const Overrides& overrides = {},
+                          Use use = Use::kWhole);
 
 // Our own metadata keys for a description, so that describe() of the written file gives the same
 // network without assumptions.

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "kernels/check.h"
+#include "kernels/descriptor.h"
 #include "kernels/format.h"
 #include "kernels/hash.h"
 #include "weights/safetensors_header.h"
@@ -40,24 +41,19 @@ std::span<const std::byte> bytes_of(std::string_view text) {
 class ReadFile {
  public:
   explicit ReadFile(const std::string& path)
-      : path_(path), fd_(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)) {}
-  ReadFile(const ReadFile&) = delete;
-  ReadFile& operator=(const ReadFile&) = delete;
-  ~ReadFile() {
-    if (fd_ >= 0) ::close(fd_);
-  }
+      : path_(path), file_(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)) {}
 
   // Of a regular file; 0 for anything else.
   uint64_t size() const {
     struct stat info {};
-    const bool regular = fd_ >= 0 && ::fstat(fd_, &info) == 0 && S_ISREG(info.st_mode);
+    const bool regular = file_ && ::fstat(file_.get(), &info) == 0 && S_ISREG(info.st_mode);
     return regular ? static_cast<uint64_t>(info.st_size) : 0;
   }
   // The next bytes, as many as `target` takes or the file still has.
   std::span<const std::byte> next(std::span<std::byte> target) const {
     size_t have = 0;
     while (have < target.size()) {
-      const ssize_t got = ::read(fd_, target.data() + have, target.size() - have);
+      const ssize_t got = ::read(file_.get(), target.data() + have, target.size() - have);
       if (got < 0 && errno == EINTR) continue;
       if (got < 0) {
         fail_input(text::format("{}: cannot be read ({}): take another file, and check the disc",
@@ -71,7 +67,7 @@ class ReadFile {
 
  private:
   const std::string& path_;
-  int fd_;
+  Descriptor file_;
 };
 
 }  // namespace

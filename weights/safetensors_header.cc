@@ -25,22 +25,24 @@ std::string header_text(std::span<const std::byte> file, const std::string& path
     if (!other.empty()) fail_input(path + ": " + other);
   }
   if (file.size() < kPrefixBytes) {
-    fail_input(text::format("{}: holds {} bytes, too few for a safetensors file: {}", path,
-                            file.size(), kExportAgain));
+    fail_input(text::format("{}: holds {} bytes, too few for a weight file: {}", path, file.size(),
+                            kExportAgain));
+  }
+  if (length == 0 || !starts_object) {
+    fail_input(
+        text::format("{}: is none of the weight files that are read here ({}): name one, or "
+                     "export the weights as one",
+                     path, kReadableFormats));
   }
   if (length > kMaxHeaderBytes) {
     fail_input(
         text::format("{}: is not a safetensors file (a header of {} bytes; at most {}): name a "
-                     "safetensors file",
+                     "weight file",
                      path, length, kMaxHeaderBytes));
   }
   if (length > file.size() - kPrefixBytes) {
     fail_input(text::format("{}: is truncated: holds {} bytes, but its header alone needs {}: {}",
                             path, file.size(), length + kPrefixBytes, kExportAgain));
-  }
-  if (length == 0 || !starts_object) {
-    fail_input(path + ": is not a safetensors file (its header does not begin with '{'): name a " +
-               "safetensors file");
   }
   return {reinterpret_cast<const char*>(file.data()) + kPrefixBytes, static_cast<size_t>(length)};
 }

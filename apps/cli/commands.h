@@ -11,6 +11,7 @@ Command predict_command();
 Command faces_command();
 Command threshold_command();
 Command fgsm_command();
+Command dataset_inspect_command();
 Command inspect_command();
 Command convert_command();
 Command diff_command();

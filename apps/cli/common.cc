@@ -11,6 +11,7 @@
 
 #include "kernels/check.h"
 #include "kernels/format.h"
+#include "weights/file_magic.h"
 
 namespace verace::cli {
 
@@ -170,6 +171,10 @@ void declare_overrides(Flags& flags, weights::Overrides& overrides) {
 void declare_model(Flags& flags, ModelFlags& model) {
   flags.value("--model", "FILE", "Network: a weight file, or the folder of a run (its best)",
               into(model.file));
+}
+
+std::string weight_file_help() {
+  return text::format("A weight file ({}), or a run's folder", weights::kReadableFormats);
 }
 
 fs::path model_file(const fs::path& file_or_folder) {

@@ -59,6 +59,8 @@ struct ModelFlags {
   weights::Overrides overrides;
 };
 void declare_model(Flags& flags, ModelFlags& model);
+// What an argument that model_file() takes says of itself.
+std::string weight_file_help();
 // A folder stands for its best.safetensors.
 std::filesystem::path model_file(const std::filesystem::path& file_or_folder);
 // Loads it; says on stderr what had to be assumed unless `quiet`.

@@ -7,6 +7,7 @@
 #include "apps/cli/commands.h"
 #include "apps/cli/common.h"
 #include "apps/cli/face_flags.h"
+#include "apps/cli/video_set_flags.h"
 #include "apps/lib/face_pipeline.h"
 #include "apps/lib/signals.h"
 #include "data/text.h"
@@ -24,9 +25,7 @@ struct Options {
   CropFlags crop;
   DeviceFlags device;
   bool png = false, timing = false, quiet = false;
-  std::optional<data::SplitRule> rule;
-  data::SplitOptions splits;
-  std::string methods;
+  VideoSetFlags set;
 };
 
 [[noreturn]] void refuse_count(const std::string& text, const std::string& flag) {
@@ -87,24 +86,14 @@ void declare_frames(Flags& flags, Options& o) {
   flags.toggle("--all-faces", "All faces of a frame, not the largest alone", work.search.all_faces);
 }
 
-void declare_set(Flags& flags, Options& o) {
+void declare_inputs(Flags& flags, Options& o) {
   apps::FacePipelineOptions& work = o.work;
-  flags.group("Data set");
+  flags.group("Inputs");
   flags.value("--label", "CLASS", "real or fake: of videos whose folder does not say it",
               into_choice({data::kClassNames.begin(), data::kClassNames.end()},
                           [&work](size_t i) { work.label = static_cast<int32_t>(i); }));
   flags.toggle("--pictures", "Folders hold single pictures, not the frames of one video",
                work.pictures);
-  flags.value("--splits", "RULE",
-              "Divide into train, val and test: official (as published), video (what was made from "
-              "one video together), or identity (no person in two)",
-              into_choice({data::kSplitRuleNames.begin(), data::kSplitRuleNames.end()},
-                          [&o](size_t i) { o.rule = static_cast<data::SplitRule>(i); }));
-  flags.value("--seed", "N", "Of the division (default 1)", into(o.splits.seed));
-  flags.value("--compression", "NAME", "Of FaceForensics++: raw, c23 or c40",
-              into(work.set.compression));
-  flags.value("--methods", "LIST", "Of FaceForensics++: Deepfakes,FaceSwap,... (default all)",
-              into(o.methods));
 }
 
 void declare(Flags& flags, Options& o) {
@@ -119,7 +108,8 @@ void declare(Flags& flags, Options& o) {
               into(o.work.jpeg_quality, 1, 100));
   flags.toggle("--png", "Crops without loss", o.png);
   declare_detector(flags, o.detector);
-  declare_set(flags, o);
+  declare_inputs(flags, o);
+  declare_video_set(flags, o.set);
   declare_execution(flags, o.device);
   flags.value("--workers", "N", "Videos that are read at a time (default 2)",
               into(o.work.workers, 1, kMostWorkers));
@@ -131,19 +121,12 @@ void check(const Flags& flags, Options& o) {
   flags.require("--out", "name the folder for the crops");
   flags.refuse_both("--png", "--jpeg-quality", "PNG has no quality");
   check_crop(flags, o.crop);
-  if (flags.given("--seed") && !o.rule) fail_input("--seed: is of --splits: give both or none");
+  check_video_set(flags, o.set);
   apps::FacePipelineOptions& work = o.work;
   work.search.crop = o.crop.options();
   if (o.png) work.jpeg_quality = 0;
-  if (o.rule) {
-    o.splits.rule = *o.rule;
-    work.splits = o.splits;
-  }
-  for (size_t at = 0; at < o.methods.size();) {
-    const size_t comma = std::min(o.methods.find(',', at), o.methods.size());
-    if (comma > at) work.set.methods.push_back(o.methods.substr(at, comma - at));
-    at = comma + 1;
-  }
+  work.set = o.set.set;
+  if (o.set.rule) work.splits = o.set.splits;
   check_output_folder(work.out, "--out", true);
 }
 

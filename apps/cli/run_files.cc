@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "apps/lib/checkpoint_files.h"
 #include "apps/lib/report/report.h"
 #include "kernels/check.h"
 #include "kernels/format.h"
@@ -25,12 +26,13 @@ void RunFilesAside::move_all() {
   for (const char* name :
        {"config.toml", "metrics.jsonl", "curve.svg", "run.json", "evaluation.json", "profile.json",
         "best.safetensors", "last.safetensors", "previous.safetensors", "attack/attack.json"}) {
-    move(folder_ / name, (folder_ / name).string() + ".replaced");
+    move(folder_ / name, (folder_ / name).string() + apps::kReplaced);
   }
   // Events leave their folder, where TensorBoard would go on reading them.
-  move(folder_ / "tensorboard/events.out.tfevents.verace", folder_ / "tensorboard.replaced");
+  move(folder_ / "tensorboard/events.out.tfevents.verace",
+       folder_ / (std::string("tensorboard") + apps::kReplaced));
   for (const fs::path& file : apps::report::report_files(folder_)) {
-    move(file, file.string() + ".replaced");
+    move(file, file.string() + apps::kReplaced);
   }
 }
 
@@ -69,7 +71,8 @@ RunFilesAside::~RunFilesAside() {
   }
   std::vector<std::string> places;  // one for each folder that holds some
   for (const auto& [from, to] : moved_) {
-    const std::string place = one_line((to.parent_path() / "*.replaced").string());
+    const std::string place =
+        one_line((to.parent_path() / (std::string("*") + apps::kReplaced)).string());
     if (std::ranges::find(places, place) == places.end()) places.push_back(place);
   }
   text::print(stderr, "note: the files of the earlier run are still there, as {}\n",

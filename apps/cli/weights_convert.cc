@@ -20,8 +20,7 @@ struct Options {
 };
 
 void declare(Flags& flags, Options& o) {
-  flags.argument("INPUT", "A weight file (safetensors or its index, .pth, .h5), or a run's folder",
-                 o.input);
+  flags.argument("INPUT", weight_file_help(), o.input);
   flags.value("--out", "FILE", "The new file; it must not exist yet", into(o.out));
   flags.value("--to", "FORMAT", "safetensors or pth (default: by the end of FILE)",
               into_choice({"safetensors", "pth"},
@@ -43,6 +42,23 @@ apps::WeightsFormat format_by_name(const std::filesystem::path& out) {
                    out.string()));
 }
 
+// Of a pixel x from 0 to 255 (kernels/choices.h).
+const char* input_formula(engine::InputScale scale) {
+  switch (scale) {
+    case engine::InputScale::kTorch:
+      return "RGB as (x/255 - mean) / deviation, those of ImageNet";
+    case engine::InputScale::kCaffe:
+      return "BGR as x - (103.939, 116.779, 123.68)";
+    case engine::InputScale::kCaffeRounded:
+      return "BGR as x - (104, 117, 123)";
+    case engine::InputScale::kTf:
+      return "RGB as x/127.5 - 1";
+    case engine::InputScale::kUnit:
+      return "RGB as x/255";
+  }
+  fail_check("scale is in its enum", __FILE__, __LINE__, "");
+}
+
 void say_notes(const apps::Converted& converted, apps::WeightsFormat to) {
   const weights::ModelDescription& d = converted.description;
   for (const weights::Finding& finding : d.findings) {
@@ -57,13 +73,17 @@ void say_notes(const apps::Converted& converted, apps::WeightsFormat to) {
     text::print(stderr, "note: {} tensors of an optimiser are left out\n", converted.left_out);
   }
   const weights::FamilyDefaults& usual = weights::defaults_of(weights::NameFamily::kTorchvision);
-  if (to == apps::WeightsFormat::kPth &&
-      (d.variant != usual.variant || d.pool != usual.pool || d.bn_epsilon != usual.bn_epsilon)) {
+  if (to != apps::WeightsFormat::kPth) return;
+  if (d.variant != usual.variant || d.pool != usual.pool || d.bn_epsilon != usual.bn_epsilon) {
     text::print(stderr,
                 "note: torchvision's resnet50() computes variant {}, pool {}, epsilon {}; this "
                 "network is {}, {}, {}: set them in PyTorch\n",
                 engine::to_string(usual.variant), engine::to_string(usual.pool), usual.bn_epsilon,
                 engine::to_string(d.variant), engine::to_string(d.pool), d.bn_epsilon);
+  }
+  if (d.input_scale != usual.input_scale) {
+    text::print(stderr, "note: torchvision's networks take {}; this one takes {}\n",
+                input_formula(usual.input_scale), input_formula(d.input_scale));
   }
 }
 
@@ -90,8 +110,8 @@ Command convert_command() {
   const auto options = std::make_shared<Options>();
   return {"weights convert",
           "Write a weight file in another format",
-          "Reads safetensors, PyTorch's .pth and Keras' .h5 (chosen by content) with the names of\n"
-          "torchvision, timm, Hugging Face or Keras, and writes torchvision's names and layout.\n"
+          "INPUT's format is chosen by its content. Its names may be those of torchvision, timm,\n"
+          "Hugging Face or Keras; what is written has torchvision's names and layout.\n"
           "What had to be assumed is printed, and stands in the new file's metadata.",
           "  verace weights convert resnet50_notop.h5 --out resnet50.safetensors\n"
           "  verace weights convert RUN --out model.pth\n"

@@ -12,6 +12,7 @@ namespace {
 
 struct Options {
   std::string before, after;
+  weights::Overrides overrides;  // of both
   bool json = false;
 };
 
@@ -20,7 +21,7 @@ int run(const Flags& flags, const Options& o) {
   flags.require("AFTER", "name a second weight file");
   const weights::WeightFile a(model_file(o.before).string()), b(model_file(o.after).string());
   const weights::Difference difference =
-      weights::compare(a, weights::describe(a), b, weights::describe(b));
+      weights::compare(a, weights::describe(a, o.overrides), b, weights::describe(b, o.overrides));
   text::print(
       stdout, "{}",
       o.json ? weights::diff_json(a, b, difference) : weights::diff_table(a, b, difference));
@@ -36,13 +37,14 @@ Command diff_command() {
           "For every layer: the change's length relative to the weights' (Euclidean norm), the\n"
           "largest change of one value, and the cosine between before and after. Runs of layers\n"
           "that did not change, as frozen ones, are one line. A head of another shape is shown as\n"
-          "replaced; different networks are refused.",
+          "replaced; different networks are refused. Flags about the network hold for both files.",
           "  verace weights diff resnet50.safetensors RUN\n"
           "  verace weights diff RUN1 RUN2/last.safetensors --json\n",
           [options](Flags& flags) {
-            flags.argument("BEFORE", "A weight file, or a run's folder", options->before);
-            flags.argument("AFTER", "A weight file, or a run's folder", options->after);
+            flags.argument("BEFORE", weight_file_help(), options->before);
+            flags.argument("AFTER", weight_file_help(), options->after);
             flags.toggle("--json", "Print JSON instead of a table", options->json);
+            declare_backbone_overrides(flags, options->overrides);
           },
           [options](const Flags& flags) { return run(flags, *options); }};
 }

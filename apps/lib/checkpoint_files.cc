@@ -45,6 +45,27 @@ bool is_same_file(const fs::path& a, const fs::path& b) {
   return fs::equivalent(a, b, error) && !error;
 }
 
+// Whether `path` is a checkpoint of this state, as far as one can tell.
+bool holds(const fs::path& path, const TrainingState& state) {
+  std::optional<Checkpoint> found;
+  if (!trouble_with(path, found).empty()) return false;
+  const TrainingState& other = found->state;
+  return other.global_step == state.global_step && other.step == state.step &&
+         other.epoch_loss_sum == state.epoch_loss_sum && other.best_digest == state.best_digest;
+}
+
+// What --overwrite has moved aside for a run that then stored nothing.
+std::string moved_aside(const fs::path& last) {
+  std::error_code error;
+  const fs::path aside = last.string() + kReplaced;
+  if (!fs::exists(aside, error)) return {};
+  return text::format(
+      "{}: there is no such file, but {}: of the run that --overwrite was to replace, by one that "
+      "ended before it had stored anything; rename the files *{} in the folder back to go on with "
+      "that run, or start the training again",
+      last.string(), aside.filename().string(), kReplaced);
+}
+
 }  // namespace
 
 std::string moment_of(const TrainingState& state) {
@@ -71,6 +92,7 @@ FoundCheckpoint find_checkpoint(const fs::path& wanted) {
     if (!missing || !fs::is_directory(fs::absolute(wanted).parent_path(), error)) {
       fail_input(trouble);
     }
+    if (const std::string aside = moved_aside(wanted); !aside.empty()) fail_input(aside);
     fail_input(
         text::format("{}: there is no such file, and no {} beside it: nothing was stored "
                      "there yet; start the training again",
@@ -99,7 +121,14 @@ CheckpointFiles::CheckpointFiles(const fs::path& folder, const fs::path& resumed
 
 void CheckpointFiles::save(const layers::Classifier& classifier, const optim::Adam& adam,
                            const Checkpoint& checkpoint) {
-  save_checkpoint(last_.string(), classifier, adam, checkpoint, last_is_ours_ ? kPreviousName : "");
+  try {
+    save_checkpoint(last_.string(), classifier, adam, checkpoint,
+                    last_is_ours_ ? kPreviousName : "");
+  } catch (const Error&) {
+    // The last step of all may fail when the file is in place already.
+    last_is_ours_ = last_is_ours_ || holds(last_, checkpoint.state);
+    throw;
+  }
   previous_is_ours_ = last_is_ours_ || previous_is_ours_;
   last_is_ours_ = true;
   std::error_code ignored;  // another run's: better than to go on from it one day

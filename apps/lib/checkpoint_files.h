@@ -12,6 +12,9 @@ namespace verace::apps {
 inline constexpr const char* kLastName = "last.safetensors";
 inline constexpr const char* kPreviousName = "previous.safetensors";
 
+// What --overwrite adds to the names of a run's files until the run that replaces it has finished.
+inline constexpr const char* kReplaced = ".replaced";
+
 struct FoundCheckpoint {
   std::filesystem::path path;  // the file that was asked for, or the one before it
   Checkpoint checkpoint;

@@ -19,6 +19,7 @@
 
 #include "apps/lib/transfer.h"
 #include "kernels/check.h"
+#include "kernels/descriptor.h"
 #include "kernels/format.h"
 #include "weights/file_magic.h"
 
@@ -27,20 +28,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
-class Descriptor {
- public:
-  Descriptor(const fs::path& path, int flags)
-      : fd_(::open(path.c_str(), flags | O_CLOEXEC, 0666)) {}
-  ~Descriptor() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  int get() const { return fd_; }
-
- private:
-  int fd_;
-};
+Descriptor open_file(const fs::path& path, int flags) {
+  return Descriptor(::open(path.c_str(), flags | O_CLOEXEC, 0666));
+}
 
 std::string folder_of(const fs::path& file) {
   return file.has_parent_path() ? file.parent_path().string() : ".";
@@ -60,7 +50,7 @@ std::string amount(int64_t bytes) {
 class Part {
  public:
   explicit Part(const fs::path& path)
-      : path_(path), fd_(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK) {
+      : path_(path), fd_(open_file(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK)) {
     const int error = errno;
     if (fd_.get() < 0) {
       fail_input(text::format(
@@ -115,7 +105,7 @@ void Part::rename_to(const fs::path& file) {
     if (::rename(path_.c_str(), file.c_str()) != 0) fail("be given its name");
   }
   path_.clear();
-  const Descriptor folder(folder_of(file), O_RDONLY | O_DIRECTORY);
+  const Descriptor folder = open_file(folder_of(file), O_RDONLY | O_DIRECTORY);
   if (folder.get() >= 0) ::fsync(folder.get());
 }
 
@@ -125,7 +115,7 @@ Presence look_at(const DownloadRequest& request) {
   const std::string name = request.file.string();
   struct stat info {};
   if (::lstat(request.file.c_str(), &info) != 0) return Presence::kAbsent;
-  const Descriptor there(request.file, O_RDONLY | O_NONBLOCK);
+  const Descriptor there = open_file(request.file, O_RDONLY | O_NONBLOCK);
   if (there.get() < 0) {
     fail_input(text::format("{}: is there and cannot be read ({}): {}", name, std::strerror(errno),
                             "remove it, or choose another name by --out"));

@@ -11,6 +11,7 @@
 #include "apps/lib/faces/contact_sheet.h"
 #include "apps/lib/faces/finder_service.h"
 #include "apps/lib/signals.h"
+#include "apps/lib/video_set_report.h"
 #include "data/text.h"
 #include "kernels/check.h"
 #include "kernels/format.h"
@@ -155,7 +156,7 @@ FacePipelineResult run_face_pipeline(const FacePipelineOptions& options, FaceFin
   FacePipelineResult result;
   FaceInputs inputs = collect_inputs(options);
   result.notes = std::move(inputs.notes);
-  if (inputs.splits) result.splits = splits_text(*inputs.splits);
+  if (inputs.splits) result.splits = split_report_text(*inputs.splits);
   make_out(options.out);
   const FolderLock lock(options.out);
   claim_folder(options.out, settings_of(options));

@@ -129,11 +129,8 @@ LoadedModel load_model(const std::string& path, const weights::Overrides& overri
 LoadedModel load_backbone(const std::string& path, const weights::Overrides& overrides,
                           const HeadOptions& head) {
   const WeightFile file(path);
-  weights::Overrides backbone_only = overrides;
-  backbone_only.head_slope.reset();
-  backbone_only.class_names.reset();
   LoadedModel model;
-  const ModelDescription stored = weights::describe(file, backbone_only);
+  const ModelDescription stored = weights::describe(file, overrides, weights::Use::kBackbone);
   weights::check_against(file, stored);
   check_widths(path, stored);
   model.description = stored;

@@ -11,6 +11,7 @@
 #include "apps/lib/versioned_json.h"
 #include "kernels/check.h"
 #include "kernels/format.h"
+#include "kernels/temporary_file.h"
 #include "weights/atomic_file.h"
 
 namespace verace::apps {
@@ -108,7 +109,7 @@ EpochMetrics epoch_from_json(const std::string& text, const std::string& where) 
 
 void remove_abandoned_files_of_run(const std::filesystem::path& folder) {
   for (const char* below : {"", "tensorboard", "figures"}) {
-    weights::remove_abandoned_files((folder / below).string());
+    remove_abandoned_files((folder / below).string());
   }
 }
 

@@ -54,8 +54,8 @@ std::string compiler_name() {
 #endif
 }
 
-engine::CudaFacts cuda_facts() {
-  if constexpr (kernels::have_cuda) return engine::cuda_facts(true);
+engine::CudaFacts cuda_facts(bool thorough) {
+  if constexpr (kernels::have_cuda) return engine::cuda_facts(thorough);
   return {};
 }
 
@@ -122,12 +122,24 @@ void find_video(SystemInfo& info) { info.video = data::video::library_text(); }
 void find_devices(SystemInfo& info) {
   info.devices = {{"cpu", true, "oneDNN and OpenMP"},
                   {"reference", true, "plain loops, slow on purpose"}};
-  const engine::CudaFacts facts = cuda_facts();
+  const engine::CudaFacts facts = cuda_facts(true);
   info.cuda = cuda_text(facts);
   for (size_t i = 0; i < facts.devices.size(); ++i) info.devices.push_back(cuda_device(facts, i));
   if (facts.devices.empty()) {
     info.devices.push_back({"cuda", false, engine::why_unusable(facts, 0)});
   }
+}
+
+std::vector<std::string> cuda_versions() {
+  const engine::CudaFacts facts = cuda_facts(false);
+  if (!facts.compiled) return {};
+  std::vector<std::string> out = {"CUDA " + engine::cuda_version_text(facts.runtime_version)};
+  if (facts.emulated) out.front() += ", emulated";
+  if (!facts.driver.empty()) out.push_back("driver " + facts.driver);
+  for (const engine::CudaLibraryFacts* library : {&facts.cudnn, &facts.cublaslt}) {
+    if (!library->version.empty()) out.push_back(library->name + " " + library->version);
+  }
+  return out;
 }
 
 std::vector<std::string> process_command() {

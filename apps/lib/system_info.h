@@ -39,6 +39,9 @@ void find_video(SystemInfo& info);
 // Adds `devices` and `cuda`. Where there are GPUs this takes a second: each is asked for its free
 // memory, and the libraries are loaded.
 void find_devices(SystemInfo& info);
+// What the numbers of a CUDA device depend on: "CUDA 13.0", "driver 580.95.05", "cuDNN 9.19.0",
+// "cuBLASLt 13.1.0"; the libraries only where there is a device, on which they are loaded.
+std::vector<std::string> cuda_versions();
 // The words that this process was started with; empty where the system does not tell.
 std::vector<std::string> process_command();
 // The most memory that this process has held, in bytes.

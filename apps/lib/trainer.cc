@@ -20,7 +20,6 @@
 #include "kernels/check.h"
 #include "kernels/conv2d.h"
 #include "kernels/format.h"
-#include "weights/atomic_file.h"
 
 namespace verace::apps {
 namespace {
@@ -322,7 +321,7 @@ TrainResult Run::run_epochs() {
   text::print(out_, "best epoch: by balanced accuracy on {}\n",
               setup_.val ? "val" : "test (there is no val: it is no unseen data any more)");
   out_.flush();
-  weights::write_file_atomically(folder_.config().string(), config_text(options_));
+  store_.write_config();
   if (!options_.resume.empty()) store_.fit();
   bool finished = true;
   while (finished && state_.epoch < options_.epochs) {

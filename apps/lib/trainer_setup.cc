@@ -195,7 +195,7 @@ std::string machine_text(const TrainingSetup& setup) {
   const SystemInfo info = system_info();
   const bool host = engine::memory_of(setup.exec) == engine::MemoryKind::kHost;
   return text::format("{}; {}", host ? info.processor : setup.device.name(),
-                      text::join(info.libraries, ", "));
+                      text::join(host ? info.libraries : cuda_versions(), ", "));
 }
 
 // Their names and classes in order; not their folder, which may have moved.

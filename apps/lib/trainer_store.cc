@@ -7,6 +7,7 @@
 #include "apps/lib/weights_digest.h"
 #include "kernels/check.h"
 #include "kernels/format.h"
+#include "weights/atomic_file.h"
 
 namespace verace::apps {
 
@@ -26,6 +27,12 @@ void TrainingStore::write(const std::function<void()>& action) {
     throw Error(error.kind(), text::format("{}: {}; {}", moment_of(setup_.checkpoint.state),
                                            error.what(), what_is_left()));
   }
+}
+
+void TrainingStore::write_config() {
+  write([&] {
+    weights::write_file_atomically(folder_.config().string(), config_text(setup_.options));
+  });
 }
 
 void TrainingStore::save() {

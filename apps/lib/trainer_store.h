@@ -24,6 +24,8 @@ class TrainingStore {
   TrainingStore(TrainingSetup& setup, const RunFolder& folder, TrainingRecorder& recorder,
                 std::ostream& out);
 
+  // config.toml, before the first step.
+  void write_config();
   // The state as it is now.
   void save();
   // After an epoch, which is in the state already. First what the checkpoint speaks of (the best

@@ -9,6 +9,7 @@
 #include "apps/lib/threshold.h"
 #include "kernels/check.h"
 #include "kernels/format.h"
+#include "weights/metadata_reading.h"
 #include "weights/name_map.h"
 #include "weights/safetensors.h"
 #include "weights/torch/torch_write.h"
@@ -65,7 +66,7 @@ bool is_replaced(const std::string& key) {
   for (const char* start : {"verace.", "keras.", "torch."}) {
     if (key.starts_with(start)) return true;
   }
-  return key == "variant" || key == "max_pool" || key == "batch_norm_epsilon" || key == "input";
+  return weights::is_free_text_key(key);
 }
 
 std::map<std::string, std::string> metadata_for(const WeightFile& file,

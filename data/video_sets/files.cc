@@ -29,7 +29,8 @@ bool has_extension(const fs::path& path, const std::array<const char*, kCount>& 
 
 class Walker {
  public:
-  Walker(const fs::path& top, Tallies& ignored) : top_(top), ignored_(ignored) {}
+  Walker(const fs::path& top, Tallies& ignored, LoosePictures loose)
+      : top_(top), ignored_(ignored), loose_(loose) {}
 
   std::vector<FoundVideo> walk() {
     visit(top_, 0);
@@ -53,8 +54,13 @@ class Walker {
       } else if (entry.is_directory()) {
         folders.push_back(path);
       } else if (is_picture_name(path)) {
-        if (depth == 0) ignored_.add("a picture outside of a folder of frames", path);
         has_pictures = true;
+        if (depth > 0) continue;
+        if (loose_ == LoosePictures::kVideos) {
+          videos.push_back(path);
+        } else {
+          ignored_.add("a picture outside of a folder of frames", path);
+        }
       } else if (is_video_name(path)) {
         videos.push_back(path);
       } else {
@@ -78,6 +84,7 @@ class Walker {
 
   fs::path top_;
   Tallies& ignored_;
+  LoosePictures loose_;
   std::vector<FoundVideo> found_;
 };
 
@@ -113,8 +120,8 @@ std::vector<Tally> Tallies::take() {
   return std::exchange(tallies_, {});
 }
 
-std::vector<FoundVideo> find_videos(const fs::path& folder, Tallies& ignored) {
-  std::vector<FoundVideo> found = Walker(folder, ignored).walk();
+std::vector<FoundVideo> find_videos(const fs::path& folder, Tallies& ignored, LoosePictures loose) {
+  std::vector<FoundVideo> found = Walker(folder, ignored, loose).walk();
   std::sort(found.begin(), found.end(), [](const FoundVideo& a, const FoundVideo& b) {
     return a.path.native() < b.path.native();
   });
@@ -129,6 +136,14 @@ std::vector<std::string> folders_in(const fs::path& directory) {
   }
   std::sort(names.begin(), names.end());
   return names;
+}
+
+fs::path folder_named(const fs::path& directory, const std::string& name) {
+  if (fs::is_directory(directory / name)) return directory / name;
+  for (const std::string& folder : folders_in(directory)) {
+    if (lower(folder) == lower(name)) return directory / folder;
+  }
+  return {};
 }
 
 std::string listing(const std::vector<std::string>& names) {

@@ -18,6 +18,7 @@
 #include <utility>
 
 #include "kernels/check.h"
+#include "kernels/descriptor.h"
 #include "kernels/format.h"
 #include "kernels/hash.h"
 
@@ -83,20 +84,6 @@ std::string file_name(const std::string& device) {
   while (name.ends_with('-')) name.pop_back();
   return "cudnn_plans-" + name + ".bin";
 }
-
-class Descriptor {
- public:
-  explicit Descriptor(int fd) : fd_(fd) {}
-  ~Descriptor() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  int get() const { return fd_; }
-
- private:
-  int fd_;
-};
 
 // Locks an open folder; gives up after two seconds: a stopped process may hold it.
 bool lock(int folder) {

@@ -215,6 +215,21 @@ TEST_CASE("only a run's own last checkpoint has one before it") {
   CHECK(contains(input_error([&] { trained(tiny_run(run)); }), "replace it with --overwrite"));
 }
 
+TEST_CASE("a run that --overwrite has moved aside for one that stored nothing can be found again") {
+  const std::string run = Runs::get().copy(), last = run + "/last.safetensors";
+  fs::rename(last, last + kReplaced);
+  fs::rename(run + "/previous.safetensors", run + "/previous.safetensors" + kReplaced);
+  const std::string message = input_error([&] { trained(resumed(run)); });
+  CHECK(
+      contains(message, "last.safetensors: there is no such file, but last.safetensors.replaced"));
+  CHECK(contains(message, "rename the files *.replaced in the folder back"));
+  for (const char* name : {"/last.safetensors", "/previous.safetensors"}) {
+    fs::rename(run + name + kReplaced, run + name);
+  }
+  trained(resumed(run));
+  CHECK(first_run_difference(Runs::get().whole(), run) == "");
+}
+
 TEST_CASE("a link to a checkpoint elsewhere stays, and the one before it lies beside the file") {
   const Runs& runs = Runs::get();
   const std::string run = runs.copy(), elsewhere = runs.folder() / "elsewhere";

@@ -111,6 +111,7 @@ TEST_CASE("epochs are the CPU's, also where a run moves from one to the other an
   TrainOptions resume = resumed(folder / "moved", kGpu);
   resume.max_steps = 2;
   CHECK(contains(trained(resume), "resume: cuda:0 instead of cpu: the numbers will differ"));
+  CHECK(contains(read_checkpoint(folder / "moved/last.safetensors").recipe.machine, "; CUDA "));
   std::ostringstream report;
   const TrainResult moved = train(resumed(folder / "moved", engine::DeviceChoice{}), report);
   CHECK(contains(report.str(), "resume: cpu instead of cuda:0"));

@@ -130,6 +130,20 @@ TEST_CASE("faces smaller than the least size are dropped, by their shorter side"
   CHECK(maps.decode({.min_size = 64.1}).empty());
 }
 
+TEST_CASE("two hundred faces in one picture") {
+  Maps maps(160, 640);  // 20 x 80 places of 8 pixels
+  for (int64_t i = 0; i < 200; ++i) {
+    maps.face(0, i / 20 * 2 * 80 + i % 20 * 4, 0, 1.0f + static_cast<float>(i) / 100);
+  }
+  const auto faces = maps.decode();
+  REQUIRE(faces.size() == 200);
+  for (size_t i = 0; i < faces.size(); ++i) {
+    const auto at = static_cast<int64_t>(199 - i);  // the largest score first
+    const auto x = static_cast<double>(at % 20 * 32 + 4), y = static_cast<double>(at / 20 * 16 + 4);
+    check_box(faces[i].box, x - 8, y - 8, x + 8, y + 8);
+  }
+}
+
 TEST_CASE("an answer that is not a number is an error, not no face") {
   constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
   Maps score(64, 64);

@@ -179,6 +179,22 @@ TEST_CASE("large pictures are looked at in the size that was asked for") {
   CHECK(free->find(std::span(&large, 1))[0].size() > got.size());  // more places
 }
 
+TEST_CASE("a frame of 8K") {
+  const auto finder = open_face_detector(test::golden_path(kFiles[0]),
+                                         make_exec(DeviceKind::kCpu, 2), golden_options(0.1));
+  const Image small = pictures_in(kFiles[0])[0];
+  const Image frame = data::resize(small, 4320, 7680, data::ResizeFilter::kNearest);
+  const Image seen = data::resize(frame, 576, 1024, data::ResizeFilter::kBilinear);
+  const auto faces = finder->find(std::span(&frame, 1))[0];
+  const auto want = finder->find(std::span(&seen, 1))[0];
+  REQUIRE(faces.size() > 100);
+  REQUIRE(faces.size() == want.size());
+  for (size_t i = 0; i < faces.size(); i += 20) {
+    CHECK(faces[i].score == want[i].score);
+    CHECK(faces[i].box.x1 == doctest::Approx(7.5 * want[i].box.x1).epsilon(1e-4));
+  }
+}
+
 TEST_CASE("what is known of a file and what is assumed") {
   const kernels::Exec exec = make_exec(DeviceKind::kCpu, 1);
   const auto text = [&](std::optional<double> slope) {

@@ -369,7 +369,7 @@ TEST_CASE("splits: divided, checked, and stored") {
   options.splits = data::SplitOptions{data::SplitRule::kVideo, {0.5, 0.25, 0.25}, 3};
   PlantedFinder finder;
   const FacePipelineResult result = run_face_pipeline(options, finder);
-  CHECK(contains(result.splits, "leaks between splits: none"));
+  CHECK(contains(result.splits, "in two splits: none"));
   CHECK(read_text(options.out / "splits.txt") == result.splits);
   const data::Dataset dataset = data::load_dataset(options.out / "manifest.csv");
   const data::ClassCounts counts = data::count_classes(dataset);

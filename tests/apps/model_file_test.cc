@@ -191,6 +191,13 @@ TEST_CASE("a backbone gets a new head") {
   HeadOptions other = head;
   other.seed = 4;
   CHECK(snapshot(*load_backbone(folder / "m", {}, other).classifier) != after);
+  // What the file says of a head that is replaced is no reason to refuse it.
+  StoredNetwork odd = stored_network(classifier);
+  odd.metadata["verace.class_names"] = "[\"one\"]";
+  odd.metadata["verace.head_hidden"] = "5";
+  weights::write_safetensors(folder / "odd", odd.tensors, odd.metadata);
+  CHECK(contains(input_error([&] { load_model(folder / "odd"); }), "verace.head_hidden"));
+  CHECK(snapshot(*load_backbone(folder / "odd", {}, head).classifier) == after);
 }
 
 TEST_CASE("overrides and refusals name file and flag") {

@@ -181,9 +181,9 @@ TEST_CASE("weight files: missing, empty, cut, of another format, with broken val
     expect_refusal(tuned, all);
   };
   refused("absent.safetensors", {"cannot open the file", "check the path"});
-  refused("empty.safetensors", {"holds 0 bytes", "fetch or export the file again"});
+  refused("empty.safetensors", {"is empty", "fetch or export it again"});
   refused("cut.safetensors", {"truncated"});
-  refused("text.safetensors", {"is not a safetensors file", "name a safetensors file"});
+  refused("text.safetensors", {"is a text, not weights", "name a weight file"});
   refused("x.pth",
           {"zip archive without its directory", "cut short", "fetch or save the file again"});
   refused("", {"weights"});  // a folder

@@ -116,7 +116,7 @@ TEST_CASE("refusals: one line, before any work") {
   refused({"--jpeg-quality", "0"}, "from 1 to 100");
   refused({"--jpeg-quality", "90", "--png"}, "contradict");
   refused({"--min-score", "1.5"}, "from 0 to 1");
-  refused({"--seed", "3"}, "--splits");
+  refused({"--split-seed", "3"}, "--splits");
   refused({"--splits", "official"}, "split");
   refused({"--compression", "c23"}, "FaceForensics++");
   std::vector<std::string> words = program.words({"v"}, "out");

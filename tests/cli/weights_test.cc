@@ -96,6 +96,9 @@ TEST_CASE("assumptions and foldings are said, unless quiet") {
   CHECK(says(loud.err, "ASSUMPTION: batch-norm epsilon = 0.001 "));
   CHECK(says(loud.err, "biases of 53 convolutions"));
   CHECK(says(loud.err, "torchvision's resnet50() computes variant v1.5"));
+  CHECK(says(loud.err,
+             "torchvision's networks take RGB as (x/255 - mean) / deviation, those of "
+             "ImageNet; this one takes BGR as x - (103.939, 116.779, 123.68)\n"));
   const test::Finished quiet = world.run({"weights", "convert", keras, "--out", world / "k2.pth",
                                           "--quiet", "--variant", "v1.5", "--bn-epsilon", "1e-5"});
   CHECK(quiet.code == 0);
@@ -176,12 +179,63 @@ TEST_CASE("a full disk loses nothing") {
   test::expect_nothing_lost(before, {});
 }
 
+TEST_CASE("what inspect thinks of a file is its exit code, and stands in the JSON") {
+  const World& world = World::get();
+  const auto look = [&](const std::string& file, const Words& more = {}) {
+    Words words = {"weights", "inspect", "--json", file};
+    words.insert(words.end(), more.begin(), more.end());
+    const test::Finished seen = world.run(words);
+    CHECK(seen.err.empty());
+    return std::pair(seen.code, Json::parse(seen.out));
+  };
+  // A run's folder stands for its best network.
+  auto [code, seen] = look(world / "run");
+  CHECK(code == 0);
+  CHECK(says(seen["file"], "run/best.safetensors"));
+  CHECK(seen["usable"] == true);
+  CHECK(seen["refusal"].is_null());
+  // Flags against the metadata, with and without force.
+  std::tie(code, seen) = look(world / "run", {"--variant", "v1"});
+  CHECK(code == 1);
+  CHECK(seen["usable"] == false);
+  CHECK(says(seen["refusal"], "--variant v1 contradicts"));
+  CHECK(seen["tensors"].size() > 250);
+  CHECK(look(world / "run", {"--variant", "v1", "--force"}).first == 0);
+  // Another network, and a checkpoint with a damaged byte.
+  const std::string other = std::string(VERACE_GOLDENS) + "/ops.safetensors";
+  std::tie(code, seen) = look(other);
+  CHECK(code == 1);
+  CHECK(seen["network"].is_null());
+  CHECK(says(seen["refusal"], "has no tensor"));
+  CHECK(says(world.run({"weights", "inspect", other}).out, "REFUSED: "));
+  std::string bytes = read_text(world / "run/last.safetensors");
+  bytes.back() ^= 1;
+  write_text(world / "damaged.safetensors", bytes);
+  std::tie(code, seen) = look(world / "damaged.safetensors");
+  CHECK(code == 1);
+  CHECK(seen["checksum"] == "wrong");
+  CHECK(look(world / "run/last.safetensors").first == 0);
+  expect_refusal({"weights", "inspect", world / "absent", "--json"}, "absent: cannot open");
+}
+
+TEST_CASE("files that contradict a flag are compared by force") {
+  const World& world = World::get();
+  const std::string model = world / "run";
+  expect_refusal({"weights", "diff", model, model, "--variant", "v1"}, {"--variant v1", "--force"});
+  const test::Finished forced =
+      world.run({"weights", "diff", model, model, "--variant", "v1", "--force", "--json"});
+  INFO(forced.err);
+  CHECK(forced.code == 0);
+  CHECK(Json::parse(forced.out)["settings"].empty());
+}
+
 TEST_CASE("help of the new commands") {
   const World& world = World::get();
-  for (const char* command : {"convert", "diff"}) {
+  for (const char* command : {"convert", "diff", "inspect"}) {
     const test::Finished help = world.run({"weights", command, "--help"});
     CHECK(help.code == 0);
     CHECK(says(help.out, "Examples:"));
+    CHECK(says(help.out, ".keras"));
   }
 }
 

@@ -1,10 +1,14 @@
 // Reads a graph as cudnn-frontend writes it down, and compares it with what was meant.
 #include "tests/cudnn/graph_check.h"
 
+#include <bit>
+#include <cstdint>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <vector>
+
+#include "kernels/format.h"
 
 namespace verace::test {
 namespace {
@@ -123,7 +127,10 @@ class Checker {
         equal(limit, node.at(limit), nullptr);
       }
       const bool leaky = mode == "RELU_FWD" && s_.post.slope != 0.0f;
-      equal("slope", node.at("relu_lower_clip_slope"), leaky ? Json(s_.post.slope) : Json());
+      // The frontend writes a number of the graph as the digits of its bits.
+      const uint32_t bits = std::bit_cast<uint32_t>(s_.post.slope);
+      equal("slope", node.at("relu_lower_clip_slope"),
+            leaky ? Json(text::format("{:08X}", bits)) : Json());
       value = name_of(node.at("outputs"), "OUT_0");
       return &node;
     };

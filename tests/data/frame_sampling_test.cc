@@ -47,7 +47,9 @@ TEST_CASE("every small case against the rules, and what must hold of all") {
 
 TEST_CASE("numbers beyond 32 bits") {
   const int64_t frames = int64_t{1} << 62;
-  CHECK(sample_frames(frames, 3, Sampling::kLinspace) == Indices{0, frames / 2 - 1, frames - 1});
+  const int64_t quarter = frames / 4;
+  CHECK(sample_frames(frames, 5, Sampling::kLinspace) ==
+        Indices{0, quarter - 1, 2 * quarter - 1, 3 * quarter - 1, frames - 1});
   CHECK(sample_frames(frames, 2, Sampling::kMaxStride) == Indices{0, frames / 2});
 }
 

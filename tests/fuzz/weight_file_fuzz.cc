@@ -3,8 +3,6 @@
 #include "tests/fuzz/memory_file.h"
 #include "tests/fuzz/target.h"
 #include "weights/inspect.h"
-#include "weights/model_description.h"
-#include "weights/name_map.h"
 #include "weights/weight_file.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
@@ -13,9 +11,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   file.write(data, size);
   return fuzz::check_reader([&] {
     const weights::WeightFile opened(file.path());
-    weights::inspect_json(opened, nullptr, true);
-    const weights::ModelDescription description = weights::describe(opened);
-    weights::find_mismatch(opened, description);
-    weights::inspect_table(opened, &description);
+    const weights::Inspection seen = weights::inspect(opened);
+    weights::inspect_json(seen, true);
+    weights::inspect_table(seen);
   });
 }

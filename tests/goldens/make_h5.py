@@ -281,15 +281,15 @@ def small_files():
         write_layers(file, CONV)
         del file["conv1"]
         file["conv1"] = np.zeros(3, np.float32)
-    with h5py.File(path("layer_in_itself.h5"), "w") as file:  # Keras 3's layout, endlessly deep
+    with h5py.File(path("layer_in_itself.h5"), "w") as file:  # Keras 3's layout
         layer = file.create_group("layers/functional")
         layer["layers"] = file["layers"]
-    with h5py.File(path("many_paths.h5"), "w") as file:  # 3^13 ways to the last layer
-        layers = file.create_group("layers")
-        for _ in range(13):
-            first = layers.create_group("a")
-            layers["b"] = layers["c"] = first
-            layers = first.create_group("layers")
+    with h5py.File(path("deep_models.h5"), "w") as file:
+        file.create_group("layers/" + "m/layers/" * 17)
+    with h5py.File(path("same_group_twice.h5"), "w") as file:
+        write_layers(file, CONV)
+        file["conv2"] = file["conv1"]
+        file.attrs["layer_names"] = fixed([b"conv1", b"conv2"])
     with h5py.File(path("no_layer_name.h5"), "w") as file:  # Keras 2's save_weights("x.weights.h5")
         file["layers/dense/vars/0"] = value_of("dense/kernel", (3, 2))
     with h5py.File(path("same_layer_twice.h5"), "w") as file:

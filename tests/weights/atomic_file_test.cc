@@ -203,7 +203,8 @@ TEST_CASE("nothing is renamed before it is on the disc and proven") {
     steps.push_back(step);
     // Until its last step the new content has another name, and is there from the sync on.
     CHECK(read_text(folder / "f") == (step == FileStep::kSyncFolder ? "new" : "old"));
-    if (step >= FileStep::kSync && step < FileStep::kSyncFolder) CHECK(read_text(name) == "new");
+    const bool of_old = step == FileStep::kNameOld || step == FileStep::kSyncFolder;
+    if (step >= FileStep::kSync && !of_old) CHECK(read_text(name) == "new");
     return 0;
   });
   {
@@ -215,7 +216,8 @@ TEST_CASE("nothing is renamed before it is on the disc and proven") {
   set_file_fault({});
   CHECK(steps == std::vector<FileStep>{FileStep::kCreate, FileStep::kWrite, FileStep::kWrite,
                                        FileStep::kSync, FileStep::kProve, FileStep::kKeepOld,
-                                       FileStep::kRename, FileStep::kSyncFolder});
+                                       FileStep::kNameOld, FileStep::kRename,
+                                       FileStep::kSyncFolder});
 }
 
 TEST_CASE("a step that fails is named, and the file is the old or the new one") {
@@ -229,6 +231,7 @@ TEST_CASE("a step that fails is named, and the file is the old or the new one") 
                         {FileStep::kSync, "/f: cannot write to the disc"},
                         {FileStep::kProve, "/f: cannot read back"},
                         {FileStep::kKeepOld, "/f: cannot keep the old file"},
+                        {FileStep::kNameOld, "/f: cannot keep the old file"},
                         {FileStep::kRename, "/f: cannot rename into place"},
                         {FileStep::kSyncFolder, "/f: is in place, but its folder", true}};
   for (const Case& c : cases) {
@@ -254,6 +257,40 @@ TEST_CASE("a step that fails is named, and the file is the old or the new one") 
   }
 }
 
+TEST_CASE("a file system without hard links: the old file is kept by renaming it") {
+  for (const int error : {EPERM, EOPNOTSUPP, ENOSYS, EMLINK}) {
+    const TempFolder folder;
+    write_text(folder / "f", "old");
+    write_text(folder / "kept", "older");
+    const PlantedFault fault(FileStep::kKeepOld, 1, error);
+    AtomicFile file(folder / "f");
+    file.write("new");
+    CHECK_NOTHROW(file.commit({{}, "kept"}));
+    CHECK(fault.seen() == 1);
+    CHECK(read_text(folder / "f") == "new");
+    CHECK(read_text(folder / "kept") == "old");
+    CHECK(folder.names().size() == 2);
+  }
+}
+
+TEST_CASE("another process that clears up does not take the old file's second name") {
+  const TempFolder folder;
+  write_text(folder / "f", "old");
+  int64_t removed = -1;
+  set_file_fault([&](FileStep step, const std::string& name) {
+    if (step != FileStep::kNameOld) return 0;
+    CHECK(read_text(name) == "old");
+    removed = remove_abandoned_files(folder.path().string());
+    return 0;
+  });
+  AtomicFile file(folder / "f");
+  file.write("new");
+  CHECK_NOTHROW(file.commit({{}, "kept"}));
+  set_file_fault({});
+  CHECK(removed == 0);
+  CHECK(read_text(folder / "kept") == "old");
+}
+
 // What a process leaves that is killed before the n-th step of this kind.
 void die_before(FileStep step, int n, const std::function<void()>& action) {
   const pid_t child = ::fork();
@@ -276,7 +313,8 @@ TEST_CASE("what killed processes leave is removed, what others still write is no
   const TempFolder folder;
   write_text(folder / "f", "old");
   write_text(folder / ".verace-notes", "somebody's");
-  for (const FileStep step : {FileStep::kWrite, FileStep::kSync, FileStep::kRename}) {
+  for (const FileStep step :
+       {FileStep::kWrite, FileStep::kSync, FileStep::kNameOld, FileStep::kRename}) {
     die_before(step, 1, [&] {
       AtomicFile file(folder / "f");
       file.write("new");
@@ -284,11 +322,11 @@ TEST_CASE("what killed processes leave is removed, what others still write is no
     });
     CHECK(read_text(folder / "f") == "old");
   }
-  CHECK(folder.names().size() == 2 + 3 + 1);
+  CHECK(folder.names().size() == 2 + 5 + 1);  // kNameOld: also the second name of the old file
   CHECK(read_text(folder / "kept") == "old");
   AtomicFile writing(folder / "f");
   writing.write("newer");
-  CHECK(remove_abandoned_files(folder.path().string()) == 3);
+  CHECK(remove_abandoned_files(folder.path().string()) == 5);
   CHECK(folder.names().size() == 2 + 1 + 1);
   writing.commit();
   CHECK(read_text(folder / "f") == "newer");

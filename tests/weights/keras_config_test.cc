@@ -130,10 +130,11 @@ TEST_CASE("the activation behind the hidden layer") {
   CHECK(with({dense("a", 9, "leaky_relu"), last}).head_slope == 0.2);
   const KerasConfig tanh = with({dense("a", 9, "tanh"), last});
   CHECK_FALSE(tanh.head_slope.has_value());
-  REQUIRE(tanh.contradictions.size() == 1);
-  CHECK_CONTAINS(tanh.contradictions[0], "'tanh'");
-  CHECK_CONTAINS(with({dense("a", 9, "linear"), last}).contradictions.at(0), "linear");
-  CHECK(with({last}).contradictions.empty());
+  CHECK(tanh.contradictions.empty());  // of the backbone
+  REQUIRE(tanh.head_contradictions.size() == 1);
+  CHECK_CONTAINS(tanh.head_contradictions[0], "'tanh'");
+  CHECK_CONTAINS(with({dense("a", 9, "linear"), last}).head_contradictions.at(0), "linear");
+  CHECK(with({last}).head_contradictions.empty());
 }
 
 TEST_CASE("what contradicts itself or our network is named") {
@@ -144,7 +145,7 @@ TEST_CASE("what contradicts itself or our network is named") {
   CHECK_CONTAINS(only(with({batch_norm("x", 1e-3)})), "different epsilon: 1.001e-05 and 0.001");
   CHECK_CONTAINS(only(with({batch_norm("x", 1.001e-5, 0.9)})), "different momentum");
   CHECK_CONTAINS(only(with({convolution("conv4_block1_2_conv", 2)})), "strides of v1");
-  CHECK_CONTAINS(only(with({layer("GlobalMaxPooling2D", "m")})), "maximum");
+  CHECK_CONTAINS(with({layer("GlobalMaxPooling2D", "m")}).head_contradictions.at(0), "maximum");
   std::vector<json> layers = backbone();
   layers[4] = layer("Activation", "no_padding");
   CHECK_CONTAINS(only(read_keras_config(model(layers))), "without padding");
@@ -247,6 +248,26 @@ TEST_CASE("a described file: the configuration is metadata, contradictions need 
   const ModelDescription lost = described();
   CHECK(lost.variant == Variant::kV15);
   CHECK_CONTAINS(lost.findings[6].why, "not understood: keras.model_config");
+}
+
+TEST_CASE("a head that our network does not compute is refused where it is used") {
+  const TempFolder folder;
+  TinyNetwork tiny(2, 3);
+  std::vector<json> layers = backbone();
+  layers.push_back(dense("a", 3, "tanh"));
+  layers.push_back(dense("b", 2, "softmax"));
+  tiny.metadata = {{"keras.model_config", model(layers)}};
+  const WeightFile file = tiny.write(folder / "f");
+  CHECK_CONTAINS(input_error([&] { describe(file); }), "activation 'tanh' in keras.model_config");
+  Overrides force;
+  force.force = true;
+  CHECK(describe(file, force).head_hidden == 3);
+  CHECK(describe(file, {}, Use::kBackbone).variant == Variant::kV1);
+  // What is wrong with the backbone is refused all the same.
+  layers.push_back(batch_norm("x", 0.5));
+  tiny.metadata = {{"keras.model_config", model(layers)}};
+  const WeightFile wrong = tiny.write(folder / "g");
+  CHECK_CONTAINS(input_error([&] { describe(wrong, {}, Use::kBackbone); }), "different epsilon");
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 // metadata.
 #include "weights/model_description.h"
 
+#include <array>
 #include <limits>
 
 #include "tests/weights/support.h"
@@ -128,10 +129,27 @@ TEST_CASE("free text that is not understood becomes an assumption that says so")
   CHECK_CONTAINS(finding(d, "variant").why, "not understood: variant");
 }
 
+TEST_CASE("free text that says otherwise than an own key is a contradiction, of each key") {
+  for (const auto& [own, value, text_key] :
+       {std::array{"verace.variant", "v1.5", "variant"},
+        {"verace.pool", "padded", "max_pool"},
+        {"verace.input_scale", "caffe", "input"},
+        {"verace.bn_epsilon", "1e-05", "batch_norm_epsilon"}}) {
+    INFO(std::string(own));
+    Metadata metadata = kFreeText;
+    metadata[own] = value;
+    const std::string error = input_error([&] { describe_tiny(TinyNetwork(), metadata); });
+    CHECK_CONTAINS(error, std::string(" in ") + own + " than in " + text_key + ": correct them");
+    metadata.erase("format");
+    metadata[text_key] = "no one knows";  // says nothing against it
+    CHECK_NOTHROW(describe_tiny(TinyNetwork(), metadata));
+  }
+}
+
 TEST_CASE("own keys win over free text and go round without loss") {
   Metadata metadata = kFreeText;
-  metadata["verace.variant"] = "v1.5";
-  CHECK(describe_tiny(TinyNetwork(), metadata).variant == Variant::kV15);
+  metadata["verace.variant"] = "v1";
+  CHECK(finding(describe_tiny(TinyNetwork(), metadata), "variant").why == "verace.variant");
 
   ModelDescription d = describe_tiny(TinyNetwork(3, 4));
   d.variant = Variant::kV1;

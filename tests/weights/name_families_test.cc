@@ -207,17 +207,17 @@ TEST_CASE("reports show our names, the file's, and the family") {
   write_named(folder / "f", renamed(tiny.write(folder / "ours"), "", Spelling::kKeras));
   const WeightFile file(folder / "f");
   const ModelDescription description = describe(file);
-  const std::string table = inspect_table(file, &description, true);
+  const std::string table = inspect_table(inspect(file), true);
   for (const char* part : {"stored as", "conv3_block1_0_bn/moving_variance", "f: safetensors\n",
                            "layer2.0.downsample.1.running_var", "all tensors of ResNet-50"}) {
     CHECK_CONTAINS(table, part);
   }
-  const std::string json = inspect_json(file, &description);
+  const std::string json = inspect_json(inspect(file));
   for (const char* part : {"\"format\": \"safetensors\"", "\"names\": \"Keras\"",
                            "\"stored_name\": \"conv3_block1_0_bn/moving_variance\""}) {
     CHECK_CONTAINS(json, part);
   }
-  CHECK_FALSE(contains(inspect_table(WeightFile(folder / "ours"), nullptr), "stored as"));
+  CHECK_FALSE(contains(inspect_table(inspect(WeightFile(folder / "ours"))), "stored as"));
 }
 
 TEST_CASE("deeper networks of other families are recognised") {

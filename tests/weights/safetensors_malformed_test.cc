@@ -1,7 +1,9 @@
 // Malformed safetensors files: each is refused with one line that names file, place and remedy.
+#include <ctime>
 #include <limits>
 #include <random>
 
+#include "kernels/format.h"
 #include "tests/weights/support.h"
 #include "weights/safetensors_header.h"
 
@@ -125,10 +127,10 @@ const std::vector<Case>& malformed_headers() {  // NOLINT(function-length): a ta
       {"control character in a name", "{\"a\nb\":{}}", 0, "not valid JSON"},
       {"escaped newline in a name", R"({"a\nb":{}})", 0, "'a?b'"},
       {"text behind a NUL", std::string("{}\0garbage", 10), 0, "NUL"},
-      {"a list", "[]", 0, "does not begin with '{'"},
-      {"leading blank", " {}", 0, "does not begin with '{'"},
-      {"byte-order mark", "\xef\xbb\xbf{}", 0, "does not begin with '{'"},
-      {"empty header", "", 0, "does not begin with '{'"},
+      {"a list", "[]", 0, "is none of the weight files"},
+      {"leading blank", " {}", 0, "is none of the weight files"},
+      {"byte-order mark", "\xef\xbb\xbf{}", 0, "is none of the weight files"},
+      {"empty header", "", 0, "is none of the weight files"},
   };
   return cases;
 }
@@ -154,8 +156,22 @@ TEST_CASE("deep nesting is refused at once") {
   }
 }
 
+TEST_CASE("many metadata before many tensors take time in proportion to the file") {
+  std::string header = R"({"__metadata__":{"k":"v")";
+  for (int i = 0; i < 200'000; ++i) header += text::format(R"(,"{}":"")", i);
+  header += "}";
+  for (int i = 0; i < 50'000; ++i) {
+    header += text::format(R"(,"{}":{{"dtype":"U8","shape":[0],"data_offsets":[0,0]}})", i);
+  }
+  const std::clock_t begin = std::clock();
+  CHECK(parse(safetensors_bytes(header + "}", 0)).tensors.size() == 50'000);
+  const double seconds = static_cast<double>(std::clock() - begin) / CLOCKS_PER_SEC;
+  CHECK(seconds < 6);  // 0.3 of them; 30, were each tensor to cost something for each key
+}
+
 TEST_CASE("lengths: prefix cut, beyond the end, beyond the limit") {
-  for (size_t size = 0; size < 8; ++size) {
+  CHECK_CONTAINS(refusal(""), "is empty: fetch or export it again");
+  for (size_t size = 1; size < 8; ++size) {
     CHECK_CONTAINS(refusal(std::string(size, '\x01')), "too few");
   }
   std::string file = safetensors_bytes("{}", 0);
@@ -209,20 +225,48 @@ TEST_CASE("changed bytes give a valid reading or a named error, never anything e
 
 TEST_CASE("other formats are recognised and named") {
   using namespace std::string_literals;
+  const std::string onnx = "\x08\x07\x12\x07pytorch\x1a\x05" + std::string("1.9.0:\x0a"s);
+  const std::string saved_model = "\x08\x01\x12\xf0\x9b\x01\x0a\x20"s + std::string(32, '\x0a');
+  const std::string graph = "\x0a\x2b\x0a\x05input\x12\x0bPlaceholder\x2a\x0f"s;
   const std::pair<std::string, const char*> formats[] = {
-      {"PK\x03\x04\x00\x00\x08\x08\x00\x00 archive/data.pkl"s, "PyTorch .pth"},
-      {"PK\x03\x04\x00\x00\x00\x00\x00\x00 archive/data.pkl"s, "PyTorch .pth"},
-      {"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9 stream"s, "pickle"},
-      {"\x89HDF\r\n\x1a\n\x00\x00"s, "HDF5"},
-      {"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03"s, "gzip"},
+      {"PK\x03\x04\x00\x00\x08\x08\x00\x00 a/b"s, "is a zip archive: unpack it"},
+      {"PK\x05\x06"s + std::string(18, '\0'), "is an empty zip archive: fetch"},
+      {"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9 stream"s,
+       "pickle, but not a file of torch.save: save"},
+      {"\x80\x05]\x94."s, "pickle"},
+      {"\x89HDF\r\n\x1a\n\x00\x00"s, "is HDF5"},
+      {"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03"s, "gzip -d"},
       {"\xfd\x37\x7a\x58\x5a\x00\x00\x04\xe6"s, "xz -d"},
-      {"\x28\xb5\x2f\xfd\x04\x00\x00\x00\x00"s, "zstd"},
+      {"\x28\xb5\x2f\xfd\x04\x00\x00\x00\x00"s, "zstd -d"},
+      {"BZh91AY&SY\x8e\x01"s, "bzip2 -d"},
+      {"7z\xbc\xaf\x27\x1c\x00\x04"s, "7-Zip archive: unpack"},
+      {"Rar!\x1a\x07\x01\x00"s, "RAR archive: unpack"},
       {"version https://git-lfs.github.com/spec/v1\noid sha256:0"s, "git lfs pull"},
+      {"GGUF\x03\x00\x00\x00\x23"s, "GGUF"},
+      {"\x1c\x00\x00\x00TFL3\x14\x00"s, "TensorFlow Lite: take the Keras model"},
+      {"\x12\x01\x00\x00\x00\x00\x00\x00\x00\x00"s, "MXNet: export"},
+      {"MATLAB 5.0 MAT-file, Platform: GLNXA64"s, "MATLAB"},
+      {"\x93NUMPY\x01\x00v\x00{"s, "NumPy array: export"},
+      {"\x89PNG\r\n\x1a\n\x00\x00"s, "picture (PNG)"},
+      {"\xff\xd8\xff\xe0\x00\x10JFIF"s, "picture (JPEG)"},
+      {"%PDF-1.4\n%"s, "PDF"},
+      {onnx, "is an ONNX model: export the weights as safetensors, .pth or .h5"},
+      {saved_model, "is a SavedModel of TensorFlow: load it in Keras"},
+      {graph, "is a graph of TensorFlow: take the Keras model"},
       {"<!DOCTYPE html><html>"s, "web page"},
       {"\n <HTML><head>"s, "web page"},
+      {"<?xml version=\"1.0\"?><Error><Code>AccessDenied"s, "web page"},
+      {"404: Not Found\n"s, "is a text, not weights: look into it"},
       {"resnet/\0\0\0\0"s + std::string(246, '\0') + "ustar\0 00"s, "tar archive"},
   };
   for (const auto& [bytes, message] : formats) CHECK_CONTAINS(refusal(bytes), message);
+  for (const std::string& unknown :
+       {"\x08\x01"s + std::string(30, '\xfe'), "\x0a\x05\x0a\x90"s + std::string(30, '\x01'),
+        "\x08\x07\x12\x7f"s + std::string(4, '\x01'), std::string(600, '\xfe')}) {
+    CHECK_CONTAINS(refusal(unknown),
+                   "is none of the weight files that are read here (safetensors "
+                   "or its index, PyTorch's .pth, Keras' .h5 or .keras)");
+  }
 }
 
 TEST_CASE("a header length that looks like a magic number does not mislead") {

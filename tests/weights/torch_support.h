@@ -81,6 +81,7 @@ struct Member {
   uint16_t method = 0;
   uint32_t crc = 0;               // of the directory's entry
   std::string local_name = name;  // in its own header
+  uint16_t local_method = method;
   uint64_t size = data.size();    // in the directory
   uint64_t packed = data.size();  // in the directory
   int64_t moved = 0;              // the directory's offset is wrong by so much
@@ -94,9 +95,9 @@ inline std::string zip_bytes(const std::vector<Member>& members, const std::stri
   std::string out, directory;
   for (const Member& m : members) {
     const uint64_t offset = out.size() + static_cast<uint64_t>(m.moved);
-    out += "PK\x03\x04" + number(20, 2) + number(m.flags, 2) + number(m.method, 2) + number(0, 4) +
-           number(0, 12) + number(m.local_name.size(), 2) + number(m.local_extra.size(), 2) +
-           m.local_name + m.local_extra + m.data;
+    out += "PK\x03\x04" + number(20, 2) + number(m.flags, 2) + number(m.local_method, 2) +
+           number(0, 4) + number(0, 12) + number(m.local_name.size(), 2) +
+           number(m.local_extra.size(), 2) + m.local_name + m.local_extra + m.data;
     directory += "PK\x01\x02" + number(20, 2) + number(20, 2) + number(m.flags, 2) +
                  number(m.method, 2) + number(0, 4) + number(m.crc, 4) + number(m.packed, 4) +
                  number(m.size, 4) + number(m.name.size(), 2) + number(m.extra.size(), 2) +

@@ -10,7 +10,7 @@ namespace {
 ZipDirectory parse(const std::string& file) { return {bytes_of(file), "x.pth"}; }
 
 std::string refusal(const std::string& file) {
-  const std::string message = input_error([&] { parse(file); });
+  const std::string message = input_error([&] { parse(file).require_stored("PyTorch"); });
   CHECK_CONTAINS(message, "x.pth: ");
   return message;
 }
@@ -115,6 +115,9 @@ TEST_CASE("malformed members are refused by name") {
       {"a bomb of 2^32 - 2 bytes",
        {{.name = "n/bomb", .data = "x", .method = 8, .size = 0xfffffffe}},
        "'n/bomb' is compressed"},
+      {"another method inside",
+       {{.name = "n/a", .data = "x", .method = 8, .local_method = 0}},
+       "'n/a' has another name or method"},
       {"encrypted", {{.name = "n/a", .data = "x", .flags = 1}}, "'n/a' is encrypted"},
       {"two sizes", {{.name = "n/a", .data = "xy", .packed = 1}}, "two sizes, 1 and 2"},
       {"twice",

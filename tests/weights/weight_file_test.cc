@@ -64,7 +64,7 @@ TEST_CASE("an index and shards that do not fit are refused") {
   s.write("m-3-of-2.safetensors", "a", s.two, {});
   CHECK_CONTAINS(s.error(), "puts into 'm-1-of-2.safetensors'");
   write_text(s.folder / "m-3-of-2.safetensors", "{\"weight_map\": {\"b\": \"m.index.json\"}}");
-  CHECK_CONTAINS(s.error(), "m-3-of-2.safetensors: is not a safetensors file");
+  CHECK_CONTAINS(s.error(), "m-3-of-2.safetensors: is a text, not weights");
 }
 
 TEST_CASE("a strided tensor of a .pth is read through its strides") {

@@ -2,6 +2,8 @@
 #include "weights/hdf5/keras.h"
 
 #include <algorithm>
+#include <cstdint>
+#include <map>
 #include <optional>
 #include <set>
 #include <string_view>
@@ -99,7 +101,18 @@ class KerasReader {
     }
   }
 
+  // Of layers' groups and of datasets. A file may give one of them a thousand names, and is not to
+  // take the memory of a thousand.
+  void require_new(const Object& object) {
+    const auto [place, is_new] = used_.emplace(object.address, object.path);
+    if (is_new) return;
+    file_.source().unsupported(text::format("{} is {} under another name", in_quotes(object.path),
+                                            in_quotes(place->second)),
+                               kResave);
+  }
+
   KerasWeight weight(const Object& object) {
+    require_new(object);
     return {object.path, read_dataset(file_, object.messages, object.path)};
   }
 
@@ -112,6 +125,7 @@ class KerasReader {
             text::format("lists layer {} twice", in_quotes(std::string(layer))), kFetch);
       }
       const Object group = objects_.at(top, layer);
+      require_new(group);
       const std::optional<Strings> names = strings(group, "weight_names");
       if (!names) {
         file_.source().unsupported(
@@ -153,6 +167,7 @@ class KerasReader {
     for (const auto& [name, link] : objects_.links(layers)) {
       check_name(name);
       const Object layer = objects_.at(layers, name);
+      require_new(layer);
       if (const auto vars = objects_.find(layer, "vars")) read_variables(*vars);
       if (const auto inner = objects_.find(layer, "layers")) read_layer_groups(*inner, depth + 1);
     }
@@ -179,7 +194,9 @@ class KerasReader {
     std::vector<const TensorView*> order;
     for (const TensorView& tensor : table_.tensors) {
       if (!names.insert(tensor.name).second) {
-        file_.source().unsupported(text::format("holds {} twice", in_quotes(tensor.name)), kFetch);
+        file_.source().unsupported(
+            text::format("holds {} twice, in two models within the model", in_quotes(tensor.name)),
+            kResave);
       }
       if (!tensor.bytes.empty()) order.push_back(&tensor);
     }
@@ -198,6 +215,7 @@ class KerasReader {
   File file_;
   GlobalHeaps heaps_;
   Objects objects_;
+  std::map<uint64_t, std::string> used_;  // address and path
   TensorTable table_;
 };
 

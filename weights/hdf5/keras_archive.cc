@@ -55,6 +55,7 @@ TensorTable parse_keras_archive(std::span<const std::byte> file, const std::stri
   if (weights == nullptr) {
     fail_input(text::format("{}: is a zip archive without {}: name a Keras file", path, kWeights));
   }
+  zip.require_stored("Keras");
   TensorTable table = parse_keras_hdf5(weights->bytes, text::format("{}: {}", path, kWeights));
   const std::string_view config = text_of(zip, kConfig, kMaxTextBytes, path);
   if (!config.empty()) table.metadata["keras.model_config"] = std::string(config);

@@ -17,7 +17,10 @@ namespace {
 
 constexpr std::string_view kPickleMember = "data.pkl";
 
-// Zips that are something else, by a member's last part.
+constexpr const char* kUnpackArchive =
+    "is a zip archive around a weight file: unpack it, and name the file within";
+
+// Zips that are something else, by the end of a member's name. The first that fits is said.
 struct Other {
   std::string_view member;
   const char* advice;
@@ -26,8 +29,15 @@ struct Other {
 constexpr Other kOthers[] = {
     {"constants.pkl",
      "is a TorchScript program, not weights: save model.state_dict() with torch.save"},
-    {"model.weights.h5", "is a Keras 3 archive: unpack model.weights.h5 and name that"},
     {".npy", "is a NumPy archive: save the weights as safetensors"},
+    {"saved_model.pb", "is a packed SavedModel of TensorFlow: load it in Keras and save it as .h5"},
+    {".safetensors", kUnpackArchive},
+    {".h5", kUnpackArchive},
+    {".hdf5", kUnpackArchive},
+    {".keras", kUnpackArchive},
+    {".pth", kUnpackArchive},
+    {".pt", kUnpackArchive},
+    {"pytorch_model.bin", kUnpackArchive},
     {"[Content_Types].xml", "is an office document, not a weight file: name another file"},
 };
 
@@ -57,7 +67,8 @@ std::string_view find_prefix(const ZipDirectory& zip, const std::string& path) {
   }
   if (found == nullptr) {
     fail_input(path +
-               ": is a zip archive without data.pkl, so not from torch.save: name a weight file");
+               ": is a zip archive without data.pkl, so not from torch.save, and not of Keras "
+               "either: name a weight file");
   }
   return found->name.substr(0, found->name.size() - kPickleMember.size());
 }
@@ -65,7 +76,9 @@ std::string_view find_prefix(const ZipDirectory& zip, const std::string& path) {
 class ZipFile {
  public:
   ZipFile(std::span<const std::byte> file, const std::string& path)
-      : path_(path), directory_(file, path), prefix_(find_prefix(directory_, path)) {}
+      : path_(path), directory_(file, path), prefix_(find_prefix(directory_, path)) {
+    directory_.require_stored("PyTorch");
+  }
 
   // Throws when the file says that its numbers are big-endian.
   void check_byte_order() const {

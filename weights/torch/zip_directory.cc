@@ -12,9 +12,6 @@
 namespace verace::weights {
 namespace {
 
-constexpr const char* kRepack =
-    "load and save it again with PyTorch, or unpack it and pack it with zip -0 -r";
-
 constexpr uint64_t kLocalHeader = 0x04034b50, kEntry = 0x02014b50, kEnd = 0x06054b50,
                    kEnd64 = 0x06064b50, kLocator64 = 0x07064b50;
 constexpr uint64_t kEntryBytes = 46, kEndBytes = 22, kEnd64Bytes = 56, kLocator64Bytes = 20;
@@ -156,13 +153,11 @@ ZipMember DirectoryReader::read_entry(uint64_t& position) const {
   if ((number(at + 8, 2) & kEncrypted) != 0) {
     fail_member(member.name, "is encrypted", "unpack it first");
   }
-  if (method != 0) {
-    fail_member(member.name, text::format("is compressed (method {})", method), kRepack);
-  }
-  if (packed != size) {
+  member.method = static_cast<uint16_t>(method);
+  if (method == 0 && packed != size) {
     fail_member(member.name, text::format("is stored, but has two sizes, {} and {}", packed, size));
   }
-  member.bytes = data_of(member, size);
+  member.bytes = data_of(member, packed);
   return member;
 }
 
@@ -179,7 +174,8 @@ std::span<const std::byte> DirectoryReader::data_of(const ZipMember& member, uin
                                           "of the file ({} bytes)",
                                           size, at, directory_.offset));
   }
-  if (text(at + kLocalHeaderBytes, name_bytes) != member.name || number(at + 8, 2) != 0) {
+  if (text(at + kLocalHeaderBytes, name_bytes) != member.name ||
+      number(at + 8, 2) != member.method) {
     fail_member(member.name, "has another name or method in its own header");
   }
   return file_.subspan(at + head, size);
@@ -219,12 +215,22 @@ std::vector<ZipMember> DirectoryReader::read() {
 }  // namespace
 
 ZipDirectory::ZipDirectory(std::span<const std::byte> file, const std::string& path)
-    : members_(DirectoryReader(file, path).read()) {
+    : path_(path), members_(DirectoryReader(file, path).read()) {
   for (size_t i = 0; i < members_.size(); ++i) {
     if (!index_.emplace(members_[i].name, i).second) {
       fail_input(text::format("{}: its member {} is there twice: {}", path,
                               quoted(members_[i].name), kAgain));
     }
+  }
+}
+
+void ZipDirectory::require_stored(const char* program) const {
+  for (const ZipMember& member : members_) {
+    if (member.method == 0) continue;
+    fail_input(
+        text::format("{}: its member {} is compressed (method {}): load and save it again "
+                     "with {}, or unpack it and pack it with zip -0 -r",
+                     path_, quoted(member.name), member.method, program));
   }
 }
 

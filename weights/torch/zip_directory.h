@@ -1,4 +1,4 @@
-// The members of an uncompressed zip archive in memory.
+// The members of a zip archive in memory. Nothing is ever unpacked.
 #pragma once
 
 #include <cstddef>
@@ -15,7 +15,8 @@ inline constexpr uint64_t kLocalHeaderBytes = 30;  // before a member's name
 
 struct ZipMember {
   std::string_view name;             // as stored; points into the file
-  std::span<const std::byte> bytes;  // points into the file
+  std::span<const std::byte> bytes;  // as they lie in the file
+  uint16_t method = 0;               // of compression; 0: the bytes are the content
   uint32_t crc32 = 0;                // as the directory states it; not checked
   uint64_t header_offset = 0;        // of its local header
 };
@@ -24,17 +25,21 @@ class ZipDirectory {
  public:
   // Reads the central directory at the end of `file` (with zip64); sizes are taken from there
   // alone, because writers that stream leave them out of the local headers. `path` only names the
-  // file in messages. Throws Error(kInput) naming the member when one is compressed or encrypted,
-  // lies outside the file, overlaps another one or has a name twice, and for archives that are cut,
-  // in several parts, or do not begin with the file's first byte. So what the members hold together
-  // is never more than the file.
+  // file in messages. Throws Error(kInput) naming the member when one is encrypted, lies outside
+  // the file, overlaps another one or has a name twice, and for archives that are cut, in several
+  // parts, or do not begin with the file's first byte. So what the members hold together is never
+  // more than the file.
   ZipDirectory(std::span<const std::byte> file, const std::string& path);
 
   const std::vector<ZipMember>& members() const { return members_; }  // in the directory's order
+  // Throws Error(kInput) naming the first member that is compressed; `program` is what made such
+  // archives.
+  void require_stored(const char* program) const;
   // nullptr when there is none of that name.
   const ZipMember* find(std::string_view name) const;
 
  private:
+  std::string path_;
   std::vector<ZipMember> members_;
   std::unordered_map<std::string_view, size_t> index_;
 };

@@ -13,9 +13,9 @@ namespace {
 
 using Colour = std::array<uint8_t, 3>;
 
-constexpr int64_t kMostTiles = 160;
+constexpr int64_t kSheetTiles = 160;
 constexpr int64_t kColumns = 16;
-constexpr int64_t kTile = 96, kBorder = 3, kGap = 2;
+constexpr int64_t kTile = 96, kBorder = 3, kTileGap = 2;
 constexpr Colour kGround = {24, 24, 24}, kReal = {60, 170, 80}, kFake = {210, 60, 50},
                  kUnknown = {140, 140, 140};
 
@@ -31,16 +31,16 @@ std::vector<Tile> choose_tiles(const std::vector<DoneVideo>& videos) {
   }
   const auto count = static_cast<int64_t>(found.size());
   std::vector<Tile> tiles;
-  if (count > kMostTiles) {
-    for (int64_t i = 0; i < kMostTiles; ++i) {
-      const DoneVideo* video = found[static_cast<size_t>(i * count / kMostTiles)];
+  if (count > kSheetTiles) {
+    for (int64_t i = 0; i < kSheetTiles; ++i) {
+      const DoneVideo* video = found[static_cast<size_t>(i * count / kSheetTiles)];
       tiles.push_back({video, &video->record.faces.front()});
     }
     return tiles;
   }
   if (count == 0) return tiles;
   // As many of each as fit; a video's faces stand beside each other.
-  const auto each = static_cast<size_t>(kMostTiles / count);
+  const auto each = static_cast<size_t>(kSheetTiles / count);
   for (const DoneVideo* video : found) {
     const std::vector<FaceEntry>& faces = video->record.faces;
     const size_t shown = std::min(each, faces.size());
@@ -77,15 +77,15 @@ data::Image contact_sheet(const std::filesystem::path& out, const std::vector<Do
   if (tiles.empty()) return {};
   const auto count = static_cast<int64_t>(tiles.size());
   const int64_t columns = std::min(count, kColumns), rows = (count + kColumns - 1) / kColumns;
-  constexpr int64_t kOuter = kTile + 2 * kBorder, kStep = kOuter + kGap;
-  data::Image sheet{rows * kStep + kGap, columns * kStep + kGap, {}};
+  constexpr int64_t kOuter = kTile + 2 * kBorder, kStep = kOuter + kTileGap;
+  data::Image sheet{rows * kStep + kTileGap, columns * kStep + kTileGap, {}};
   sheet.rgb.resize(static_cast<size_t>(sheet.height * sheet.width * 3));
   for (size_t at = 0; at < sheet.rgb.size(); at += 3) {
     std::memcpy(sheet.rgb.data() + at, kGround.data(), 3);
   }
   for (int64_t i = 0; i < count; ++i) {
     const Tile& tile = tiles[static_cast<size_t>(i)];
-    const int64_t top = kGap + i / kColumns * kStep, left = kGap + i % kColumns * kStep;
+    const int64_t top = kTileGap + i / kColumns * kStep, left = kTileGap + i % kColumns * kStep;
     fill(sheet, top, left, kOuter, colour_of(tile));
     const data::Image crop = data::read_image(crops_folder(out, tile.video->job) / tile.face->file);
     place(sheet, top + kBorder, left + kBorder,

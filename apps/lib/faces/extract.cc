@@ -18,11 +18,11 @@ namespace {
 namespace fs = std::filesystem;
 using Clock = std::chrono::steady_clock;
 
-double seconds_since(Clock::time_point begin) {
+double time_since(Clock::time_point begin) {
   return std::chrono::duration<double>(Clock::now() - begin).count();
 }
 
-void make_folder(const fs::path& folder) {
+void make_crops_folder(const fs::path& folder) {
   std::error_code error;
   fs::create_directories(folder, error);
   if (!error) return;
@@ -71,17 +71,17 @@ VideoRecord extract_faces(const FaceJob& job, FaceFinder& finder,
     FaceEntry entry = entry_of(face);
     const std::vector<std::byte> bytes = encoded(face.crop.image, options.jpeg_quality);
     face.crop.image = {};
-    times.encode += seconds_since(begin);
+    times.encode += time_since(begin);
     begin = Clock::now();
     entry.file = crop_name(face.frame, face.place, options.jpeg_quality == 0);
     entry.bytes = static_cast<int64_t>(bytes.size());
     entry.digest = digest_of(bytes);
-    if (record.faces.empty()) make_folder(folder);
+    if (record.faces.empty()) make_crops_folder(folder);
     // Not synchronised one by one: the record holds their digests, and a crop that was lost
     // with the machine's power is noticed.
     data::write_file(folder / entry.file, bytes, data::Durability::kFast);
     record.faces.push_back(std::move(entry));
-    times.write += seconds_since(begin);
+    times.write += time_since(begin);
   });
   for (double FaceTimes::*stage :
        {&FaceTimes::decode, &FaceTimes::convert, &FaceTimes::detect, &FaceTimes::crop}) {
@@ -101,9 +101,9 @@ VideoRecord extract_faces(const FaceJob& job, FaceFinder& finder,
   if (!record.readable) return record;
   const Clock::time_point begin = Clock::now();
   const std::string text = record_text(record);
-  make_folder(file.parent_path());
+  make_crops_folder(file.parent_path());
   weights::write_file_atomically(file.string(), text);
-  times.record += seconds_since(begin);
+  times.record += time_since(begin);
   // As a later call will read it.
   return record_from(text, data::name_of(file));
 }

@@ -16,13 +16,13 @@
 namespace verace::apps {
 namespace {
 
-constexpr int64_t kVersion = 1;
-constexpr int64_t kMostBytes = int64_t{1} << 20;
+constexpr int64_t kSettingsVersion = 1;
+constexpr int64_t kMostSettingsBytes = int64_t{1} << 20;
 
 std::vector<Setting> read_settings(const std::filesystem::path& file) {
-  const std::vector<std::byte> bytes = data::read_file(file, kMostBytes, "record");
+  const std::vector<std::byte> bytes = data::read_file(file, kMostSettingsBytes, "record");
   const std::string text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-  return read_versioned(text, data::name_of(file), kVersion, [](const JsonReader& json) {
+  return read_versioned(text, data::name_of(file), kSettingsVersion, [](const JsonReader& json) {
     std::vector<Setting> settings;
     for (const auto& [name, value] : json.at("settings").items()) {
       if (!value.is_string()) throw BadJson(name + " is not what it should be");
@@ -71,7 +71,7 @@ void claim_folder(const std::filesystem::path& out, const std::vector<Setting>& 
   const std::filesystem::path file = out / "faces.json";
   std::error_code error;
   if (!std::filesystem::exists(file, error)) {
-    Json json{{"version", kVersion}, {"settings", Json::object()}};
+    Json json{{"version", kSettingsVersion}, {"settings", Json::object()}};
     for (const auto& [name, value] : settings) json["settings"][name] = value;
     weights::write_file_atomically(file.string(), json_text(json));
     return;

@@ -10,7 +10,7 @@
 namespace verace::apps {
 namespace {
 
-constexpr int64_t kVersion = 1;
+constexpr int64_t kAccountVersion = 1;
 
 std::string quoted(const std::string& text) {
   if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
@@ -114,28 +114,10 @@ std::string account_text(const std::vector<DoneVideo>& videos) {
 
 std::string account_json(const std::vector<DoneVideo>& videos,
                          const std::vector<Setting>& settings) {
-  Json json{{"version", kVersion}, {"settings", Json::object()}, {"videos", Json::array()}};
+  Json json{{"version", kAccountVersion}, {"settings", Json::object()}, {"videos", Json::array()}};
   for (const auto& [name, value] : settings) json["settings"][name] = value;
   for (const DoneVideo& video : videos) json["videos"].push_back(video_json(video));
   return json_text(json);
-}
-
-std::string splits_text(const data::SplitReport& report) {
-  std::string text = text::format("splits: {}, seed {}\n",
-                                  data::kSplitRuleNames[static_cast<size_t>(report.options.rule)],
-                                  report.options.seed);
-  for (size_t split = 0; split < data::kSplitNames.size(); ++split) {
-    const auto& [real, fake, unknown] = report.videos[split];
-    text += text::format("  {:<5} {} real, {} fake videos", data::kSplitNames[split], real, fake);
-    if (unknown > 0) text += text::format(", {} without label", unknown);
-    if (report.identities[split] > 0)
-      text += text::format("; {} persons", report.identities[split]);
-    text += "\n";
-  }
-  for (const data::Tally& tally : report.why_dropped) {
-    text += text::format("  left out: {}: {}\n", one_line(tally.what), tally.count);
-  }
-  return text + text::format("leaks between splits: {}\n", one_line(report.leaks.text));
 }
 
 }  // namespace verace::apps

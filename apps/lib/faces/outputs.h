@@ -26,7 +26,4 @@ std::string account_text(const std::vector<DoneVideo>& videos);
 std::string account_json(const std::vector<DoneVideo>& videos,
                          const std::vector<Setting>& settings);
 
-// splits.txt: how the videos were divided, and what stands in two splits.
-std::string splits_text(const data::SplitReport& report);
-
 }  // namespace verace::apps

@@ -15,10 +15,10 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int64_t kVersion = 1;
+constexpr int64_t kRecordVersion = 1;
 constexpr int64_t kMostRecordBytes = int64_t{1} << 30;
 constexpr int64_t kMostCropBytes = int64_t{1} << 30;
-constexpr double kMostPixels = 1e38;  // what a float holds
+constexpr double kFarthest = 1e38;  // what a float holds
 
 double rounded(double value, int decimals) {
   const double scale = std::pow(10.0, decimals);
@@ -50,7 +50,7 @@ Json face_json(const data::DetectedFace& face) {
 float coordinate(const Json& json) {
   if (!json.is_number()) throw BadJson("a coordinate is not a number");
   const double value = json.get<double>();
-  if (!(std::abs(value) <= kMostPixels)) throw BadJson("a coordinate is far outside");
+  if (!(std::abs(value) <= kFarthest)) throw BadJson("a coordinate is far outside");
   return static_cast<float>(value);
 }
 
@@ -151,7 +151,7 @@ FaceEntry entry_of(const FoundFace& face) {
 }
 
 std::string record_text(const VideoRecord& record) {
-  Json json{{"version", kVersion},
+  Json json{{"version", kRecordVersion},
             {"source",
              {{"bytes", record.source.bytes},
               {"changed", text::format("{}", record.source.changed)},
@@ -181,7 +181,7 @@ std::string record_text(const VideoRecord& record) {
 }
 
 VideoRecord record_from(const std::string& text, const std::string& where) {
-  return read_versioned(text, where, kVersion, [](const JsonReader& json) {
+  return read_versioned(text, where, kRecordVersion, [](const JsonReader& json) {
     VideoRecord record;
     const JsonReader source = json.object("source");
     record.source.bytes = source.count("bytes");

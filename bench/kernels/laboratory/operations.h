@@ -85,6 +85,7 @@ void add_activation(const Shapes& shapes, Problems& all);
 void add_batch_norm(const Shapes& shapes, Problems& all);
 void add_batch_norm_backward(const Shapes& shapes, Problems& all);
 void add_pooling(const Shapes& shapes, Problems& all);
+void add_detection(const Shapes& shapes, Problems& all);
 void add_pictures(const Shapes& shapes, Problems& all);
 void add_reductions(const Shapes& shapes, Problems& all);
 void add_training(const Shapes& shapes, Problems& all);

@@ -93,6 +93,7 @@ Problems all_problems(const Shapes& shapes) {
   add_batch_norm(shapes, all);
   add_batch_norm_backward(shapes, all);
   add_pooling(shapes, all);
+  add_detection(shapes, all);
   add_pictures(shapes, all);
   add_reductions(shapes, all);
   add_training(shapes, all);
