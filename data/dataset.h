@@ -30,6 +30,7 @@ struct Sample {
   // The face, in pixels of the picture; known from manifests of faces only.
   std::optional<FaceBox> box = std::nullopt;  // x1 < x2, y1 < y2
   std::optional<std::array<ImagePoint, kFaceLandmarks>> landmarks = std::nullopt;
+  int64_t frame = -1;  // of the video, from 0, in which it was found; negative: unknown
 };
 
 struct DatasetOptions {
@@ -54,8 +55,9 @@ struct Dataset {
 // (b) A CSV manifest (any file): a header with the columns path, label and optionally video,
 //     identity, split, and those of faces (manifest.h), in any order. label: real | fake | 0 | 1;
 //     an empty or absent video: the path without its extension; an empty or absent split: train;
-//     box and landmarks: numbers of pixels within +-10^6, all of a face's or none. frame, seconds
-//     and score are not read. Relative paths start at the CSV's directory. Order: as written.
+//     box and landmarks: numbers of pixels within +-10^6, all of a face's or none; frame: a
+//     whole number, or empty. seconds and score are not read. Relative paths start at the CSV's
+//     directory. Order: as written.
 // The pictures are not opened (those of a manifest must exist). Throws Error(kInput), with the line
 // for a manifest, for anything that does not have this form, for a video of a manifest with both
 // labels, for a data set without pictures, and for a leak between splits.

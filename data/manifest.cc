@@ -21,7 +21,7 @@ constexpr int64_t kMaxManifestBytes = int64_t{1} << 30;
 constexpr float kMaxCoordinate = 1e6F;  // pixels; boxes may reach beyond their picture
 
 // Places in kManifestColumns.
-enum Column { kPath, kLabel, kVideo, kIdentity, kSplit, kBox = 8, kLandmarks = 12 };
+enum Column { kPath, kLabel, kVideo, kIdentity, kSplit, kFrame, kBox = 8, kLandmarks = 12 };
 constexpr size_t kBoxColumns = 4;
 constexpr size_t kLandmarkColumns = 2 * kFaceLandmarks;
 static_assert(kLandmarks + kLandmarkColumns == kManifestColumns.size());
@@ -105,6 +105,7 @@ class ManifestReader {
       fail(record.line, text::format("split '{}' is none of train, val, test", one_line(split)));
     }
     result.split = static_cast<Split>(*index);
+    result.frame = frame(record);
     read_face(record, result);
     return result;
   }
@@ -121,6 +122,19 @@ class ManifestReader {
            text::format("label '{}' is none of real, fake, 0 (real), 1 (fake)", one_line(written)));
     }
     return written == "fake" || written == "1" ? kFake : kReal;
+  }
+
+  int64_t frame(const CsvRecord& record) const {
+    const std::string written = field(record, kFrame);
+    if (written.empty()) return -1;
+    int64_t frame = -1;
+    const char* end = written.data() + written.size();
+    const auto [stop, error] = std::from_chars(written.data(), end, frame);
+    if (error != std::errc{} || stop != end || frame < 0) {
+      fail(record.line,
+           text::format("frame '{}' is not a whole number from 0 on", one_line(written)));
+    }
+    return frame;
   }
 
   void read_face(const CsvRecord& record, Sample& sample) const {

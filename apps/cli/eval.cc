@@ -14,7 +14,7 @@ namespace {
 
 struct Options {
   JudgeFlags judging;
-  std::optional<double> threshold;
+  apps::DecisionFlags decision;
   std::filesystem::path csv, curves;
   apps::BootstrapOptions bootstrap;
   bool json = false;
@@ -23,7 +23,8 @@ struct Options {
 void declare(Flags& flags, Options& o) {
   declare_model(flags, o.judging.model);
   declare_data(flags, o.judging.data);
-  declare_threshold(flags, o.threshold);
+  declare_threshold(flags, o.decision.threshold);
+  declare_policy(flags, o.decision);
   flags.value("--bootstrap", "N",
               "Resamples for the 95 % intervals of all figures; 0: none (default 1000)",
               into(o.bootstrap.resamples, 0));
@@ -37,6 +38,15 @@ void declare(Flags& flags, Options& o) {
   declare_judging(flags, o.judging);
 }
 
+// What the account says that stands beside the manifest, if there is one.
+std::vector<apps::FailedVideo> failed_videos(const DataFlags& data) {
+  std::error_code error;
+  if (std::filesystem::is_directory(data.data, error)) return {};
+  const std::filesystem::path account = data.data.parent_path() / "account.csv";
+  if (!std::filesystem::exists(account, error)) return {};
+  return apps::read_failed_videos(account, data.split);
+}
+
 int run(const Flags& flags, Options& o) {
   flags.require("--model", "name the network's file");
   flags.require("--data", "name the folder or CSV file of pictures");
@@ -45,8 +55,11 @@ int run(const Flags& flags, Options& o) {
   check_output_folder(o.curves, "--curves", true);
   std::vector<data::Sample> samples = load_samples(o.judging.data);
   const apps::LoadedModel model = load(o.judging.model, o.judging.quiet);
+  const std::vector<apps::FailedVideo> failed = failed_videos(o.judging.data);
   apps::Evaluation evaluation =
-      judge(o.judging, model, std::move(samples), apps::decide(o.threshold, model.thresholds));
+      judge(o.judging, model, std::move(samples),
+            apps::decide(o.decision, model.thresholds, model.calibration));
+  evaluation.failed.insert(evaluation.failed.begin(), failed.begin(), failed.end());
   if (o.bootstrap.resamples > 0) apps::add_intervals(evaluation, o.bootstrap);
   const std::string name = o.judging.model.file.string();
   const char* split = data::kSplitNames[static_cast<size_t>(o.judging.data.split)];
@@ -72,9 +85,12 @@ Command eval_command() {
   return {"eval",
           "Judge a network on labelled pictures, face by face and video by video",
           "Prints loss, accuracy, balanced accuracy, AUC, average precision, equal error rate,\n"
-          "calibration error and confusion, with 95 % intervals. Positive means fake.",
+          "calibration error and confusion, with 95 % intervals. Positive means fake. Beside the\n"
+          "manifest of verace faces its account.csv is read: videos without a face are counted by\n"
+          "reason, and what the accuracy is if each of them counts as wrong.",
           "  verace eval --model RUN/best.safetensors --data DIR --split test\n"
-          "  verace eval --model RUN --data faces.csv --json --csv judged.csv --curves curves\n",
+          "  verace eval --model RUN --data faces.csv --json --csv judged.csv --curves curves\n"
+          "  verace eval --model RUN --data FACES/manifest.csv --policy median\n",
           [options](Flags& flags) { declare(flags, *options); },
           [options](const Flags& flags) { return run(flags, *options); }};
 }

@@ -25,6 +25,20 @@ void declare_threshold(Flags& flags, std::optional<double>& threshold) {
               into_range(threshold, 0, 1));
 }
 
+void declare_policy(Flags& flags, apps::DecisionFlags& decision) {
+  flags.value(
+      "--policy", "HOW",
+      "A video's probability: mean, median, majority (share of fakes) or confident (mean of "
+      "the sure ones) of its faces (default: the model's own, or mean)",
+      into_choice({apps::kPolicyNames.begin(), apps::kPolicyNames.end()},
+                  [&](size_t i) { decision.policy = static_cast<apps::Policy>(i); }));
+  flags.value("--per-frame", "HOW",
+              "Several faces of one frame: each counts, or max, the most suspicious of them "
+              "(default: the model's own, or each)",
+              into_choice({apps::kPerFrameNames.begin(), apps::kPerFrameNames.end()},
+                          [&](size_t i) { decision.per_frame = static_cast<apps::PerFrame>(i); }));
+}
+
 apps::Evaluation judge(const JudgeFlags& judging, const apps::LoadedModel& model,
                        std::vector<data::Sample> samples, const apps::Decision& decision) {
   const layers::Classifier& classifier = *model.classifier;
@@ -42,9 +56,11 @@ apps::Evaluation judge(const JudgeFlags& judging, const apps::LoadedModel& model
                                  judging.batch);
   apps::require_memory(session, judging.batch, std::min(judging.batch, loader.pictures_per_epoch()),
                        apps::available_memory());
-  if (const std::string note = apps::fit_warning(decision, {judging.data.fit, judging.data.filter});
-      !note.empty() && !judging.quiet) {
-    text::print(stderr, "WARNING: {}\n", note);
+  for (const std::string& note :
+       {apps::fit_warning(decision, {judging.data.fit, judging.data.filter}),
+        apps::policy_warning(decision),
+        apps::crop_warning(model.crop, apps::crop_of_data(judging.data.data))}) {
+    if (!note.empty() && !judging.quiet) text::print(stderr, "WARNING: {}\n", note);
   }
   const apps::SignalGuard guard;
   apps::Evaluation evaluation = apps::evaluate(

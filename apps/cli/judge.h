@@ -24,6 +24,8 @@ void declare_judging(Flags& flags, JudgeFlags& judging);
 
 // --threshold: the verdicts' own, instead of the model's.
 void declare_threshold(Flags& flags, std::optional<double>& threshold);
+// --policy, --per-frame: how the faces of a video are judged together.
+void declare_policy(Flags& flags, apps::DecisionFlags& decision);
 
 // Judges the samples; stops early when a signal arrives. Names broken pictures on stderr. Throws
 // Error(kInput) for a network of other classes than real and fake.

@@ -203,7 +203,7 @@ void Demo::judge_pictures(const layers::Classifier& classifier) {
   for (const Prediction& picture : result_.predictions.pictures) {
     if (!picture.error.empty()) fail_input(picture.error);
   }
-  result_.predictions.mean_fake_probability.reset();  // both kinds on purpose: no common verdict
+  result_.predictions.fake_probability.reset();  // both kinds on purpose: no common verdict
   text::print(out_, "{}", predictions_text(result_.predictions, 1));
 }
 

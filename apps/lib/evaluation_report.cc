@@ -68,6 +68,54 @@ Json level_json(const Metrics& metrics, const Intervals* intervals) {
   return json;
 }
 
+// "85.00 %", or "undefined".
+std::string share_text(const std::optional<double>& share) {
+  return share ? figure_text(*share, true) : "undefined";
+}
+
+std::string failed_text(const Evaluation& evaluation) {
+  const FailedCounts counts = count_failed(evaluation.failed);
+  if (counts.count == 0) return "";
+  const auto [real, fake] = counts.by_label;
+  std::string text = text::format("without a verdict: {} of {} videos ({} real, {} fake",
+                                  counts.count, counts.count + evaluation.videos.count, real, fake);
+  if (counts.count > real + fake) {
+    text += text::format(", {} of unknown label", counts.count - real - fake);
+  }
+  text += ")\n";
+  for (const auto& [reason, count] : counts.by_reason) {
+    text += text::format("  {:<27}{}\n", reason, count);
+  }
+  const AccuracyWithFailed at_least = with_failed(evaluation.videos, counts);
+  return text + text::format("  if each of them counts as wrong: accuracy {}, balanced {}\n",
+                             share_text(at_least.accuracy), share_text(at_least.balanced_accuracy));
+}
+
+Json failed_json(const Evaluation& evaluation) {
+  const FailedCounts counts = count_failed(evaluation.failed);
+  const AccuracyWithFailed at_least = with_failed(evaluation.videos, counts);
+  const auto number = [](const std::optional<double>& share) {
+    return share ? Json(*share) : Json();
+  };
+  Json json{{"count", counts.count},
+            {"real", counts.by_label[0]},
+            {"fake", counts.by_label[1]},
+            {"reasons", Json::object()},
+            {"accuracy_if_wrong", number(at_least.accuracy)},
+            {"balanced_accuracy_if_wrong", number(at_least.balanced_accuracy)},
+            {"videos", Json::array()}};
+  for (const auto& [reason, count] : counts.by_reason) json["reasons"][reason] = count;
+  for (const FailedVideo& video : evaluation.failed) {
+    json["videos"].push_back(
+        {{"video", video.video},
+         {"label",
+          video.label ? Json(data::kClassNames[static_cast<size_t>(*video.label)]) : Json()},
+         {"reason", video.reason},
+         {"detail", video.detail}});
+  }
+  return json;
+}
+
 Json bootstrap_json(const std::optional<EvaluationIntervals>& intervals) {
   if (!intervals) return {};
   return {{"method", "percentile; whole videos, stratified by class"},
@@ -85,9 +133,13 @@ std::string figure_text(double value, bool percent) {
 std::string evaluation_text(const Evaluation& evaluation) {
   const auto& intervals = evaluation.intervals;
   return level_text("faces", evaluation.faces, intervals ? intervals->faces : Intervals{}) +
-         level_text("videos, by the mean of their faces", evaluation.videos,
+         level_text("videos, by " + policy_text(evaluation.decision.policy), evaluation.videos,
                     intervals ? intervals->videos : Intervals{}) +
-         intervals_text(intervals) + "threshold: " + decision_text(evaluation.decision) + "\n" +
+         failed_text(evaluation) + intervals_text(intervals) +
+         "threshold: " + decision_text(evaluation.decision) + "\n" +
+         (evaluation.decision.calibration
+              ? "calibration: " + calibration_text(*evaluation.decision.calibration) + "\n"
+              : "") +
          text::format("{:.1f} pictures/s\n", evaluation.images_per_second);
 }
 
@@ -100,6 +152,7 @@ std::string evaluation_json(const Evaluation& evaluation, const std::string& mod
             {"faces", level_json(evaluation.faces, intervals ? &intervals->faces : nullptr)},
             {"videos", level_json(evaluation.videos, intervals ? &intervals->videos : nullptr)},
             {"bootstrap", bootstrap_json(intervals)},
+            {"failed_videos", failed_json(evaluation)},
             {"broken", Json::array()},
             {"seconds", evaluation.seconds},
             {"images_per_second", evaluation.images_per_second},

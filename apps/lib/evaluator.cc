@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cmath>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "apps/lib/model_file.h"
 #include "apps/lib/plot/markup.h"
@@ -14,6 +15,11 @@
 
 namespace verace::apps {
 namespace {
+
+void apply_temperature(double temperature, EvaluatedFace& face) {
+  face.probability = calibrated_probability(face.margin, temperature);
+  face.loss = calibrated_loss(face.margin, face.label, temperature);
+}
 
 void append_faces(const Answers& answers, const data::Batch& batch, const data::Loader& loader,
                   const ClassIndices& classes, Evaluation& evaluation) {
@@ -29,9 +35,15 @@ void append_faces(const Answers& answers, const data::Batch& batch, const data::
     EvaluatedFace face;
     face.path = sample.path;
     face.video = sample.video;
+    face.frame = sample.frame;
     face.label = batch.labels[i];
     face.probability = answers.probabilities[i * 2 + static_cast<size_t>(classes.fake)];
+    face.margin = static_cast<double>(row[static_cast<size_t>(classes.fake)]) -
+                  row[static_cast<size_t>(classes.real)];
     face.loss = cross_entropy(row, face.label == data::kFake ? classes.fake : classes.real);
+    if (evaluation.decision.calibration) {  // else probability and loss are the network's own
+      apply_temperature(evaluation.decision.temperature(), face);
+    }
     evaluation.samples.push_back(std::move(face));
   }
 }
@@ -67,8 +79,20 @@ Columns video_columns(const Evaluation& evaluation) {
   return columns;
 }
 
+// Videos of which every picture is broken.
+void add_unread_videos(const data::Loader& loader, Evaluation& evaluation) {
+  std::unordered_set<std::string> known;
+  for (const EvaluatedFace& face : evaluation.samples) known.insert(face.video);
+  for (const data::BrokenPicture& broken : loader.broken()) {
+    const data::Sample& sample = loader.samples()[static_cast<size_t>(broken.sample_index)];
+    if (!known.insert(sample.video).second) continue;
+    evaluation.failed.push_back(
+        {sample.video, sample.label, "all its pictures are broken", broken.message});
+  }
+}
+
 void summarise(Evaluation& evaluation) {
-  evaluation.video_scores = aggregate_videos(face_scores(evaluation));
+  evaluation.video_scores = aggregate_videos(face_scores(evaluation), evaluation.decision.policy);
   evaluation.faces = face_columns(evaluation).set(evaluation.decision.faces).metrics();
   evaluation.videos = video_columns(evaluation).set(evaluation.decision.videos).metrics();
 }
@@ -94,6 +118,7 @@ Evaluation evaluate(InferenceSession& session, data::Loader& loader, const std::
   evaluation.stopped = stop_signal() != 0;
   summarise(evaluation);
   evaluation.broken = loader.broken();
+  if (!evaluation.stopped) add_unread_videos(loader, evaluation);  // else they were not reached
   evaluation.seconds = std::chrono::duration<double>(Clock::now() - begin).count();
   if (evaluation.seconds > 0) {
     evaluation.images_per_second =
@@ -104,17 +129,33 @@ Evaluation evaluate(InferenceSession& session, data::Loader& loader, const std::
 }
 
 void set_decision(Evaluation& evaluation, const Decision& decision) {
+  const bool calibrated = decision.calibration || evaluation.decision.calibration;
   evaluation.decision = decision;
   evaluation.intervals.reset();
+  for (EvaluatedFace& face : evaluation.samples) {
+    if (calibrated) apply_temperature(decision.temperature(), face);
+  }
   summarise(evaluation);
 }
 
 std::vector<FaceScore> face_scores(const Evaluation& evaluation) {
   std::vector<FaceScore> faces;
   for (const EvaluatedFace& face : evaluation.samples) {
-    faces.push_back({face.video, face.label, face.probability});
+    faces.push_back({face.video, face.label, face.probability, face.frame});
   }
   return faces;
+}
+
+std::vector<double> face_margins(const Evaluation& evaluation) {
+  std::vector<double> margins;
+  for (const EvaluatedFace& face : evaluation.samples) margins.push_back(face.margin);
+  return margins;
+}
+
+std::vector<int32_t> face_labels(const Evaluation& evaluation) {
+  std::vector<int32_t> labels;
+  for (const EvaluatedFace& face : evaluation.samples) labels.push_back(face.label);
+  return labels;
 }
 
 void add_intervals(Evaluation& evaluation, const BootstrapOptions& options) {

@@ -1,5 +1,4 @@
-// Judging a classifier on labelled pictures: faces one by one, and videos by the mean of their
-// faces.
+// Judging a classifier on labelled pictures: faces one by one, and videos by their faces together.
 #pragma once
 
 #include <cstdint>
@@ -8,6 +7,7 @@
 #include <vector>
 
 #include "apps/lib/bootstrap.h"
+#include "apps/lib/failed_videos.h"
 #include "apps/lib/metric_curves.h"
 #include "apps/lib/metrics.h"
 #include "apps/lib/progress.h"
@@ -24,6 +24,8 @@ struct EvaluatedFace {
   int32_t label = 0;       // 0 real, 1 fake
   double probability = 0;  // of being fake
   double loss = 0;         // cross-entropy from the logits
+  double margin = 0;       // the logit of fake less that of real, without calibration
+  int64_t frame = -1;      // FaceAnswer's
 };
 
 // Bootstrap intervals of both levels, and how they were made.
@@ -33,12 +35,14 @@ struct EvaluationIntervals {
 };
 
 struct Evaluation {
-  Decision decision;  // thresholds of the confusions, accuracies and balanced accuracies
-  Metrics faces;      // their loss is that of the logits
-  Metrics videos;     // by the mean probabilities of their faces
+  // Thresholds of the confusions, accuracies and balanced accuracies; policy and temperature.
+  Decision decision;
+  Metrics faces;                                 // their loss is that of the logits
+  Metrics videos;                                // by the decision's policy
   std::optional<EvaluationIntervals> intervals;  // add_intervals
   std::vector<EvaluatedFace> samples;            // in the loader's order
   std::vector<VideoScore> video_scores;          // in order of first appearance
+  std::vector<FailedVideo> failed;               // without a verdict
   std::vector<data::BrokenPicture> broken;       // skipped pictures
   double seconds = 0;
   double images_per_second = 0;
@@ -54,11 +58,16 @@ Evaluation evaluate(InferenceSession& session, data::Loader& loader, const std::
                     const ProgressStyle& progress = {}, const std::string& label = "evaluate",
                     const Decision& decision = {});
 
-// Judges the same answers by other thresholds: all figures are made anew, intervals are dropped.
+// Judges the same answers by other thresholds, another policy or temperature: probabilities, losses
+// and all figures are made anew, intervals are dropped.
 void set_decision(Evaluation& evaluation, const Decision& decision);
 
 // The faces as metrics and thresholds want them.
 std::vector<FaceScore> face_scores(const Evaluation& evaluation);
+
+// The faces' margins and labels, for calibrate().
+std::vector<double> face_margins(const Evaluation& evaluation);
+std::vector<int32_t> face_labels(const Evaluation& evaluation);
 
 // Sets evaluation.intervals; resamples times about 20 ns per face.
 void add_intervals(Evaluation& evaluation, const BootstrapOptions& options);

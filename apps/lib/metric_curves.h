@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "apps/lib/metrics.h"
+#include "apps/lib/video_verdict.h"
 
 namespace verace::apps {
 

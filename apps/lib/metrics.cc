@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <unordered_map>
 
 #include "kernels/check.h"
 
@@ -173,34 +172,6 @@ double mean_cross_entropy(std::span<const float> logits, std::span<const int32_t
     sum += cross_entropy(logits.subspan(i * classes, classes), labels[i]);
   }
   return sum / static_cast<double>(labels.size());
-}
-
-std::vector<VideoScore> aggregate_videos(std::span<const FaceScore> faces) {
-  std::vector<VideoScore> videos;
-  std::unordered_map<std::string, size_t> index;
-  for (const FaceScore& face : faces) {
-    const auto [place, added] = index.try_emplace(face.video, videos.size());
-    if (added) videos.push_back({face.video, face.label, 0, 0});
-    VideoScore& video = videos[place->second];
-    if (video.label != face.label) {
-      fail_input("video '" + face.video +
-                 "' has faces of both labels: give each video one label in the data set");
-    }
-    ++video.faces;
-    video.probability += face.probability;  // a sum until the end
-  }
-  for (VideoScore& video : videos) video.probability /= static_cast<double>(video.faces);
-  return videos;
-}
-
-Metrics compute_metrics(std::span<const VideoScore> videos, double threshold) {
-  std::vector<double> probabilities;
-  std::vector<int32_t> labels;
-  for (const VideoScore& video : videos) {
-    probabilities.push_back(video.probability);
-    labels.push_back(video.label);
-  }
-  return compute_metrics(probabilities, labels, threshold);
 }
 
 }  // namespace verace::apps

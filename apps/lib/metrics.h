@@ -115,24 +115,4 @@ double cross_entropy(std::span<const float> logits, int32_t label);
 // Its mean over the rows of logits [n, classes], labels [n]; 0 for no rows.
 double mean_cross_entropy(std::span<const float> logits, std::span<const int32_t> labels);
 
-// One face's verdict, for aggregate_videos.
-struct FaceScore {
-  std::string video;
-  int32_t label = 0;
-  double probability = 0;  // of being fake
-};
-
-// Several faces judged together.
-struct VideoScore {
-  std::string video;
-  int32_t label = 0;
-  int64_t faces = 0;
-  double probability = 0;  // mean of the faces'
-};
-
-// One entry per video, in the order of first appearance. Throws Error(kInput) naming a video whose
-// faces have both labels.
-std::vector<VideoScore> aggregate_videos(std::span<const FaceScore> faces);
-Metrics compute_metrics(std::span<const VideoScore> videos, double threshold = kFakeThreshold);
-
 }  // namespace verace::apps

@@ -59,6 +59,21 @@ void check_widths(const std::string& path, const ModelDescription& d) {
       path, d.stem_channels, 64 * d.width));
 }
 
+// Thresholds and temperature of a file. Thresholds of other probabilities are not taken: programs
+// that knew no temperature have stored them.
+void read_verdict_metadata(const WeightFile& file, const std::string& path, LoadedModel& model) {
+  model.thresholds = thresholds_in_metadata(file.metadata(), path);
+  model.calibration = calibration_in_metadata(file.metadata(), path);
+  const double temperature = model.calibration ? model.calibration->temperature : 1;
+  if (!model.thresholds || model.thresholds->temperature == temperature) return;
+  model.description.findings.push_back(
+      {"threshold", text::format("{:g}", kFakeThreshold), weights::Source::kAssumption,
+       text::format("the file's own was chosen with temperature {:.6g}, but its temperature is "
+                    "{:.6g}: choose it again with verace threshold",
+                    model.thresholds->temperature, temperature)});
+  model.thresholds.reset();
+}
+
 }  // namespace
 
 layers::ClassifierOptions network_of(const ModelDescription& d) {
@@ -98,7 +113,8 @@ LoadedModel load_model(const std::string& path, const weights::Overrides& overri
   const WeightFile file(path);
   LoadedModel model;
   model.description = weights::describe(file, overrides);
-  model.thresholds = thresholds_in_metadata(file.metadata(), path);
+  read_verdict_metadata(file, path, model);
+  model.crop = crop_in_metadata(file.metadata(), path);
   weights::check_against(file, model.description);
   check_widths(path, model.description);
   if (model.description.classes == 0) {
@@ -203,9 +219,11 @@ void read_stored_tensor(const WeightFile& file, const std::string& name,
 }
 
 void save_model(const std::string& path, const layers::Classifier& classifier,
-                const std::optional<ChosenThresholds>& thresholds) {
+                const std::optional<ChosenThresholds>& thresholds,
+                const std::optional<CropRecord>& crop) {
   StoredNetwork stored = stored_network(classifier);
   if (thresholds) stored.metadata[kThresholdKey] = thresholds_to_metadata(*thresholds);
+  if (crop) stored.metadata[kCropKey] = crop_to_metadata(*crop);
   weights::write_safetensors(path, stored.tensors, stored.metadata);
 }
 
@@ -223,7 +241,7 @@ void check_keeps_thresholds(const std::string& path) {
 }
 
 void store_thresholds(const std::string& path, const std::string& target,
-                      const ChosenThresholds& thresholds, const FileVersion& chosen_with) {
+                      const VerdictMetadata& stored, const FileVersion& chosen_with) {
   const weights::MappedFile file(path);
   if (file_version(path) != chosen_with) {
     fail_input(text::format(
@@ -242,7 +260,10 @@ void store_thresholds(const std::string& path, const std::string& target,
     tensors.emplace_back(tensor.name, tensor.shape, tensor.dtype, tensor.bytes);
   }
   std::map<std::string, std::string>& metadata = table.metadata;
-  metadata[kThresholdKey] = thresholds_to_metadata(thresholds);
+  metadata.erase(kThresholdKey);
+  metadata.erase(kCalibrationKey);
+  if (stored.thresholds) metadata[kThresholdKey] = thresholds_to_metadata(*stored.thresholds);
+  if (stored.calibration) metadata[kCalibrationKey] = calibration_to_metadata(*stored.calibration);
   weights::write_safetensors(target, tensors, metadata);
 }
 

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "apps/lib/crop_record.h"
 #include "apps/lib/threshold.h"
 #include "layers/classifier.h"
 #include "layers/init.h"
@@ -22,7 +23,10 @@ namespace verace::apps {
 struct LoadedModel {
   std::unique_ptr<layers::Classifier> classifier;
   weights::ModelDescription description;
-  std::optional<ChosenThresholds> thresholds;  // load_model's: what the file holds
+  std::optional<ChosenThresholds> thresholds = {};  // load_model's: what the file holds
+  std::optional<Calibration> calibration = {};      // the same
+  std::optional<CropRecord> crop =
+      {};  // of the faces it was trained on: load_model's, or training's
 };
 
 // The head that replaces a file's own, and how it starts.
@@ -62,7 +66,8 @@ layers::ClassifierOptions network_of(const weights::ModelDescription& descriptio
 // they are not taken over from the file that training began with. Throws Error(kInput) when the
 // system refuses.
 void save_model(const std::string& path, const layers::Classifier& classifier,
-                const std::optional<ChosenThresholds>& thresholds = {});
+                const std::optional<ChosenThresholds>& thresholds = {},
+                const std::optional<CropRecord>& crop = {});
 
 // Tells a file from another one that a training puts in its place: inode and time of the last
 // change in nanoseconds (two files within one tick of the clock have the same time). All 0 where
@@ -74,13 +79,20 @@ struct FileVersion {
 };
 FileVersion file_version(const std::string& path);
 
-// Copies a safetensors file (checkpoints too) with these thresholds in its metadata and all else as
-// it is; `target` may be `path`. Atomic. Throws as save_model, and Error(kInput) if the file is not
-// the one that the thresholds were chosen with any more, or as check_keeps_thresholds: for any
-// other format.
+// What verdicts go by, as model files hold it: thresholds are of probabilities with just this
+// calibration.
+struct VerdictMetadata {
+  std::optional<ChosenThresholds> thresholds;
+  std::optional<Calibration> calibration;
+};
+
+// Copies a safetensors file (checkpoints too) with these thresholds and this calibration in its
+// metadata (and no others) and all else as it is; `target` may be `path`. Atomic. Throws as
+// save_model, and Error(kInput) if the file is not the one that they were chosen with any more, or
+// as check_keeps_thresholds: for any other format.
 void check_keeps_thresholds(const std::string& path);
 void store_thresholds(const std::string& path, const std::string& target,
-                      const ChosenThresholds& thresholds, const FileVersion& chosen_with);
+                      const VerdictMetadata& stored, const FileVersion& chosen_with);
 
 // The classes' indices in the network's outputs, by its class names: "real" and "fake" in any
 // order; without names 0 and 1. Throws Error(kInput) naming `path` for a network of other classes.

@@ -27,6 +27,16 @@ struct Pending {
   std::vector<size_t> index;
 };
 
+// With a temperature the probabilities are those of the logits divided by it.
+void apply_temperature(const ClassIndices& classes, double temperature, Prediction& picture) {
+  const double margin = static_cast<double>(picture.logits[static_cast<size_t>(classes.fake)]) -
+                        picture.logits[static_cast<size_t>(classes.real)];
+  for (const auto& [index, side] : {std::pair(classes.fake, margin), {classes.real, -margin}}) {
+    picture.probabilities[static_cast<size_t>(index)] =
+        static_cast<float>(calibrated_probability(side, temperature));
+  }
+}
+
 void judge(InferenceSession& session, Pending& pending, Predictions& result) {
   if (pending.index.empty()) return;
   const Answers answers = session.run(pending.pixels);
@@ -43,22 +53,23 @@ void judge(InferenceSession& session, Pending& pending, Predictions& result) {
                    ": the network's answer is not a finite number: its weights are broken");
       }
     }
+    if (result.classes && result.decision.calibration) {
+      apply_temperature(*result.classes, result.decision.temperature(), picture);
+    }
   }
   pending = {};
 }
 
 void summarise(Predictions& result) {
-  double sum = 0;
-  int64_t judged = 0;
+  std::vector<FaceAnswer> faces;
   for (const Prediction& picture : result.pictures) {
     if (!picture.error.empty()) {
       ++result.broken;
     } else if (result.classes) {
-      sum += picture.probabilities[static_cast<size_t>(result.classes->fake)];
-      ++judged;
+      faces.push_back({picture.probabilities[static_cast<size_t>(result.classes->fake)]});
     }
   }
-  if (judged > 0) result.mean_fake_probability = sum / static_cast<double>(judged);
+  result.fake_probability = video_probability(faces, result.decision.policy);
 }
 
 }  // namespace
@@ -133,8 +144,9 @@ data::FitOptions fit_options(const layers::ClassifierOptions& network, data::Fit
 
 Predictions predict(InferenceSession& session, const std::vector<std::filesystem::path>& paths,
                     const data::FitOptions& fit, std::vector<std::string> class_names,
-                    const std::function<void(int64_t)>& judged) {
+                    const Decision& decision, const std::function<void(int64_t)>& judged) {
   Predictions result;
+  result.decision = decision;
   result.classes = real_and_fake(session.classifier().options());
   result.class_names = std::move(class_names);
   if (result.class_names.empty()) {

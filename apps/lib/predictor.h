@@ -27,8 +27,9 @@ struct Predictions {
   std::vector<std::string> class_names;
   std::optional<ClassIndices> classes;  // of a network that tells real from fake
   int64_t broken = 0;
-  // Over all judged pictures; for networks of real and fake only, and none if all are broken.
-  std::optional<double> mean_fake_probability;
+  // Of all judged pictures together, by the decision's policy; for networks of real and fake only,
+  // and none if all are broken.
+  std::optional<double> fake_probability;
   // For verdicts in reports: `faces` for a picture, `videos` for all together.
   Decision decision;
 };
@@ -50,10 +51,11 @@ std::optional<ClassIndices> real_and_fake(const layers::ClassifierOptions& optio
 data::FitOptions fit_options(const layers::ClassifierOptions& network, data::Fit fit);
 
 // Asks for the pictures in batches of the session's size; `judged` is called with the number of
-// pictures done. `class_names` may be empty: then "class 0" and so on.
+// pictures done. `class_names` may be empty: then "class 0" and so on. The decision's temperature
+// makes the probabilities of networks of real and fake.
 Predictions predict(InferenceSession& session, const std::vector<std::filesystem::path>& paths,
                     const data::FitOptions& fit, std::vector<std::string> class_names,
-                    const std::function<void(int64_t)>& judged = {});
+                    const Decision& decision = {}, const std::function<void(int64_t)>& judged = {});
 
 // Indices of the largest probabilities, the largest first, equal ones by index.
 std::vector<int64_t> top_classes(const std::vector<float>& probabilities, int64_t count);

@@ -16,7 +16,7 @@ const char* verdict_of(double fake_probability, double threshold) {
   return is_fake(fake_probability, threshold) ? "fake" : "real";
 }
 
-double fake_probability(const Prediction& picture, const ClassIndices& classes) {
+double fake_probability_of(const Prediction& picture, const ClassIndices& classes) {
   return picture.probabilities[static_cast<size_t>(classes.fake)];
 }
 
@@ -27,7 +27,7 @@ Json picture_json(const Prediction& picture, const Predictions& all, int64_t top
     return json;
   }
   if (all.classes) {
-    json["verdict"] = verdict_of(fake_probability(picture, *all.classes), all.decision.faces);
+    json["verdict"] = verdict_of(fake_probability_of(picture, *all.classes), all.decision.faces);
   } else {
     json["class"] = all.class_names[static_cast<size_t>(top_classes(picture.probabilities, 1)[0])];
     json["top"] = Json::array();
@@ -61,9 +61,9 @@ std::string predictions_json(const Predictions& predictions, int64_t top) {
     json["pictures"].push_back(picture_json(picture, predictions, top));
   }
   json["broken"] = predictions.broken;
-  if (predictions.mean_fake_probability) {
-    json["verdict"] = verdict_of(*predictions.mean_fake_probability, predictions.decision.videos);
-    json["fake_probability"] = *predictions.mean_fake_probability;
+  if (predictions.fake_probability) {
+    json["verdict"] = verdict_of(*predictions.fake_probability, predictions.decision.videos);
+    json["fake_probability"] = *predictions.fake_probability;
   }
   if (predictions.classes) json["threshold"] = to_json(predictions.decision);
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
@@ -76,7 +76,7 @@ std::string predictions_text(const Predictions& predictions, int64_t top) {
     if (!picture.error.empty()) continue;
     ++judged;
     if (predictions.classes) {
-      const double fake = fake_probability(picture, *predictions.classes);
+      const double fake = fake_probability_of(picture, *predictions.classes);
       const char* verdict = verdict_of(fake, predictions.decision.faces);
       // With another threshold than 0.5 the verdict can be the less probable class: so there the
       // probability is always that of fake, and says so.
@@ -94,10 +94,11 @@ std::string predictions_text(const Predictions& predictions, int64_t top) {
                            predictions.class_names[at]);
     }
   }
-  if (predictions.mean_fake_probability && judged > 1) {
-    const double fake = *predictions.mean_fake_probability;
-    text += text::format("all {} together: {} (mean probability of fake {:.2f} %)\n", judged,
-                         verdict_of(fake, predictions.decision.videos), 100 * fake);
+  if (predictions.fake_probability && judged > 1) {
+    const double fake = *predictions.fake_probability;
+    text += text::format("all {} together: {} (P(fake) {:.2f} %, {})\n", judged,
+                         verdict_of(fake, predictions.decision.videos), 100 * fake,
+                         policy_text(predictions.decision.policy));
   }
   return text;
 }

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <filesystem>
 #include <functional>
 #include <vector>
 
@@ -22,12 +21,6 @@ double middle_above(double low, std::span<const double> scores) {
   }
   const double middle = low + (next - low) / 2;
   return middle < next ? middle : low;
-}
-
-std::string name_of(const std::string& path) {
-  const std::filesystem::path whole = std::filesystem::path(path).lexically_normal();
-  const std::filesystem::path name = whole.filename();
-  return (name.empty() ? whole.parent_path().filename() : name).string();
 }
 
 }  // namespace
@@ -65,11 +58,14 @@ LevelThreshold choose_threshold(std::span<const double> probabilities,
 
 ChosenThresholds choose_thresholds(std::span<const FaceScore> faces, double rate,
                                    const std::string& data, const std::string& split,
-                                   const data::PictureFit& fit) {
+                                   const data::PictureFit& fit, const VideoPolicy& policy,
+                                   double temperature) {
   ChosenThresholds chosen;
   chosen.fit = fit;
+  chosen.policy = policy;
+  chosen.temperature = temperature;
   chosen.rate = rate;
-  chosen.data = name_of(data);  // the path to it is nobody's business
+  chosen.data = name_of_data(data);  // the path to it is nobody's business
   chosen.split = split;
   std::vector<double> probabilities;
   std::vector<int32_t> labels;
@@ -78,9 +74,10 @@ ChosenThresholds choose_thresholds(std::span<const FaceScore> faces, double rate
     labels.push_back(face.label);
   }
   chosen.faces = choose_threshold(probabilities, labels, rate);
+  chosen.policy.face_threshold = chosen.faces.value;
   probabilities.clear();
   labels.clear();
-  for (const VideoScore& video : aggregate_videos(faces)) {
+  for (const VideoScore& video : aggregate_videos(faces, chosen.policy)) {
     probabilities.push_back(video.probability);
     labels.push_back(video.label);
   }
@@ -88,22 +85,35 @@ ChosenThresholds choose_thresholds(std::span<const FaceScore> faces, double rate
   return chosen;
 }
 
-Decision decide(const std::optional<double>& flag, const std::optional<ChosenThresholds>& stored) {
+Decision decide(const DecisionFlags& flags, const std::optional<ChosenThresholds>& stored,
+                const std::optional<Calibration>& calibration) {
   Decision decision;
   decision.chosen = stored;
-  if (flag) {
-    decision.faces = decision.videos = *flag;
+  decision.calibration = calibration;
+  if (stored) decision.policy = stored->policy;
+  if (flags.policy) decision.policy.policy = *flags.policy;
+  if (flags.per_frame) decision.policy.per_frame = *flags.per_frame;
+  if (flags.threshold) {
+    decision.faces = decision.videos = *flags.threshold;
     decision.source = Decision::Source::kFlag;
   } else if (stored) {
-    decision.faces = stored->faces.value;
-    decision.videos = stored->videos.value;
     decision.source = Decision::Source::kModel;
+    decision.faces = stored->faces.value;
+    if (!decision.videos_by_default()) decision.videos = stored->videos.value;
   }
+  decision.policy.face_threshold = decision.faces;
   return decision;
 }
 
 std::string decision_text(const Decision& decision) {
   const auto& chosen = decision.chosen;
+  if (decision.source == Decision::Source::kModel && decision.videos_by_default()) {
+    return text::format(
+        "faces are fake above {:.6g} (the model's, chosen on {} of {} for a false-positive rate of "
+        "{:g}; reached {:.4g} of {} real faces), videos above {:g} (the default)",
+        decision.faces, chosen->split, chosen->data, chosen->rate,
+        chosen->faces.false_positive_rate, chosen->faces.reals, decision.videos);
+  }
   if (decision.source == Decision::Source::kModel) {
     return text::format(
         "faces are fake above {:.6g}, videos above {:.6g} (the model's, chosen on {} of {} for a "
@@ -135,6 +145,18 @@ std::string fit_warning(const Decision& decision, const data::PictureFit& fit) {
       "the model's threshold was chosen with {}, these pictures are read with {}: its "
       "false-positive rate may not hold",
       flags(chosen), flags(fit));
+}
+
+std::string policy_warning(const Decision& decision) {
+  if (!decision.videos_by_default()) return {};
+  const auto flags = [](const VideoPolicy& of) {
+    return text::format("--policy {} --per-frame {}", kPolicyNames[static_cast<size_t>(of.policy)],
+                        kPerFrameNames[static_cast<size_t>(of.per_frame)]);
+  };
+  return text::format(
+      "the model's threshold of videos was chosen with {}, these are judged with {}: they are fake "
+      "above {:g}; choose a threshold for it with verace threshold",
+      flags(decision.chosen->policy), flags(decision.policy), decision.videos);
 }
 
 std::string level_text(const LevelThreshold& level) {

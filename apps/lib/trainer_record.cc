@@ -85,7 +85,7 @@ void TrainingRecorder::best_epoch(const std::optional<ChosenThresholds>& thresho
   warn_if_it_fails("evaluation.json", [&] {
     Evaluation evaluation = std::move(judged_.value());
     judged_.reset();
-    set_decision(evaluation, decide(std::nullopt, thresholds));
+    set_decision(evaluation, decide({}, thresholds));
     add_intervals(evaluation, {});
     weights::write_file_atomically(
         (folder_.folder() / "evaluation.json").string(),

@@ -97,6 +97,15 @@ LoadedModel build_model(const TrainOptions& o) {
   return make_model(network, o.initialisation, o.seed);
 }
 
+// The crops that the network will have been trained on.
+void take_crop(TrainingSetup& setup, std::ostream& out) {
+  const std::optional<CropRecord> met = crop_of_data(setup.options.data);
+  if (const std::string warning = crop_warning(setup.model.crop, met); !warning.empty()) {
+    text::print(out, "WARNING: {}\n", warning);
+  }
+  if (met) setup.model.crop = met;
+}
+
 void report_model(const TrainingSetup& setup, std::ostream& out) {
   const TrainOptions& o = setup.options;
   const weights::ModelDescription& d = setup.model.description;
@@ -304,6 +313,7 @@ TrainingSetup prepare_training(const TrainOptions& options, std::ostream& out) {
   setup.model = build_model(o);
   setup.classes = class_indices(setup.model.classifier->options(),
                                 o.resume.empty() ? o.weights.string() : o.resume.string());
+  take_crop(setup, out);
   report_model(setup, out);
   engine::LayerTable& table = setup.model.classifier->table();
   with_room_for_network(setup, [&] { table.move_to(engine::memory_of(setup.exec)); });

@@ -44,7 +44,7 @@ void TrainingStore::save_epoch(bool best, const std::optional<ChosenThresholds>&
   if (best) {
     write([&] {
       const std::string file = folder_.best().string();
-      save_model(file, *setup_.model.classifier, thresholds);
+      save_model(file, *setup_.model.classifier, thresholds, setup_.model.crop);
       state.best_digest = weights_digest(file);
     });
     recorder_.best_epoch(thresholds, state.best_digest);

@@ -62,7 +62,7 @@ bool add_mean(const WeightFile& file, const TensorView& tensor, Content& content
 
 // Keys whose meaning is in our own ones now.
 bool is_replaced(const std::string& key) {
-  if (key == kThresholdKey) return false;
+  if (key == kThresholdKey || key == kCalibrationKey || key == kCropKey) return false;
   for (const char* start : {"verace.", "keras.", "torch."}) {
     if (key.starts_with(start)) return true;
   }

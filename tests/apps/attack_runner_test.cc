@@ -116,7 +116,7 @@ TEST_CASE("the attacked picture is x + epsilon * sign(gradient), clipped, then r
   data::FitOptions fit;
   fit.size = 32;
   const Predictions predictions = predict(inference, {record.stored[0]}, fit, {});
-  CHECK(predictions.mean_fake_probability.value() ==
+  CHECK(predictions.fake_probability.value() ==
         doctest::Approx(record.after_8bit[0]).epsilon(1e-5));
 }
 

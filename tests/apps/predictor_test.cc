@@ -54,7 +54,7 @@ TEST_CASE("answers do not depend on the batch, and the common verdict is their m
           doctest::Approx(1));
     sum += one.pictures[i].probabilities[1];
   }
-  CHECK(one.mean_fake_probability.value() == doctest::Approx(sum / 6));
+  CHECK(one.fake_probability.value() == doctest::Approx(sum / 6));
 }
 
 TEST_CASE("broken and missing pictures are named, the others are judged") {
@@ -93,7 +93,7 @@ TEST_CASE("networks of other classes answer with the most probable ones") {
   CHECK_THROWS_WITH_AS(read_labels(setting.folder / "none.txt", 4), doctest::Contains("none.txt"),
                        Error);
   const Predictions result = setting.run(2, labels);
-  CHECK_FALSE(result.mean_fake_probability.has_value());
+  CHECK_FALSE(result.fake_probability.has_value());
   const auto& probabilities = result.pictures[0].probabilities;
   const std::vector<int64_t> top = top_classes(probabilities, 2);
   REQUIRE(top.size() == 2);

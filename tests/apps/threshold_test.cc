@@ -93,7 +93,7 @@ TEST_CASE("a threshold that was chosen on pictures of another fit is used with a
   CHECK(contains(warning, "chosen with --fit crop --resize nearest"));
   CHECK(contains(warning, "read with --fit stretch --resize bilinear"));
   CHECK(fit_warning(decide({}, chosen), *chosen.fit).empty());
-  CHECK(fit_warning(decide(0.5, chosen), {}).empty());  // not in use
+  CHECK(fit_warning(decide({.threshold = 0.5}, chosen), {}).empty());  // not in use
   CHECK(fit_warning(decide({}, {}), {}).empty());
   ChosenThresholds old = chosen;
   old.fit.reset();
@@ -107,10 +107,10 @@ TEST_CASE("model files hold thresholds; files without them, and with broken ones
   save_model(folder / "old", *model.classifier);
   CHECK_FALSE(load_model(folder / "old").thresholds);
   save_model(folder / "direct", *model.classifier, example());
-  store_thresholds(folder / "old", folder / "copy", example(), file_version(folder / "old"));
+  store_thresholds(folder / "old", folder / "copy", {example(), {}}, file_version(folder / "old"));
   CHECK(read_text(folder / "direct") == read_text(folder / "copy"));
   const FileVersion version = file_version(folder / "copy");
-  store_thresholds(folder / "copy", folder / "copy", example(), version);  // in place
+  store_thresholds(folder / "copy", folder / "copy", {example(), {}}, version);  // in place
   CHECK(read_text(folder / "direct") == read_text(folder / "copy"));
   CHECK(first_difference(folder / "old", folder / "copy").empty());
   // A training may have put other weights there: theirs are not these thresholds.
@@ -119,8 +119,9 @@ TEST_CASE("model files hold thresholds; files without them, and with broken ones
   const FileVersion judged = file_version(folder / "copy2");
   save_model(folder / "copy2", *other.classifier);
   const std::string replaced = read_text(folder / "copy2");
-  CHECK_THROWS_WITH_AS(store_thresholds(folder / "copy2", folder / "copy2", example(), judged),
-                       doctest::Contains("has been replaced while it was judged"), Error);
+  CHECK_THROWS_WITH_AS(
+      store_thresholds(folder / "copy2", folder / "copy2", {example(), {}}, judged),
+      doctest::Contains("has been replaced while it was judged"), Error);
   CHECK(read_text(folder / "copy2") == replaced);
   const ChosenThresholds back = load_model(folder / "copy").thresholds.value();
   CHECK(back.rate == 0.05);
@@ -144,7 +145,7 @@ TEST_CASE("model files hold thresholds; files without them, and with broken ones
   CHECK_FALSE(thresholds_in_metadata({{"verace.format", "1"}}, "m"));
   CHECK(contains(
       refused(Json(Json::parse(good))
-                  .patch(Json::parse(R"([{"op": "replace", "path": "/version", "value": 2}])"))
+                  .patch(Json::parse(R"([{"op": "replace", "path": "/version", "value": 3}])"))
                   .dump()),
       "use a newer Verace"));
   refused("");
@@ -179,7 +180,7 @@ TEST_CASE("the flag wins over the model, the model over the default") {
     INFO(std::string(words));
     CHECK(contains(decision_text(models), words));
   }
-  const Decision flag = decide(0.3, example());
+  const Decision flag = decide({.threshold = 0.3}, example());
   CHECK(flag.faces == 0.3);
   CHECK(flag.videos == 0.3);
   CHECK(contains(decision_text(flag), "--threshold, instead of the model's 0.8"));
@@ -190,7 +191,7 @@ TEST_CASE("predictions: pictures by the faces' threshold, all together by the vi
   p.classes = ClassIndices{};
   p.class_names = {"real", "fake"};
   p.pictures.push_back({"a.png", "", {0, 0}, {0.3f, 0.7f}});
-  p.mean_fake_probability = 0.7;
+  p.fake_probability = 0.7;
   p.decision = decide({}, example());  // 0.8 and 0.5
   const Json json = Json::parse(predictions_json(p, 1));
   CHECK(json["pictures"][0]["verdict"] == "real");

@@ -186,6 +186,8 @@ TEST_CASE("manifest: the face of each picture") {
   REQUIRE(dataset.samples.size() == 2);
   const Sample& sample = dataset.samples[0];
   CHECK(sample.identity == "id1+id0");
+  CHECK(sample.frame == 7);
+  CHECK(dataset.samples[1].frame == -1);
   REQUIRE(sample.box);
   CHECK(sample.box->x1 == -1.5F);
   CHECK(sample.box->y1 == 2);
@@ -215,6 +217,10 @@ TEST_CASE("manifest: the face of each picture") {
   }
   CHECK(contains(row("0,0,1,1,1,2,3,4,,6,7,8,9,10\n"), "nose_x is empty, but other parts of the"));
   CHECK(contains(row("0,0,1,1,1,2,3,4,5,six,7,8,9,10\n"), "list.csv:2: nose_y 'six' is not"));
+  for (const char* wrong : {"-1", "1.5", "x", " 1", "99999999999999999999"}) {
+    CHECK(contains(manifest_error(text::format("path,label,frame\na.jpg,real,{}\n", wrong)),
+                   text::format("list.csv:2: frame '{}' is not a whole number", wrong)));
+  }
   CHECK(contains(manifest_error("path,label,x1,y1,x2\na.jpg,real,0,0,1\n"),
                  "list.csv:1: of the columns of the box 'y2' is missing"));
   CHECK(contains(manifest_error("path,label,nose_x\na.jpg,real,0\n"),
