@@ -2,6 +2,8 @@
 #include "data/dataset.h"
 
 #include <algorithm>
+#include <charconv>
+#include <cmath>
 #include <optional>
 #include <unordered_map>
 
@@ -127,7 +129,7 @@ class TreeReader {
         below.has_parent_path() ? class_name + "/" + below.parent_path().generic_string()
                                 : text::format("{}/{}/{}", kSplitNames[static_cast<size_t>(split)],
                                                class_name, below.string());
-    return {path, label, video, "", split};
+    return {path, label, video, "", split, {}, {}, false};
   }
 
   fs::path root_;
@@ -152,9 +154,14 @@ class ManifestReader {
   }
 
  private:
-  enum Column { kPath, kLabel, kVideo, kIdentity, kSplit, kColumns };
-  static constexpr std::array<const char*, kColumns> kNames{"path", "label", "video", "identity",
-                                                            "split"};
+  enum Column { kPath, kLabel, kVideo, kIdentity, kSplit, kBox, kLandmarks = kBox + 4 };
+  static constexpr size_t kColumns = kLandmarks + 2 * kFaceLandmarks;
+  static constexpr std::array<const char*, kColumns> kNames{
+      "path",         "label",  "video",  "identity",     "split",        "x1",
+      "y1",           "x2",     "y2",     "left_eye_x",   "left_eye_y",   "right_eye_x",
+      "right_eye_y",  "nose_x", "nose_y", "left_mouth_x", "left_mouth_y", "right_mouth_x",
+      "right_mouth_y"};
+  static constexpr std::array<const char*, 3> kPassedOver{"frame", "seconds", "score"};
 
   [[noreturn]] void fail(int64_t line, const std::string& what) const {
     fail_input(text::format("{}:{}: {}", name_, line, what));
@@ -164,6 +171,7 @@ class ManifestReader {
     for (size_t i = 0; i < header.fields.size(); ++i) {
       const std::string& field = header.fields[i];
       const auto column = index_of(kNames, field);
+      if (index_of(kPassedOver, field)) continue;
       if (!column) {
         dataset_.ignored_columns.push_back(field);
       } else if (place_[*column]) {
@@ -179,8 +187,45 @@ class ManifestReader {
                       one_line(text::format("{}", text::join(header.fields, " | ")))));
   }
 
-  std::string field(const CsvRecord& record, Column column) const {
+  std::string field(const CsvRecord& record, size_t column) const {
     return place_[column] ? record.fields[*place_[column]] : std::string();
+  }
+
+  // kCount numbers from the column `first` on; empty where none of them is filled in.
+  template <size_t kCount>
+  std::optional<std::array<float, kCount>> numbers(const CsvRecord& record, size_t first) const {
+    std::array<float, kCount> values{};
+    size_t filled = 0;
+    for (size_t i = 0; i < kCount; ++i) {
+      const std::string written = field(record, first + i);
+      if (written.empty()) continue;
+      ++filled;
+      const char* end = written.data() + written.size();
+      const auto [rest, error] = std::from_chars(written.data(), end, values[i]);
+      if (error != std::errc() || rest != end || !std::isfinite(values[i])) {
+        fail(record.line,
+             text::format("{} '{}' is no number", kNames[first + i], one_line(written)));
+      }
+    }
+    if (filled == 0) return std::nullopt;
+    if (filled < kCount) {
+      fail(record.line, text::format("only {} of the {} columns {} to {} are filled: fill all, or "
+                                     "none",
+                                     filled, kCount, kNames[first], kNames[first + kCount - 1]));
+    }
+    return values;
+  }
+
+  void read_face(const CsvRecord& record, Sample& sample) const {
+    if (const auto box = numbers<4>(record, kBox)) {
+      sample.box = {(*box)[0], (*box)[1], (*box)[2], (*box)[3]};
+    }
+    if (const auto points = numbers<size_t{2} * kFaceLandmarks>(record, kLandmarks)) {
+      sample.landmarks.emplace();
+      for (size_t i = 0; i < kFaceLandmarks; ++i) {
+        (*sample.landmarks)[i] = {(*points)[2 * i], (*points)[2 * i + 1]};
+      }
+    }
   }
 
   Sample sample(const CsvRecord& record) const {
@@ -210,6 +255,7 @@ class ManifestReader {
       fail(record.line, text::format("split '{}' is none of train, val, test", one_line(split)));
     }
     result.split = static_cast<Split>(*index);
+    read_face(record, result);
     return result;
   }
 

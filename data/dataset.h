@@ -4,8 +4,11 @@
 #include <array>
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
+
+#include "data/detected_face.h"
 
 namespace verace::data {
 
@@ -24,6 +27,12 @@ struct Sample {
   std::string video;     // never empty; a picture without a video is a video of its own
   std::string identity;  // empty: unknown
   Split split = Split::kTrain;
+  // Of the face, in pixels of the stored picture; empty: unknown.
+  std::optional<std::array<ImagePoint, kFaceLandmarks>> landmarks = {};
+  std::optional<FaceBox> box = {};
+  // The picture is a real face's, and what shall be seen is a pseudo-fake that is made of it
+  // (data/pseudo_fakes/samples.h); the label is kFake.
+  bool pseudo_fake = false;
 };
 
 struct DatasetOptions {
@@ -48,7 +57,10 @@ struct Dataset {
 // (b) A CSV manifest (any file): a header with the columns path, label and optionally video,
 //     identity, split, in any order. label: real | fake | 0 | 1; an empty or absent video: the path
 //     without its extension; an empty or absent split: train. Relative paths start at the CSV's
-//     directory. Order: as written.
+//     directory. Order: as written. Also x1, y1, x2, y2 (the face's box) and left_eye_x, left_eye_y
+//     ... right_mouth_y (its landmarks) as in a manifest of faces (data/face_manifest.h): all
+//     four, and all ten, or none of them filled in each line. frame, seconds and score of such a
+//     manifest are known and not looked at.
 // The pictures are not opened (those of a manifest must exist). Throws Error(kInput), with the line
 // for a manifest, for anything that does not have this form, for a video of a manifest with both
 // labels, for a data set without pictures, and for a leak between splits.

@@ -16,5 +16,5 @@ int main(int argc, char** argv) {
       argc, argv,
       {train_command(), eval_command(), threshold_command(), predict_command(), fgsm_command(),
        inspect_command(), convert_command(), diff_command(), fetch_command(), demo_command(),
-       report_command(), gradcheck_command(), dump_command(), info_command()});
+       report_command(), gradcheck_command(), dump_command(), fakes_command(), info_command()});
 }

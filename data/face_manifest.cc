@@ -1,0 +1,49 @@
+// CSV by RFC 4180.
+#include "data/face_manifest.h"
+
+#include "kernels/format.h"
+
+namespace verace::data {
+namespace {
+
+std::string quoted(const std::string& text) {
+  if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
+  std::string result = "\"";
+  for (const char c : text) {
+    if (c == '"') result += '"';
+    result += c;
+  }
+  return result + '"';
+}
+
+std::string number(const std::optional<double>& value, int decimals) {
+  return value ? text::format("{:.{}f}", *value, decimals) : std::string();
+}
+
+}  // namespace
+
+std::string face_manifest_header() {
+  return "path,label,video,identity,split,frame,seconds,score,x1,y1,x2,y2,"
+         "left_eye_x,left_eye_y,right_eye_x,right_eye_y,nose_x,nose_y,"
+         "left_mouth_x,left_mouth_y,right_mouth_x,right_mouth_y\n";
+}
+
+std::string face_manifest_line(const FaceRecord& f) {
+  std::string line =
+      text::format("{},{},{},{},{},{},{},{}", quoted(f.path),
+                   f.label ? kClassNames[static_cast<size_t>(*f.label)] : "", quoted(f.video),
+                   quoted(f.identity), f.split ? kSplitNames[static_cast<size_t>(*f.split)] : "",
+                   f.frame ? text::format("{}", *f.frame) : std::string(), number(f.seconds, 3),
+                   number(f.score, 5));
+  const FaceBox box = f.box.value_or(FaceBox{});
+  for (const float side : {box.x1, box.y1, box.x2, box.y2}) {
+    line += f.box ? text::format(",{:.2f}", side) : ",";
+  }
+  for (size_t i = 0; i < kFaceLandmarks; ++i) {
+    line += f.landmarks ? text::format(",{:.2f},{:.2f}", (*f.landmarks)[i].x, (*f.landmarks)[i].y)
+                        : ",,";
+  }
+  return line + "\n";
+}
+
+}  // namespace verace::data
