@@ -25,13 +25,13 @@ struct Sample {
   std::filesystem::path path;
   int32_t label = kReal;
   std::string video;     // never empty; a picture without a video is a video of its own
-  std::string identity;  // empty: unknown
+  std::string identity;  // one name, or several joined by '+'; empty: unknown
   Split split = Split::kTrain;
-  // Of the face, in pixels of the stored picture; empty: unknown.
-  std::optional<std::array<ImagePoint, kFaceLandmarks>> landmarks = {};
-  std::optional<FaceBox> box = {};
+  // The face, in pixels of the picture; known from manifests of faces only.
+  std::optional<FaceBox> box = std::nullopt;  // x1 < x2, y1 < y2
+  std::optional<std::array<ImagePoint, kFaceLandmarks>> landmarks = std::nullopt;
   // The picture is a real face's, and what shall be seen is a pseudo-fake that is made of it
-  // (data/pseudo_fakes/samples.h); the label is kFake.
+  // (pseudo_fakes/samples.h); the label is kFake.
   bool pseudo_fake = false;
 };
 
@@ -55,12 +55,10 @@ struct Dataset {
 //     a video of its own, named "split/class/file". Links to directories are followed. Order:
 //     split, class, path (by bytes). Identities are unknown.
 // (b) A CSV manifest (any file): a header with the columns path, label and optionally video,
-//     identity, split, in any order. label: real | fake | 0 | 1; an empty or absent video: the path
-//     without its extension; an empty or absent split: train. Relative paths start at the CSV's
-//     directory. Order: as written. Also x1, y1, x2, y2 (the face's box) and left_eye_x, left_eye_y
-//     ... right_mouth_y (its landmarks) as in a manifest of faces (data/face_manifest.h): all
-//     four, and all ten, or none of them filled in each line. frame, seconds and score of such a
-//     manifest are known and not looked at.
+//     identity, split, and those of faces (manifest.h), in any order. label: real | fake | 0 | 1;
+//     an empty or absent video: the path without its extension; an empty or absent split: train;
+//     box and landmarks: numbers of pixels within +-10^6, all of a face's or none. frame, seconds
+//     and score are not read. Relative paths start at the CSV's directory. Order: as written.
 // The pictures are not opened (those of a manifest must exist). Throws Error(kInput), with the line
 // for a manifest, for anything that does not have this form, for a video of a manifest with both
 // labels, for a data set without pictures, and for a leak between splits.

@@ -1,6 +1,7 @@
 // CSV by RFC 4180.
 #include "data/face_manifest.h"
 
+#include "data/manifest.h"
 #include "kernels/format.h"
 
 namespace verace::data {
@@ -23,9 +24,7 @@ std::string number(const std::optional<double>& value, int decimals) {
 }  // namespace
 
 std::string face_manifest_header() {
-  return "path,label,video,identity,split,frame,seconds,score,x1,y1,x2,y2,"
-         "left_eye_x,left_eye_y,right_eye_x,right_eye_y,nose_x,nose_y,"
-         "left_mouth_x,left_mouth_y,right_mouth_x,right_mouth_y\n";
+  return text::format("{}\n", text::join(kManifestColumns, ","));
 }
 
 std::string face_manifest_line(const FaceRecord& f) {

@@ -46,6 +46,7 @@ command_gpu() {
   local phase='' results=build/gpu reason minutes=8 groups=''
   while (($# > 0)); do
     case $1 in
+      -h | --help) gpu_usage && return 0 ;;
       --phase) phase=${2:-} ;;
       --results) results=${2:-} ;;
       --minutes) minutes=${2:-} ;;
@@ -89,8 +90,22 @@ bundle_build() {
     quietly "build-bundle-$preset" cmake --build "$folder" --parallel "$(build_jobs)" --target "$@"
 }
 
+bundle_usage() {
+  cat <<'END'
+Usage: ./run bundle [FILE]
+
+Packs what a GPU check needs into one tar, FILE (default: build/verace-gpu.tar.gz): programs, tests and
+the shared libraries they need, for a machine with NVIDIA's driver and no compiler (docs/gpu.md).
+END
+}
+
 command_bundle() {
   local reason file=${1:-build/verace-gpu.tar.gz}
+  case $file in
+    -h | --help) bundle_usage && return 0 ;;
+    *.tar.gz) ;;
+    *) say "bundle packs a .tar.gz, not '$file'" && bundle_usage && return 2 ;;
+  esac
   if reason=$(find_cuda); then
     say "no CUDA build: $reason"
     return 2

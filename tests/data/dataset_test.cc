@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "data/csv.h"
+#include "kernels/format.h"
 #include "tests/data/data_support.h"
 
 using namespace verace;
@@ -151,6 +152,8 @@ TEST_CASE("manifest: errors name the line") {
   CHECK(contains(manifest_error("path,label,path\n"), "list.csv:1: two columns are named 'path'"));
   CHECK(contains(manifest_error("path,label\na.jpg,real,3\n"), "list.csv:2: 3 fields"));
   CHECK(contains(manifest_error("path,label\n\na.jpg,deepfake\n"), "list.csv:3: label 'deepfake'"));
+  CHECK(contains(manifest_error("path,label\na.jpg,real\nb.jpg,\n"),
+                 "list.csv:3: the label is empty"));
   CHECK(contains(manifest_error("path,label\nc.jpg,real\n"), "c.jpg: no such picture file"));
   CHECK(contains(manifest_error("path,label\n,real\n"), "list.csv:2: the path is empty"));
   CHECK(contains(manifest_error("path,label,split\na.jpg,0,valid\n"), "list.csv:2: split 'valid'"));
@@ -166,6 +169,58 @@ TEST_CASE("manifest: errors name the line") {
                  "list.csv:3: video 'v' is fake here and real in line 2"));
 }
 
+TEST_CASE("manifest: the face of each picture") {
+  const TempFolder dir;
+  touch(dir.path() / "a.jpg");
+  touch(dir.path() / "b.jpg");
+  const std::string header =
+      "path,label,video,identity,split,frame,seconds,score,x1,y1,x2,y2,left_eye_x,left_eye_y,"
+      "right_eye_x,right_eye_y,nose_x,nose_y,left_mouth_x,left_mouth_y,right_mouth_x,"
+      "right_mouth_y\n";
+  const std::string start = "a.jpg,fake,v,id1+id0,val,7,0.233,0.99,";
+  const std::string points = "1,2,3,4,5,6,7,8,9,10.25\n";
+  write_file(dir / "list.csv", std::string_view(header + start + "-1.50,2,100.25,200," + points +
+                                                "b.jpg,real,w,,val,,,,,,,,,,,,,,,,,\n"));
+  const Dataset dataset = load_dataset(dir / "list.csv");
+  CHECK(dataset.ignored_columns.empty());
+  REQUIRE(dataset.samples.size() == 2);
+  const Sample& sample = dataset.samples[0];
+  CHECK(sample.identity == "id1+id0");
+  REQUIRE(sample.box);
+  CHECK(sample.box->x1 == -1.5F);
+  CHECK(sample.box->y1 == 2);
+  CHECK(sample.box->x2 == 100.25F);
+  CHECK(sample.box->y2 == 200);
+  REQUIRE(sample.landmarks);
+  CHECK((*sample.landmarks)[kLeftEye].x == 1);
+  CHECK((*sample.landmarks)[kLeftEye].y == 2);
+  CHECK((*sample.landmarks)[kRightEye].x == 3);
+  CHECK((*sample.landmarks)[kNose].y == 6);
+  CHECK((*sample.landmarks)[kLeftMouth].x == 7);
+  CHECK((*sample.landmarks)[kRightMouth].x == 9);
+  CHECK((*sample.landmarks)[kRightMouth].y == 10.25F);
+  CHECK_FALSE(dataset.samples[1].box.has_value());
+  CHECK_FALSE(dataset.samples[1].landmarks.has_value());
+
+  const auto row = [&](const std::string& box_and_points) {
+    return manifest_error(header + start + box_and_points);
+  };
+  CHECK(row("0,0,1,1," + points).empty());
+  CHECK(contains(row("0,,1,1," + points), "list.csv:2: y1 is empty, but other parts of the box"));
+  CHECK(contains(row("5,0,5,1," + points), "list.csv:2: the box from (5, 0) to (5, 1) is empty"));
+  CHECK(contains(row("0,3,5,1," + points), "is empty; x1 < x2"));
+  for (const char* wrong : {"nan", "inf", "1e7", "-1e7", "1e60", "1px", " 1", "0x1"}) {
+    CHECK(contains(row(text::format("0,0,{},9,", wrong) + points),
+                   text::format("x2 '{}' is not a number of pixels", wrong)));
+  }
+  CHECK(contains(row("0,0,1,1,1,2,3,4,,6,7,8,9,10\n"), "nose_x is empty, but other parts of the"));
+  CHECK(contains(row("0,0,1,1,1,2,3,4,5,six,7,8,9,10\n"), "list.csv:2: nose_y 'six' is not"));
+  CHECK(contains(manifest_error("path,label,x1,y1,x2\na.jpg,real,0,0,1\n"),
+                 "list.csv:1: of the columns of the box 'y2' is missing"));
+  CHECK(contains(manifest_error("path,label,nose_x\na.jpg,real,0\n"),
+                 "list.csv:1: of the columns of the landmarks 'left_eye_x' is missing"));
+}
+
 TEST_CASE("manifest: leaks of videos, identities and pictures") {
   CHECK(contains(manifest_error("path,label,video,split\na.jpg,real,v,train\nb.jpg,real,v,test\n"),
                  "video 'v' is in train and in test (1 such)"));
@@ -176,6 +231,16 @@ TEST_CASE("manifest: leaks of videos, identities and pictures") {
       contains(manifest_error("path,label,video,split\na.jpg,real,v,train\n./a.jpg,real,w,test\n"),
                "picture "));
   CHECK(manifest_error("path,label,identity,split\na.jpg,real,,train\nb.jpg,fake,,val\n").empty());
+  // A fake is of two persons, each of whom counts.
+  CHECK(contains(manifest_error("path,label,identity,split\na.jpg,fake,id1+id0,train\n"
+                                "b.jpg,real,id0,val\n"),
+                 "identity 'id0' is in train and in val (1 such)"));
+  CHECK(contains(manifest_error("path,label,identity,split\na.jpg,fake,id1+id0,train\n"
+                                "b.jpg,fake,id0+id1,test\n"),
+                 "identity 'id0' is in train and in test (2 such)"));
+  CHECK(manifest_error("path,label,identity,split\na.jpg,fake,id1+id0,train\n"
+                       "b.jpg,real,id10,val\n")
+            .empty());
 }
 
 TEST_CASE("CSV fields") {
