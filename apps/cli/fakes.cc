@@ -83,7 +83,7 @@ Command fakes_command() {
       "Self-blended images: each real face is blended with a changed copy of itself (colours,\n"
       "sharpness, compression, place) through a soft mask of the face's form. What swaps of\n"
       "faces leave, too, is all that differs: outside of the mask the pictures are equal.\n"
-      "INPUT needs the faces' landmarks, as a manifest of `verace faces` has them.\n"
+      "INPUT needs the faces' landmarks, as a manifest of verace faces has them.\n"
       "DIR/faces.csv lists both classes, in the splits of INPUT: for train, eval and threshold.\n"
       "To make them anew in each epoch instead: verace train --pseudo-fakes.",
       "  verace fakes FACES/faces.csv --out FAKES\n"
