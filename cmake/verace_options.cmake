@@ -64,6 +64,7 @@ function(verace_library name)
   if(NOT VERACE_EMULATED)
     list(FILTER sources EXCLUDE REGEX "/simt/emulator/")
   endif()
+  list(FILTER sources EXCLUDE REGEX "/data/video/ffmpeg/")  # a module of its own: data/CMakeLists.txt
   if(NOT VERACE_HAVE_CUDA)
     list(FILTER sources EXCLUDE REGEX "/kernels/(cudnn|cublas)/|_cuda[.]cc$")
   elseif(VERACE_EMULATED)  # kernels/simt/emulator/{conv_graph,matmul}.cc stand in for NVIDIA's libraries

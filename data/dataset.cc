@@ -6,6 +6,7 @@
 
 #include "data/leak_check.h"
 #include "data/manifest.h"
+#include "data/picture_name.h"
 #include "data/text.h"
 #include "data/video_sets/files.h"
 #include "kernels/check.h"

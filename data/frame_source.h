@@ -26,6 +26,14 @@ class FrameSource {
   // are left out; damage() says so. Throws Error(kInput) naming the file where not even the first
   // can be decoded.
   virtual bool advance() = 0;
+  // The first frame at or behind place `wanted` that can be decoded, and behind the current one in
+  // any case; false at the end. A video decodes what lies between, a folder does not.
+  virtual bool advance_to(int64_t wanted) {
+    while (advance()) {
+      if (index() >= wanted) return true;
+    }
+    return false;
+  }
   // Of the current frame. The index counts the frames in the order in which they are shown, from 0.
   virtual int64_t index() const = 0;
   virtual double seconds() const = 0;  // since the first frame; of a folder: 0
@@ -38,7 +46,9 @@ class FrameSource {
 // A folder: its pictures in the order of their names (numbers by value: 9.png before 10.png). A
 // file: a video. Throws Error(kInput) naming the path: not there, empty, not a video, without a
 // video stream, larger than pictures may be (image.h); and where this build has no FFmpeg, or its
-// libraries are missing on this machine, what to do.
-std::unique_ptr<FrameSource> open_frames(const std::filesystem::path& path);
+// libraries are missing on this machine, what to do. `threads` decode a video (not pictures): which
+// frames of a damaged one can be decoded depends on their number, so that more than one is for
+// those who need no equal results.
+std::unique_ptr<FrameSource> open_frames(const std::filesystem::path& path, int threads = 1);
 
 }  // namespace verace::data

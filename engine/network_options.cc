@@ -21,7 +21,8 @@ constexpr Spelling<PoolMode> kPoolModes[] = {{PoolMode::kPadded, "padded"},
 constexpr Spelling<InputScale> kInputScales[] = {{InputScale::kCaffe, "caffe"},
                                                  {InputScale::kTorch, "torch"},
                                                  {InputScale::kTf, "tf"},
-                                                 {InputScale::kUnit, "unit"}};
+                                                 {InputScale::kUnit, "unit"},
+                                                 {InputScale::kCaffeRounded, "caffe-rounded"}};
 constexpr Spelling<RunningVariance> kRunningVariances[] = {{RunningVariance::kUnbiased, "unbiased"},
                                                            {RunningVariance::kBiased, "biased"},
                                                            {RunningVariance::kKeras2, "keras2"}};

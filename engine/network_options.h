@@ -17,7 +17,7 @@ enum class Variant { kV1, kV15 };
 enum class PoolMode { kPadded, kCeil };
 
 // How pixels become network input (formulas: kernels/choices.h). Spelled "caffe", "torch",
-// "tf", "unit".
+// "tf", "unit", "caffe-rounded".
 using InputScale = kernels::PixelScale;
 
 // Which batch variance enters the running variance (kernels/choices.h). Spelled "unbiased",

@@ -13,6 +13,7 @@
 #include <memory>
 #include <string>
 
+#include "kernels/check.h"
 #include "kernels/dispatch.h"
 #include "kernels/shape.h"
 #include "kernels/storage.h"
@@ -25,8 +26,15 @@ struct ConvPostOps {
   bool bias = false;
   bool add = false;
   bool relu = false;
+  float slope = 0.0f;  // of a leaky ReLU below 0, [0, 1); only with relu
   bool operator==(const ConvPostOps&) const = default;
 };
+
+// Throws Error(kInternal) for an impossible slope.
+inline void validate(const ConvPostOps& post) {
+  VERACE_CHECK(post.slope >= 0.0f && post.slope < 1.0f);
+  VERACE_CHECK(post.relu || post.slope == 0.0f, "a slope without ReLU");
+}
 
 // The forms ...Of<T> hold activations, packed weights and gradients of storage type T (storage.h);
 // 16-bit ones exist on CUDA devices only. Weights come as fp32 and biases stay fp32; sums are fp32

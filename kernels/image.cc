@@ -19,11 +19,14 @@ bool check_pictures(const Nhwc& shape, int64_t channels) {
 
 ChannelScale channel_scale(PixelScale mode, int channel) {
   constexpr float kCaffeMean[3] = {103.939f, 116.779f, 123.68f};  // B, G, R
+  constexpr float kRoundedMean[3] = {104.0f, 117.0f, 123.0f};
   constexpr float kTorchMean[3] = {0.485f, 0.456f, 0.406f};
   constexpr float kTorchStd[3] = {0.229f, 0.224f, 0.225f};
   switch (mode) {
     case PixelScale::kCaffe:
       return {2 - channel, 255.0f, kCaffeMean[channel]};
+    case PixelScale::kCaffeRounded:
+      return {2 - channel, 255.0f, kRoundedMean[channel]};
     case PixelScale::kTorch:
       return {channel, 1.0f / kTorchStd[channel], kTorchMean[channel] / kTorchStd[channel]};
     case PixelScale::kTf:

@@ -25,9 +25,9 @@ struct PixelsToUnit {
   float* y = nullptr;             // [n, h, w, 3] in [0, 1], overwritten
 };
 
-// z = channel_scale(mode) of x: torch (x - mean)/std, caffe 255*x in BGR minus
-// mean, tf 2x - 1, unit x. Convolutions on a GPU want more than three channels in memory: those
-// behind the third are zero.
+// z = channel_scale(mode) of x: torch (x - mean)/std, caffe and
+// caffe-rounded 255*x in BGR minus mean, tf 2x - 1, unit x. Convolutions on a GPU want more than
+// three channels in memory: those behind the third are zero.
 template <typename T>
 struct NormaliseOf {
   Nhwc shape;                // c = 3

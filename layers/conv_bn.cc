@@ -20,6 +20,17 @@ using engine::StepMemory;
 using engine::Tensor;
 using engine::Value;
 
+engine::Layer& add_batch_norm(engine::LayerTable& table, engine::Layer layer, int64_t channels) {
+  layer.kind = engine::LayerKind::kBatchNorm;
+  engine::Layer& bn = table.add(std::move(layer));
+  std::ranges::fill(table.add_parameter(bn, "weight", {channels}).value.f32_span(), 1.0f);
+  table.add_parameter(bn, "bias", {channels});
+  table.add_parameter(bn, "running_mean", {channels}, true);
+  Tensor& variance = table.add_parameter(bn, "running_var", {channels}, true).value;
+  std::ranges::fill(variance.f32_span(), 1.0f);
+  return bn;
+}
+
 ConvBn::ConvBn(engine::LayerTable& table, ConvBnSpec spec, const BatchNormAttributes& attributes)
     : spec_(std::move(spec)), attributes_(attributes) {
   const int64_t k = spec_.out_channels;
@@ -32,18 +43,16 @@ ConvBn::ConvBn(engine::LayerTable& table, ConvBnSpec spec, const BatchNormAttrib
                       true,
                       {}});
   table.add_parameter(*conv_, "weight", {k, spec_.kernel, spec_.kernel, spec_.in_channels});
-  bn_ = &table.add({spec_.bn_name,
-                    spec_.keras_bn_name,
-                    spec_.keras_bn_index,
-                    spec_.stage,
-                    spec_.block,
-                    engine::LayerKind::kBatchNorm,
-                    true,
-                    {}});
-  std::ranges::fill(table.add_parameter(*bn_, "weight", {k}).value.f32_span(), 1.0f);
-  table.add_parameter(*bn_, "bias", {k});
-  table.add_parameter(*bn_, "running_mean", {k}, true);
-  std::ranges::fill(table.add_parameter(*bn_, "running_var", {k}, true).value.f32_span(), 1.0f);
+  bn_ = &add_batch_norm(table,
+                        {spec_.bn_name,
+                         spec_.keras_bn_name,
+                         spec_.keras_bn_index,
+                         spec_.stage,
+                         spec_.block,
+                         engine::LayerKind::kBatchNorm,
+                         true,
+                         {}},
+                        k);
 }
 
 kernels::ConvGeometry ConvBn::geometry(const StepBuilder& builder, Value x) const {
@@ -83,7 +92,8 @@ template <typename T>
 Value ConvBn::append_folded(StepBuilder& b, const ConvBnInputs& in) const {
   const kernels::ConvGeometry g = geometry(b, in.x);
   const std::string& name = spec_.conv_name;
-  const kernels::ConvPostOps post{.bias = true, .add = in.shortcut.has_value(), .relu = in.relu};
+  const kernels::ConvPostOps post{
+      .bias = true, .add = in.shortcut.has_value(), .relu = in.relu, .slope = in.slope};
   std::shared_ptr<kernels::ConvForwardOf<T>> plan =
       kernels::plan_conv_forward<T>(b.exec(), g, post);
   Tensor& packed = b.constant(name + " folded", {plan->packed_count()}, engine::dtype_of<T>());
@@ -223,6 +233,7 @@ Value ConvBn::append(StepBuilder& builder, const BuildOptions& options,
   const bool trainable = options.training && (conv_->trainable || bn_->trainable);
   const bool batch_statistics =
       options.training && options.frozen_batch_norm == FrozenBatchNorm::kBatch;
+  VERACE_CHECK(in.slope == 0.0f || !(trainable || batch_statistics), spec_.conv_name);
   if (trainable || batch_statistics) return append_unfolded(builder, options, in);
   return engine::with_storage(builder.info(in.x).dtype,
                               [&]<typename T>(T) { return append_folded<T>(builder, in); });

@@ -22,6 +22,10 @@ struct BatchNormAttributes {
   engine::RunningVariance running_variance = engine::RunningVariance::kUnbiased;
 };
 
+// Adds a batch norm of `channels` channels to the table: gamma and running variance one, the others
+// zero. The kind of `layer` is set.
+engine::Layer& add_batch_norm(engine::LayerTable& table, engine::Layer layer, int64_t channels);
+
 struct ConvBnSpec {
   std::string conv_name, bn_name;  // torchvision's
   std::string keras_conv_name, keras_bn_name;
@@ -35,6 +39,7 @@ struct ConvBnInputs {
   engine::Value x;                             // [n, h, w, in_channels]
   std::optional<engine::Value> shortcut = {};  // [n, p, q, out_channels], added before the ReLU
   bool relu = false;
+  float slope = 0.0f;  // of the ReLU below 0, [0, 1); only folded (CHECK)
   // The shortcut's bytes may take the output: nobody reads the shortcut afterwards, backward
   // included. A folded convolution on CUDA makes no use of it.
   bool overwrite_shortcut = false;

@@ -36,6 +36,8 @@ ConvBnSpec unit_spec(int stage, int block, const std::string& conv, const std::s
 ResNet50::ResNet50(engine::LayerTable& table, const ResNet50Options& options) : options_(options) {
   ConvBnSpec stem{"conv1", "bn1", "conv1_conv",          "conv1_bn", 2, 3, 0,
                   0,       3,     options.stem_channels, 7,          2, 3};
+  stem.conv_name = options.prefix + stem.conv_name;
+  stem.bn_name = options.prefix + stem.bn_name;
   stem_.emplace_back(table, stem, options.batch_norm);
   int number = 1, keras_index = kKerasFirstBlock;
   for (int stage = 1; stage <= 4; ++stage) {
@@ -54,6 +56,8 @@ ResNet50::Bottleneck ResNet50::make_block(engine::LayerTable& table, int stage, 
   const int64_t stride = projects && stage > 1 ? 2 : 1;
   const bool v1 = options_.variant == engine::Variant::kV1;
   const auto make = [&](ConvBnSpec spec, int64_t from, int64_t to, int64_t kernel, int64_t step) {
+    spec.conv_name = options_.prefix + spec.conv_name;
+    spec.bn_name = options_.prefix + spec.bn_name;
     spec.block = number;
     spec.in_channels = from;
     spec.out_channels = to;
@@ -99,10 +103,21 @@ Value ResNet50::append_block(engine::StepBuilder& b, const BuildOptions& options
       b, options, {.x = c, .shortcut = shortcut, .relu = true, .overwrite_shortcut = overwrite});
 }
 
-Value ResNet50::append(engine::StepBuilder& b, const BuildOptions& options, Value x) const {
+std::array<Value, 4> ResNet50::append_stages(engine::StepBuilder& b, const BuildOptions& options,
+                                             Value x) const {
   x = stem_[0].append(b, options, {.x = x, .shortcut = {}, .relu = true});
   x = append_max_pool(b, x, options_.pool);
-  for (const Bottleneck& block : blocks_) x = append_block(b, options, block, x);
+  std::array<Value, 4> maps;
+  auto block = blocks_.begin();
+  for (size_t stage = 0; stage < maps.size(); ++stage) {
+    for (int i = 0; i < kBlocks[stage]; ++i) x = append_block(b, options, *block++, x);
+    maps[stage] = x;
+  }
+  return maps;
+}
+
+Value ResNet50::append(engine::StepBuilder& b, const BuildOptions& options, Value x) const {
+  x = append_stages(b, options, x)[3];
   return append_to_f32(b, "avgpool", append_global_average_pool(b, x));
 }
 

@@ -5,6 +5,8 @@
 // indices stand beside them in the layer table.
 #pragma once
 
+#include <array>
+#include <string>
 #include <vector>
 
 #include "engine/layer_table.h"
@@ -20,6 +22,7 @@ struct ResNet50Options {
   engine::PoolMode pool = engine::PoolMode::kPadded;
   int64_t stem_channels = 64;  // 64 times the width multiplier; the features are 32 times this
   BatchNormAttributes batch_norm;
+  std::string prefix = "";  // of all names: "body." where it is part of another network
 };
 
 class ResNet50 {
@@ -33,6 +36,11 @@ class ResNet50 {
   // What lies between is stored in the type of x; the features are fp32.
   engine::Value append(engine::StepBuilder& builder, const BuildOptions& options,
                        engine::Value x) const;
+
+  // Appends all but the mean; the maps behind the four stages, [n, h / 4, w / 4, 4 * stem_channels]
+  // to [n, h / 32, w / 32, 32 * stem_channels], sizes rounded up.
+  std::array<engine::Value, 4> append_stages(engine::StepBuilder& builder,
+                                             const BuildOptions& options, engine::Value x) const;
 
   int64_t feature_count() const { return 32 * options_.stem_channels; }
 

@@ -42,7 +42,8 @@ RAW_MEMORY = re.compile(
     r"\bnew\b|\bdelete\b|(?<![.>\w])(?:malloc|calloc|realloc|free|aligned_alloc|strdup)\s*\(")
 # Only these folders may include these libraries' headers.
 LIBRARY_HOME = [(re.compile(r'[<"](?:oneapi/)?(?:dnnl|mkldnn)'), "kernels/onednn/", "oneDNN"),
-                (re.compile(r'[<"]cudnn_frontend'), "kernels/cudnn/", "cudnn_frontend")]
+                (re.compile(r'[<"]cudnn_frontend'), "kernels/cudnn/", "cudnn_frontend"),
+                (re.compile(r'[<"]lib(?:av|sw)\w+/'), "data/video/ffmpeg/", "FFmpeg")]
 
 
 class File:

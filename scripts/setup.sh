@@ -32,6 +32,10 @@ readonly PACKAGES=(
   "nlohmann-json3-dev"
   "libfmt-dev"
   "libtomlplusplus-dev"
+  "libavformat-dev"  # FFmpeg: videos; without them, folders of pictures only
+  "libavcodec-dev"
+  "libavutil-dev"
+  "libswscale-dev"
   "doctest-dev"
   "libbenchmark-dev"
 )

@@ -16,6 +16,7 @@ struct Options {
 int run(const Options& o) {
   apps::SystemInfo info = apps::system_info();
   apps::find_devices(info);
+  apps::find_video(info);
   if (o.bench) {
     const engine::Device device = open_host_device(o.device, "--bench measures the processor");
     info.sgemm_gflops = apps::measure_sgemm(device.exec(), 1.0);

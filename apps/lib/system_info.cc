@@ -9,6 +9,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "data/video/library.h"
 #include "engine/cuda_facts.h"
 #include "engine/device.h"
 #include "kernels/build_info.h"
@@ -116,6 +117,8 @@ SystemInfo system_info() {
   return info;
 }
 
+void find_video(SystemInfo& info) { info.video = data::video::library_text(); }
+
 void find_devices(SystemInfo& info) {
   info.devices = {{"cpu", true, "oneDNN and OpenMP"},
                   {"reference", true, "plain loops, slow on purpose"}};
@@ -169,6 +172,7 @@ std::string system_text(const SystemInfo& info) {
   text += text::format("compiler    {}; instructions {}\n", info.compiler,
                        sets.empty() ? "baseline" : sets);
   text += text::format("libraries   {}\n", text::join(info.libraries, ", "));
+  if (!info.video.empty()) text += text::format("video       {}\n", info.video);
   text += text::format("processor   {}, {} threads\n", info.processor, info.threads);
   text += text::format("memory      {}, {} available\n", gib(info.memory_total),
                        gib(info.memory_available));
@@ -192,6 +196,7 @@ std::string system_json(const SystemInfo& info) {
                               {"openmp", info.openmp},
                               {"libraries", info.libraries},
                               {"cuda", info.cuda},
+                              {"video", info.video},
                               {"assertions", info.checked},
                               {"processor", info.processor},
                               {"threads", info.threads},

@@ -23,16 +23,19 @@ struct SystemInfo {
   std::string openmp;                     // version date, or "off"
   std::vector<std::string> libraries;     // "oneDNN 2.6.3", as loaded
   std::vector<std::string> cuda;  // driver, runtime, cuDNN, cuBLASLt: version and path, or why not
-  bool checked = false;           // compiled with assertions
-  std::string processor;          // model name as the system tells it
-  int threads = 0;                // processors that this process may use
+  std::string video;      // FFmpeg's version and where our module lies, or why there are no videos
+  bool checked = false;   // compiled with assertions
+  std::string processor;  // model name as the system tells it
+  int threads = 0;        // processors that this process may use
   int64_t memory_total = 0, memory_available = 0;  // bytes; 0: unknown
   std::vector<DeviceInfo> devices;
   double sgemm_gflops = 0;  // measured; 0: not asked for
 };
 
-// Without `devices` and `cuda`.
+// Without `devices`, `cuda` and `video`.
 SystemInfo system_info();
+// Adds `video`, for which FFmpeg's libraries are loaded: 50 milliseconds.
+void find_video(SystemInfo& info);
 // Adds `devices` and `cuda`. Where there are GPUs this takes a second: each is asked for its free
 // memory, and the libraries are loaded.
 void find_devices(SystemInfo& info);

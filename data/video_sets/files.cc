@@ -5,6 +5,7 @@
 #include <array>
 #include <utility>
 
+#include "data/picture_name.h"
 #include "data/text.h"
 #include "kernels/check.h"
 #include "kernels/format.h"
@@ -15,7 +16,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr int kMaxDepth = 32;  // deeper trees are links in a circle
-constexpr std::array<const char*, 4> kPictures{".jpg", ".jpeg", ".png", ".bmp"};
 constexpr std::array<const char*, 16> kVideos{".mp4", ".m4v",  ".mkv", ".webm", ".avi", ".mov",
                                               ".mpg", ".mpeg", ".gif", ".wmv",  ".flv", ".ts",
                                               ".mts", ".3gp",  ".ogv", ".mjpeg"};
@@ -90,7 +90,6 @@ std::string lower(std::string text) {
   return text;
 }
 
-bool is_picture_name(const fs::path& path) { return has_extension(path, kPictures); }
 
 bool is_video_name(const fs::path& path) { return has_extension(path, kVideos); }
 

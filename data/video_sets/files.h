@@ -13,8 +13,7 @@
 namespace verace::data {
 
 std::string lower(std::string text);
-// By the extension, in any case. Hidden files are neither: some systems leave ._name beside name.
-bool is_picture_name(const std::filesystem::path& path);
+// By the extension, in any case. Hidden files never (picture_name.h).
 bool is_video_name(const std::filesystem::path& path);
 
 // Counts what happened to files, by reason.

@@ -5,6 +5,7 @@
 #include <string>
 #include <utility>
 
+#include "data/picture_name.h"
 #include "data/text.h"
 #include "data/video_sets/files.h"
 #include "data/video_sets/kinds.h"

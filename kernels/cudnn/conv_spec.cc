@@ -25,10 +25,16 @@ const char* type_name(const ConvSpec& spec) {
   return spec.tf32 ? "tf32" : "fp32";
 }
 
+std::string activation_name(const ConvPostOps& post) {
+  if (!post.relu) return "";
+  return post.slope == 0.0f ? "+relu" : text::format("+leaky relu {}", post.slope);
+}
+
 }  // namespace
 
 void validate(const ConvSpec& spec) {
   validate(spec.g);
+  validate(spec.post);
   VERACE_CHECK(spec.pass == ConvPass::kForward || spec.post == ConvPostOps{}, to_string(spec));
   VERACE_CHECK(!spec.tf32 || spec.type == StorageType::kFloat, to_string(spec));
 }
@@ -40,7 +46,7 @@ std::string to_string(const ConvSpec& spec) {
   };
   return text::format("{}{}{}{} {} {}x{}x{}x{} -> {}x{}x{}x{}, {}x{}/{} pad {}",
                       pass_name(spec.pass), spec.post.bias ? "+bias" : "",
-                      spec.post.add ? "+add" : "", spec.post.relu ? "+relu" : "", type_name(spec),
+                      spec.post.add ? "+add" : "", activation_name(spec.post), type_name(spec),
                       g.x.n, g.x.h, g.x.w, g.x.c, g.x.n, g.p(), g.q(), g.k, g.r, g.s,
                       pair(g.stride_h, g.stride_w), pair(g.pad_h, g.pad_w));
 }

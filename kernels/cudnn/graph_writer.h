@@ -106,8 +106,10 @@ class Writer {
       plus(tensor("a", ConvTensor::kAdd, outputs, data_type(spec_.type)), "addition");
     }
     if (spec_.post.relu) {
-      y = graph_.pointwise(y, fe::graph::Pointwise_attributes().set_name("relu").set_mode(
-                                  fe::PointwiseMode_t::RELU_FWD));
+      auto relu = fe::graph::Pointwise_attributes().set_name("relu").set_mode(
+          fe::PointwiseMode_t::RELU_FWD);
+      if (spec_.post.slope != 0.0f) relu.set_relu_lower_clip_slope(spec_.post.slope);
+      y = graph_.pointwise(y, relu);
     }
     output(y, "y", ConvTensor::kY, outputs);
   }

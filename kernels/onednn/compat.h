@@ -73,11 +73,12 @@ inline BackwardFilterDesc backward_filter_desc(const dnnl::engine& engine, const
 #endif
 }
 
-inline void append_relu(dnnl::post_ops& ops) {
+// slope 0: ReLU.
+inline void append_relu(dnnl::post_ops& ops, float slope) {
 #if DNNL_VERSION_MAJOR >= 3
-  ops.append_eltwise(dnnl::algorithm::eltwise_relu, 0.0f, 0.0f);
+  ops.append_eltwise(dnnl::algorithm::eltwise_relu, slope, 0.0f);
 #else
-  ops.append_eltwise(1.0f, dnnl::algorithm::eltwise_relu, 0.0f, 0.0f);
+  ops.append_eltwise(1.0f, dnnl::algorithm::eltwise_relu, slope, 0.0f);
 #endif
 }
 

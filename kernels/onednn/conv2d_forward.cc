@@ -16,7 +16,7 @@ dnnl::primitive_attr post_op_attr(ConvPostOps post) {
   // The sum reads what y holds already. A binary post-op could read `add` elsewhere, but makes
   // oneDNN 2.6 choose kernels that are 10 to 50 % slower on the shapes of ResNet-50.
   if (post.add) ops.append_sum(1.0f);
-  if (post.relu) append_relu(ops);
+  if (post.relu) append_relu(ops, post.slope);
   attr.set_post_ops(ops);
   return attr;
 }
@@ -86,6 +86,7 @@ namespace verace::kernels::cpu {
 std::unique_ptr<ConvForward> plan_conv_forward(const Exec& exec, const ConvGeometry& g,
                                                ConvPostOps post) {
   validate(g);
+  validate(post);
   return std::make_unique<onednn::OneDnnForward>(exec, g, post);
 }
 

@@ -52,8 +52,8 @@ class Forward final : public ConvForward {
           const int64_t at = y_at(g_, n, p, q, k);
           double sum = one_output(args.x, args.packed, n, p, q, k);
           if (post_.bias) sum += args.bias[k];
-          if (post_.add) sum += args.add[at];      // before the store: add may be y
-          if (post_.relu && sum < 0.0) sum = 0.0;  // a NaN stays one
+          if (post_.add) sum += args.add[at];                    // before the store: add may be y
+          if (post_.relu && sum < 0.0) sum = post_.slope * sum;  // a NaN stays one
           args.y[at] = static_cast<float>(sum);
         }
       }
@@ -175,6 +175,7 @@ class BackwardFilter final : public ConvBackwardFilter {
 
 std::unique_ptr<ConvForward> plan_conv_forward(const Exec& exec, const ConvGeometry& g,
                                                ConvPostOps post) {
+  validate(post);
   validate(g);
   return std::make_unique<Forward>(exec, g, post);
 }

@@ -168,8 +168,10 @@ TEST_CASE("weights inspect and info") {
       world.run({"weights", "inspect", world / "run/best.safetensors", "--json"});
   CHECK(Json::parse(json.out)["tensors"].size() > 250);
   const test::Finished info = world.run({"info", "--json"});
+  CHECK(Json::parse(info.out)["video"].get<std::string>() != "");
   CHECK(Json::parse(info.out)["devices"].size() >= 3);
   const std::string text = world.run({"info"}).out;
+  CHECK(test::contains(text, "\nvideo       "));
   if (!kernels::have_cuda) {
     CHECK(text.find("cuda       not usable: this build has no CUDA: install") != std::string::npos);
     CHECK(Json::parse(info.out)["cuda"].empty());

@@ -119,9 +119,11 @@ class Checker {
       equal("mode", node.at("mode"), mode);
       equal("input of " + mode, name_of(node.at("inputs"), "IN_0"), value);
       equal("arithmetic of " + mode, node.at("compute_data_type"), "FLOAT");
-      for (const char* limit : {"relu_lower_clip", "relu_upper_clip", "relu_lower_clip_slope"}) {
+      for (const char* limit : {"relu_lower_clip", "relu_upper_clip"}) {
         equal(limit, node.at(limit), nullptr);
       }
+      const bool leaky = mode == "RELU_FWD" && s_.post.slope != 0.0f;
+      equal("slope", node.at("relu_lower_clip_slope"), leaky ? Json(s_.post.slope) : Json());
       value = name_of(node.at("outputs"), "OUT_0");
       return &node;
     };

@@ -94,6 +94,7 @@ TEST_CASE("planted faults: another geometry") {
   CHECK(!passes(*target, fused, [](auto& s) { s.post.bias = false; }));
   CHECK(!passes(*target, fused, [](auto& s) { s.post.add = false; }));
   CHECK(!passes(*target, fused, [](auto& s) { s.post.relu = false; }));
+  CHECK(!passes(*target, fused, [](auto& s) { s.post.slope = 0.1f; }));
   const ConvSpec plain{ConvPass::kForward, g, {}, StorageType::kHalf, false};
   CHECK(!passes(*target, plain, [](auto& s) { s.post.relu = true; }));
 }

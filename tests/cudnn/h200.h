@@ -46,6 +46,8 @@ inline std::vector<kernels::cudnn::ConvSpec> forms(const kernels::ConvGeometry& 
     const kernels::ConvPostOps post{(bits & 1) != 0, (bits & 2) != 0, (bits & 4) != 0};
     specs.push_back({ConvPass::kForward, g, post, p.type, p.tf32});
   }
+  specs.push_back(
+      {ConvPass::kForward, g, {.bias = true, .relu = true, .slope = 0.1f}, p.type, p.tf32});
   for (const ConvPass pass : {ConvPass::kBackwardData, ConvPass::kBackwardFilter}) {
     specs.push_back({pass, g, {}, p.type, p.tf32});
   }

@@ -35,6 +35,17 @@ int check_reader(const Read& read) {
   return 0;
 }
 
+// read() of what we have written ourselves: ends the program where that is refused.
+template <typename Read>
+auto read_again(const Read& read) {
+  try {
+    return read();
+  } catch (const Error& error) {
+    std::fprintf(stderr, "what was accepted is refused once written: %s\n", error.what());
+    std::abort();
+  }
+}
+
 inline std::span<const std::byte> bytes_of(const uint8_t* data, size_t size) {
   return std::as_bytes(std::span(data, size));
 }

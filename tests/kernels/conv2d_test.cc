@@ -51,10 +51,11 @@ Comparison check_forward(const Exec& exec, const Case& c, const Op& op) {
   for (size_t i = 0; i < want.size(); ++i) {
     if (c.post.bias) want[i] += c.bias[i % static_cast<size_t>(c.g.k)];
     if (c.post.add) want[i] += c.add[i];
-    if (c.post.relu) want[i] = want[i] > 0.0 ? want[i] : 0.0;
+    if (c.post.relu) want[i] *= want[i] > 0.0 ? 1.0 : static_cast<double>(c.post.slope);
   }
   // About half of what passes a ReLU is zero; where the filter meets only padding, all of it.
-  const double zero_share = c.g.pad_w >= c.g.s ? 0.7 : (c.post.relu ? 0.6 : 0.0);
+  const double zero_share =
+      c.g.pad_w >= c.g.s ? 0.7 : (c.post.relu && c.post.slope == 0.0f ? 0.6 : 0.0);
   return compare(op(exec, c), want, allowed(c, c.g.fan_in() + 2), zero_share);
 }
 
@@ -80,11 +81,14 @@ Comparison check_backward_filter(const Exec& exec, const Case& c, const Op& op) 
 // ---- Tests -----------------------------------------------------------------------------------
 TEST_CASE("forward agrees with the oracle for every combination of post-ops") {
   for_each_case([](const Exec& exec, const ConvGeometry& g, uint64_t seed) {
-    for (int bits = 0; bits < 16; ++bits) {
-      const ConvPostOps post{(bits & 1) != 0, (bits & 2) != 0, (bits & 4) != 0};
+    for (int bits = 0; bits < 32; ++bits) {
+      // 1/8: integers stay exact.
+      const ConvPostOps post{(bits & 1) != 0, (bits & 2) != 0, (bits & 4) != 0,
+                             (bits & 16) != 0 ? 0.125f : 0.0f};
       const bool add_is_y = (bits & 8) != 0;
-      if (add_is_y && !post.add) continue;
-      INFO("bias ", post.bias, ", add ", post.add, ", relu ", post.relu, ", aliased ", add_is_y);
+      if ((add_is_y && !post.add) || (post.slope > 0.0f && !post.relu)) continue;
+      INFO("bias ", post.bias, ", add ", post.add, ", relu ", post.relu, ", slope ", post.slope,
+           ", aliased ", add_is_y);
       // Integers and fractions alternate over the combinations, so that both meet every post-op.
       for (const bool integers : {false, true}) {
         if (exec.device == DeviceKind::kReference && integers != ((bits + seed / 10) % 2 == 0)) {
@@ -187,6 +191,9 @@ TEST_CASE("broken promises are refused") {
     ConvGeometry impossible = g;
     impossible.r = 9;
     CHECK_THROWS_AS(plan_conv_forward(exec, impossible), Error);
+    CHECK_THROWS_AS(plan_conv_forward(exec, g, {.slope = 0.1f}), Error);  // of no ReLU
+    CHECK_THROWS_AS(plan_conv_forward(exec, g, {.relu = true, .slope = 1.0f}), Error);
+    CHECK_THROWS_AS(plan_conv_forward(exec, g, {.relu = true, .slope = -0.1f}), Error);
     CHECK_THROWS_AS(plan_conv_backward_data(exec, impossible), Error);
     CHECK_THROWS_AS(plan_conv_backward_filter(exec, impossible), Error);
     Case c = make_case(g, false, 3);
@@ -322,6 +329,13 @@ TEST_CASE("planted faults in forward are caught") {
                         for (size_t i = 0; i < y.size(); ++i) y[i] += d.add[i];
                         return y;
                       }});
+    expect_all_caught(faults, c, check_forward);
+
+    c.post.slope = 0.125f;
+    faults.clear();
+    add("slope ignored", [](Case& d) { d.post.slope = 0.0f; });
+    add("another slope", [](Case& d) { d.post.slope = 0.126f; });
+    add("leaky relu missing", [](Case& d) { d.post = {.bias = true, .add = true}; });
     expect_all_caught(faults, c, check_forward);
   }
 }

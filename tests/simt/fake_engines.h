@@ -72,6 +72,8 @@ inline const std::vector<std::pair<std::string, PlanChange>>& changes() {
       {"bias", [](ConvSpec& s, ConvPlanning&) { s.post.bias = true; }},
       {"add", [](ConvSpec& s, ConvPlanning&) { s.post.add = true; }},
       {"relu", [](ConvSpec& s, ConvPlanning&) { s.post.relu = true; }},
+      {"leaky relu", [](ConvSpec& s, ConvPlanning&) { s.post = {.relu = true, .slope = 0.1f}; }},
+      {"slope", [](ConvSpec& s, ConvPlanning&) { s.post = {.relu = true, .slope = 0.2f}; }},
       {"storage", [](ConvSpec& s, ConvPlanning&) { s.type = kernels::StorageType::kHalf; }},
       {"tf32", [](ConvSpec& s, ConvPlanning&) { s.tf32 = true; }},
       {"mode", [](ConvSpec&, ConvPlanning& p) { p.mode = ConvPlanning::Mode::kHeuristic; }},

@@ -180,6 +180,7 @@ double cross_entropy_sum(const Values& logits, std::span<const int32_t> labels,
 Values normalise(const Values& pictures, kernels::PixelScale mode) {
   constexpr double kTorchMean[3] = {0.485, 0.456, 0.406}, kTorchStd[3] = {0.229, 0.224, 0.225};
   constexpr double kCaffeMean[3] = {103.939, 116.779, 123.68};  // B, G, R
+  constexpr double kRoundedMean[3] = {104, 117, 123};           // B, G, R
   Values z(pictures.size());
   for (size_t i = 0; i < pictures.size(); ++i) {
     const size_t channel = i % 3;
@@ -187,6 +188,9 @@ Values normalise(const Values& pictures, kernels::PixelScale mode) {
     switch (mode) {
       case kernels::PixelScale::kCaffe:
         z[i] = 255 * pictures[i - channel + 2 - channel] - kCaffeMean[channel];
+        break;
+      case kernels::PixelScale::kCaffeRounded:
+        z[i] = 255 * pictures[i - channel + 2 - channel] - kRoundedMean[channel];
         break;
       case kernels::PixelScale::kTorch:
         z[i] = (x - kTorchMean[channel]) / kTorchStd[channel];

@@ -83,7 +83,8 @@ double cross_entropy_sum(const Values& logits, std::span<const int32_t> labels,
                          const Values& class_weight);
 
 // Pictures [.., 3] RGB in [0, 1] as network input (Keras' preprocess_input: 'caffe' 255 x in BGR
-// minus means, 'torch' (x - mean) / std, 'tf' 2 x - 1; kUnit: as they are).
+// minus means, with kCaffeRounded whole ones, 'torch' (x - mean) / std, 'tf' 2 x - 1; kUnit: as
+// they are).
 Values normalise(const Values& pictures, kernels::PixelScale mode);
 
 }  // namespace verace::apps::exact

@@ -263,8 +263,9 @@ std::vector<LayerCase> layer_cases() {
     add("max_pool", [mode](const CheckContext& c) { return check_max_pool(c, mode); });
   }
   add("average_pool", check_average_pool);
-  for (const engine::InputScale mode : {engine::InputScale::kTorch, engine::InputScale::kCaffe,
-                                        engine::InputScale::kTf, engine::InputScale::kUnit}) {
+  for (const engine::InputScale mode :
+       {engine::InputScale::kTorch, engine::InputScale::kCaffe, engine::InputScale::kTf,
+        engine::InputScale::kUnit, engine::InputScale::kCaffeRounded}) {
     add("normalise", [mode](const CheckContext& c) { return check_normalise(c, mode); });
   }
   for (const bool weighted : {false, true}) {
