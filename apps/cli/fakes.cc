@@ -2,6 +2,7 @@
 #include "apps/lib/fakes.h"
 
 #include <memory>
+#include <optional>
 
 #include "apps/cli/commands.h"
 #include "apps/cli/common.h"
@@ -15,6 +16,7 @@ namespace {
 struct Options {
   apps::FakesOptions fakes;
   std::string input;
+  std::filesystem::path detector;
   DeviceFlags device;
   bool png = false, quiet = false;
 };
@@ -31,9 +33,11 @@ void declare(Flags& flags, Options& o) {
               "Compress all pictures, real ones too, with this quality (default: PNG, no loss)",
               into(o.fakes.jpeg_quality, 1, 100));
   flags.toggle("--png", "PNG without loss; real pictures keep their files (the default)", o.png);
-  flags.value("--threads", "N", "Threads of the CPU (default all processors)",
-              into(o.device.threads, 1, kMostThreads));
+  flags.value("--detector", "FILE",
+              "Weights of a RetinaFace, which finds the landmarks of pictures that have none",
+              into(o.detector));
   flags.toggle("--quiet", "No progress", o.quiet);
+  declare_device(flags, o.device);
 }
 
 void report(const apps::FakesResult& result, const Options& o) {
@@ -59,9 +63,16 @@ int run(const Flags& flags, Options& o) {
   o.fakes.input = o.input;
   check_output_folder(o.fakes.out, "--out", false);
   const kernels::Exec exec = kernels::make_exec(kernels::DeviceKind::kCpu, o.device.threads);
+  std::optional<engine::Device> device;  // the detector's
+  std::unique_ptr<apps::FaceFinder> finder;
+  if (!o.detector.empty()) {
+    device.emplace(open_device(o.device, o.quiet));
+    finder = apps::open_face_detector(o.detector, device->exec());
+    if (!o.quiet) text::print(stderr, "detector: {}\n", finder->description());
+  }
   std::unique_ptr<apps::Progress> progress;
   const apps::FakesResult result =
-      apps::write_fakes(o.fakes, nullptr, exec, [&](int64_t done, int64_t total) {
+      apps::write_fakes(o.fakes, finder.get(), exec, [&](int64_t done, int64_t total) {
         if (!progress) {
           progress = std::make_unique<apps::Progress>(apps::default_progress(o.quiet), "fakes",
                                                       "faces", total);
@@ -83,11 +94,12 @@ Command fakes_command() {
       "Self-blended images: each real face is blended with a changed copy of itself (colours,\n"
       "sharpness, compression, place) through a soft mask of the face's form. What swaps of\n"
       "faces leave, too, is all that differs: outside of the mask the pictures are equal.\n"
-      "INPUT needs the faces' landmarks, as a manifest of verace faces has them.\n"
+      "INPUT needs the faces' landmarks, as a manifest of verace faces has them, or a detector.\n"
       "DIR/faces.csv lists both classes, in the splits of INPUT: for train, eval and threshold.\n"
       "To make them anew in each epoch instead: verace train --pseudo-fakes.",
       "  verace fakes FACES/faces.csv --out FAKES\n"
       "  verace fakes FACES/faces.csv --out FAKES --per-face 2 --jpeg-quality 90\n"
+      "  verace fakes portraits/ --detector retinaface.pth --out FAKES\n"
       "  verace train --data FAKES/faces.csv --weights resnet50.safetensors --out RUN\n",
       [options](Flags& flags) { declare(flags, *options); },
       [options](const Flags& flags) { return run(flags, *options); }};

@@ -117,7 +117,7 @@ void FakesWriter::find_landmarks(std::span<Work> piece) const {
   for (Work& work : piece) {
     if (!work.failed.empty() || work.sample.landmarks) continue;
     if (finder_ == nullptr) {
-      work.failed = text::format("{}: its landmarks are not known; name a detector",
+      work.failed = text::format("{}: its landmarks are not known: find them with --detector FILE",
                                  data::name_of(work.sample.path));
       continue;
     }

@@ -219,7 +219,7 @@ TEST_CASE("a folder of pictures: all real, landmarks by a detector, the largest 
 
   CHECK(contains(
       input_error([&] { write_fakes(options(folder, dir.path() / "blind"), nullptr, threads(1)); }),
-      "landmarks are not known"));
+      "landmarks are not known: find them with --detector"));
   CHECK(!fs::exists(dir.path() / "blind/faces.csv"));
 }
 

@@ -2,6 +2,8 @@
 // learns.
 #include <algorithm>
 
+#include "apps/lib/report/report.h"
+#include "apps/lib/run_record.h"
 #include "data/augment.h"
 #include "data/face_manifest.h"
 #include "data/faces/dataset.h"
@@ -82,6 +84,13 @@ TEST_CASE("real faces alone train with pseudo-fakes, and are judged by them, whi
   CHECK(contains(trained.said, "test has no fakes: it is judged on pseudo-fakes"));
   CHECK(contains(read_text(dir.path() / "run/config.toml"), "pseudo-fakes = 1"));
 
+  const auto record = find_run_record(dir.path() / "run");
+  REQUIRE(record);
+  CHECK(record->judged_on_pseudo_fakes == "val, test");
+  std::ostringstream page;
+  report::write_report_or_warn(dir.path() / "run", page);
+  CHECK(contains(read_text(dir.path() / "run/report.html"), "Judged on pseudo-fakes: val, test."));
+
   o.pseudo_fakes = 0;
   o.out = dir.path() / "none";
   CHECK(contains(input_error([&] { run(o); }), "no pictures of class fake"));
@@ -98,6 +107,10 @@ TEST_CASE("fakes that are there stay what is judged by; pseudo-fakes join those 
   CHECK(contains(trained.said, "train 10 real, 15 fake"));
   CHECK(contains(trained.said, "test  6 real, 6 fake"));
   CHECK(!contains(trained.said, "has no fakes"));
+  CHECK(find_run_record(dir.path() / "run")->judged_on_pseudo_fakes.empty());
+  std::ostringstream page;
+  report::write_report_or_warn(dir.path() / "run", page);
+  CHECK(!contains(read_text(dir.path() / "run/report.html"), "Judged on pseudo-fakes"));
 }
 
 TEST_CASE("the same numbers with any number of workers, and after a stop; others with a seed") {

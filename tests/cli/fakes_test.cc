@@ -60,6 +60,9 @@ TEST_CASE("fakes: bad flags and inputs") {
   expect_error(world.run({"fakes", manifest(), "--out", out, "--jpeg-quality", "9", "--png"}),
                "--png");
   expect_error(world.run({"fakes", world / "nowhere.csv", "--out", out}), "nowhere.csv");
+  expect_error(
+      world.run({"fakes", world / "data", "--out", out, "--quiet", "--detector", manifest()}),
+      "faces.csv");
   // Pictures of which nobody says where the eyes are.
   expect_error(world.run({"fakes", world / "data", "--out", out, "--quiet"}), "landmarks");
 }
