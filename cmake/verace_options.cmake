@@ -22,6 +22,8 @@ endfunction()
 cxx_options(-Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion)
 # GCC 12 invents overlaps in std::string concatenation (bug 105329).
 cxx_options($<$<CXX_COMPILER_ID:GNU>:-Wno-restrict>)
+# In a batch of files (VERACE_UNITY) GCC takes them for headers, whose types may not use what only one file has.
+cxx_options($<$<CXX_COMPILER_ID:GNU>:-Wno-subobject-linkage>)
 # One result on every machine: no contraction into FMA behind our back; errno is never read.
 cxx_options(-ffp-contract=off -fno-math-errno)
 if(VERACE_WERROR)
@@ -39,6 +41,9 @@ endif()
 if(VERACE_SANITIZE)
   cxx_options(-fsanitize=${VERACE_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
   target_link_options(verace_options INTERFACE -fsanitize=${VERACE_SANITIZE})
+  if(VERACE_SANITIZE MATCHES "address")  # a fixed address: else each start adjusts two million pointers, in 0.1 s
+    target_link_options(verace_options INTERFACE $<$<STREQUAL:$<TARGET_PROPERTY:TYPE>,EXECUTABLE>:-no-pie>)
+  endif()
 endif()
 
 # Only targets with loops of their own gain from this machine's instructions; the objects of all
@@ -56,9 +61,28 @@ function(verace_cold target)
   endif()
 endfunction()
 
+# Headers are most of what a library's files cost: batches read theirs once for 8 files, which halves the
+# compile time, and a changed file takes its batch along, some seconds. So what a .cc file keeps to itself has a
+# name of its own in the whole library. OFF: one object per file, which clang-tidy wants (scripts/tidy.sh).
+option(VERACE_UNITY "Compile the files of a library in batches" ON)
+set(VERACE_UNITY_BATCH 8 CACHE STRING "Files in a batch; 0: all of a library, which shows names that stand twice")
+
+# verace_unity(TARGET SOURCES...): not in batches are files that define macros, mostly for headers of others, and
+# (CMake sees to it) those with options of their own.
+function(verace_unity target)
+  set_target_properties(${target} PROPERTIES UNITY_BUILD ${VERACE_UNITY} UNITY_BUILD_BATCH_SIZE ${VERACE_UNITY_BATCH})
+  foreach(source ${ARGN})
+    file(STRINGS ${source} macros LIMIT_COUNT 1 REGEX "^#[ ]*(define|undef)")
+    if(macros)
+      set_source_files_properties(${source} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
+    endif()
+  endforeach()
+endfunction()
+
 # verace_library(NAME DEPENDS...): the static library of the current folder, from all its .cc files
 # (the emulator, NVIDIA's libraries and what calls CUDA's runtime, X_cuda.cc, only where they are wanted) and its .cu
-# files (verace_simt.cmake).
+# files (verace_simt.cmake). The folder's VERACE_DIFFERS_WITH_CUDA names the few files that include
+# kernels/dispatch.h where most do not: last, so that the batches of all others are the same in every build.
 function(verace_library name)
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cc)
   if(NOT VERACE_EMULATED)
@@ -71,8 +95,14 @@ function(verace_library name)
     list(FILTER sources EXCLUDE REGEX "/kernels/cudnn/(conv_graph|library)[.]cc$")
     list(FILTER sources EXCLUDE REGEX "/kernels/cublas/(descriptors|library|matmul)[.]cc$")
   endif()
+  if(VERACE_DIFFERS_WITH_CUDA)
+    list(TRANSFORM VERACE_DIFFERS_WITH_CUDA PREPEND ${CMAKE_CURRENT_SOURCE_DIR}/)
+    list(REMOVE_ITEM sources ${VERACE_DIFFERS_WITH_CUDA})
+    list(APPEND sources ${VERACE_DIFFERS_WITH_CUDA})
+  endif()
   add_library(${name} STATIC ${sources})
   target_link_libraries(${name} PUBLIC verace_options ${ARGN})
+  verace_unity(${name} ${sources})
   file(GLOB_RECURSE device_sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cu)
   verace_device_sources(${name} ${device_sources})
 endfunction()

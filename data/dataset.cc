@@ -19,14 +19,6 @@ namespace fs = std::filesystem;
 
 constexpr int kMaxDepth = 32;  // deeper trees are links in a circle
 
-template <size_t kCount>
-std::optional<size_t> index_of(const std::array<const char*, kCount>& names,
-                               const std::string& name) {
-  const auto found = std::find(names.begin(), names.end(), name);
-  if (found == names.end()) return std::nullopt;
-  return static_cast<size_t>(found - names.begin());
-}
-
 class TreeReader {
  public:
   explicit TreeReader(const fs::path& root) : root_(root) {}

@@ -26,14 +26,6 @@ constexpr size_t kBoxColumns = 4;
 constexpr size_t kLandmarkColumns = 2 * kFaceLandmarks;
 static_assert(kLandmarks + kLandmarkColumns == kManifestColumns.size());
 
-template <size_t kCount>
-std::optional<size_t> index_of(const std::array<const char*, kCount>& names,
-                               const std::string& name) {
-  const auto found = std::find(names.begin(), names.end(), name);
-  if (found == names.end()) return std::nullopt;
-  return static_cast<size_t>(found - names.begin());
-}
-
 class ManifestReader {
  public:
   explicit ManifestReader(const fs::path& path) : path_(path), name_(name_of(path)) {}

@@ -3,10 +3,10 @@
 
 #include <cstddef>
 
+#include "data/text.h"
+
 namespace verace::data {
 namespace {
-
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
 // The digits at `at` without leading zeros; `at` moves behind them.
 std::string_view number_at(std::string_view text, size_t& at) {

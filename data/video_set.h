@@ -61,11 +61,14 @@ struct VideoSetOptions {
 // (b) FaceForensics++: original_sequences/{youtube,actors}/COMPRESSION/videos/NNN,
 //     manipulated_sequences/METHOD/COMPRESSION/videos/AAA_BBB (A the target, B the source), and
 //     splits/{train,val,test}.json.
-// (c) real/ and fake/, also below train/, val/ and test/ (in any case).
-// (d) A video, or a folder that holds pictures: this one video, without a label.
+// (c) real/ and fake/, also below train/, val/ and test/ (in any case). Pictures directly in them
+// are
+//     videos of one frame each.
+// (d) A file, or a folder that holds pictures: this one video, without a label.
 // (e) Any other folder with videos somewhere below: these, without labels.
 // A video is a file with the extension of one, in any case, or a folder that holds pictures (its
-// frames); both may lie deeper ("Celeb-real/frames/id0_0000/"). Nothing is opened but lists.
+// frames); both may lie deeper ("Celeb-real/frames/id0_0000/"). Nothing is opened but lists and, in
+// (c) and (e), files of equal size: copies have what they are a copy of as a source.
 // Videos of a list that are not here are counted, not refused: parts of a data set are normal. So
 // are files that fit no rule. Throws Error(kInput) naming the path for: nothing there, no videos, a
 // list that has another form or contradicts the folders (with its line), options that do not apply.

@@ -6,6 +6,7 @@
 
 #include "kernels/check.h"
 #include "kernels/parallel.h"
+#include "kernels/row_sums.h"
 #include "kernels/scalar_math.h"
 
 namespace verace::kernels::cpu {
@@ -38,10 +39,6 @@ void add_range(const Add& args, int64_t begin, int64_t end) {
 }
 
 constexpr int64_t kMinPieceRows = 64;  // rows per partial sum of the bias gradient, at least
-constexpr int64_t kMaxPieces = 64;
-constexpr int64_t kAhead = 4096;  // floats between what is read and what is prefetched
-constexpr int64_t kLine = 16;     // floats in a cache line
-constexpr int64_t kChunk = 128;   // channels between two bursts of prefetches
 
 // sums[c] += the sum of kRows rows. What comes later is prefetched in small portions: the hardware
 // alone loses the stream while the sums are read in between.

@@ -10,15 +10,12 @@
 #include <type_traits>
 
 #include "kernels/parallel.h"
+#include "kernels/row_sums.h"
 
 namespace verace::kernels::cpu {
 
 inline constexpr int64_t kBlockRows = 32;  // rows whose sum stays in float
 inline constexpr int64_t kTile = 1024;  // channels at a time: two accumulators of 4 KiB stay in L1
-inline constexpr int64_t kMaxPieces = 64;  // upper bound of the parallelism of a sum
-inline constexpr int64_t kLine = 16;       // floats in a cache line
-inline constexpr int64_t kAhead = 4096;    // floats between what is read and what is prefetched
-inline constexpr int64_t kChunk = 128;     // channels between two bursts of prefetches
 
 inline int64_t rows_per_piece(int64_t rows) {
   const int64_t share = (rows + kMaxPieces - 1) / kMaxPieces;

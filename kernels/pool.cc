@@ -11,7 +11,7 @@
 namespace verace::kernels::cpu {
 namespace {
 
-constexpr int64_t kTile = 64;           // channels whose maxima and winners are held at a time
+constexpr int64_t kMaximaTile = 64;     // channels whose maxima and winners are held at a time
 constexpr int64_t kAverageTile = 1024;  // channels whose sums are held at a time
 
 void check(const PoolGeometry& g) {
@@ -40,8 +40,8 @@ void visit(const float* in, int64_t c, int32_t code, int64_t width, float* best,
   }
 }
 
-// Maxima and winners of one window over `width` <= kTile channels from x (channel 0 of pixel (0, 0)
-// of the image).
+// Maxima and winners of one window over `width` <= kMaximaTile channels from x (channel 0 of pixel
+// (0, 0) of the image).
 void window_maximum(const PoolGeometry& g, const float* x, const Taps<int64_t>& rows,
                     const Taps<int64_t>& columns, int64_t width, float* best, int32_t* winner) {
   std::fill_n(best, width, -std::numeric_limits<float>::infinity());
@@ -115,13 +115,13 @@ void max_pool_forward(const Exec& exec, const MaxPoolForward& args) {
   parallel_for(exec, g.x.n * p_count, [&](int64_t row) {
     const int64_t image = row / p_count;
     const Taps<int64_t> rows = taps(row % p_count, g.stride_h, g.pad_h, g.r, g.x.h);
-    alignas(64) float best[kTile];
-    alignas(64) int32_t winner[kTile];
+    alignas(64) float best[kMaximaTile];
+    alignas(64) int32_t winner[kMaximaTile];
     for (int64_t q = 0; q < q_count; ++q) {
       const Taps<int64_t> columns = taps(q, g.stride_w, g.pad_w, g.s, g.x.w);
       const int64_t out = (row * q_count + q) * c;
-      for (int64_t j0 = 0; j0 < c; j0 += kTile) {
-        const int64_t width = std::min(kTile, c - j0);
+      for (int64_t j0 = 0; j0 < c; j0 += kMaximaTile) {
+        const int64_t width = std::min(kMaximaTile, c - j0);
         window_maximum(g, args.x + image * g.x.h * g.x.w * c + j0, rows, columns, width, best,
                        winner);
         std::copy_n(best, width, args.y + out + j0);

@@ -8,6 +8,7 @@
 #include "kernels/cast.h"
 #include "kernels/check.h"
 #include "kernels/pool.h"
+#include "layers/nhwc.h"
 
 namespace verace::layers {
 
@@ -17,12 +18,6 @@ using engine::StepMemory;
 using engine::Value;
 
 namespace {
-
-kernels::Nhwc nhwc(const StepBuilder& b, Value x) {
-  const engine::Shape& s = b.info(x).shape;
-  VERACE_CHECK(s.size() == 4);
-  return {s[0], s[1], s[2], s[3]};
-}
 
 template <typename T>
 void append_max_pool_backward(StepBuilder& b, const kernels::PoolGeometry& g, Value x, Value y,

@@ -6,6 +6,7 @@
 #include "kernels/conv2d.h"
 #include "kernels/feature_maps.h"
 #include "kernels/image.h"
+#include "layers/nhwc.h"
 #include "layers/retinaface.h"
 
 namespace verace::layers {
@@ -17,11 +18,6 @@ using engine::Tensor;
 using engine::Value;
 
 namespace {
-
-kernels::Nhwc nhwc(const StepBuilder& b, Value x) {
-  const engine::Shape& s = b.info(x).shape;
-  return {s[0], s[1], s[2], s[3]};
-}
 
 // BGR minus whole means (semantics.md C.1).
 Value append_input(StepBuilder& b, Value pictures) {

@@ -22,6 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 import cpp_scan  # noqa: E402
 import make_map  # noqa: E402
 import markdown_links  # noqa: E402
+import private_names  # noqa: E402
 
 CPP = {".h", ".cuh", ".cc", ".cu"}
 SOURCE = CPP | {".py", ".sh"}
@@ -170,15 +171,19 @@ def check_links(file, root, names):
 
 def check(root):
     """All findings, as a sorted list of (file, line, rule, message)."""
-    findings = []
+    findings, sources = [], {}
     names = make_map.list_files(root)
     for name in names:
         file = File(root, name, findings)
         if file.binary:
             continue
+        if file.suffix in CPP:
+            sources[name] = file
         check_links(file, root, names)
         for rule in (check_text, check_source, check_cpp, check_includes):
             rule(file)
+    for name, line, message in private_names.twice({n: file.text for n, file in sources.items()}):
+        sources[name].report("private-name", line, message)
     if not make_map.is_current(root):
         findings.append((make_map.MAP, 1, "map", "is not current: run scripts/make_map.py"))
     return sorted(findings)

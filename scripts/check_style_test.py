@@ -112,6 +112,18 @@ PLANTED = {
         "- [e](links.md): `not_here`\n```\n- [f](../kernels/pragma_named.h) `not_here`\n```\n",
         [("code-name", 3), ("code-name", 6)]),
     "kernels/pragma_named.h": (HEADER + "struct Named {\n  int here_it_is;  // HereToo\n};\n", []),
+    "weights/private_a.cc": (
+        TOP + "namespace v {\nnamespace {\nconstexpr int kA = 1, kB[] = {2};\nstruct S {\n  int kD;\n};\n"
+        "int f(int a, const S& b) {\n  int kC = 3;\n  return kC;\n}\nusing J = X;\nusing a::b;\n"
+        "}  // namespace\nint g() { return 1; }\nint S::m(int a) { return a; }\n}  // namespace v\n", []),
+    "weights/private_b.cc": (
+        TOP + "namespace v {\nnamespace {\n// kA\nconstexpr std::array<int, 2> kB = {1, 2};\n"
+        "template <class T>\nclass S {};\nint f(int c,\n      const S& d = {});\nusing J = X;\nusing a::b;\n"
+        "int g();\nint kC;\nint kPublic;\nint f(int a);\n}  // namespace\nint S::m(int a) { return a; }\n"
+        "namespace w {\nnamespace {\nint kA = 2;\n}\n}\n}  // namespace v\n",
+        [("private-name", n) for n in (5, 6, 8, 14)]),
+    "weights/public.h": (HEADER + "namespace v {\ninline constexpr int kPublic = 1;\nint g(int a);\n}\n", []),
+    "optim/private_b.cc": (TOP + "namespace v {\nnamespace {\nint kA = 2;\n}\n}\n", []),
     "kernels/strings.cc": (TOP + 'auto a = "}{ <<< \\" new";\nauto b = R"x(" { )x";\n'
                            "char c = '{';\nvoid f() {\n" + body(58) + "}\nint d;\n", []),
 }

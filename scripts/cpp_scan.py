@@ -36,7 +36,7 @@ def strip(text):
     return _LITERAL.sub(replace, text)
 
 
-def _matching(code, position, opening, closing):
+def matching(code, position, opening, closing):
     """The offset of the bracket that closes the one at position (or the end of the text)."""
     depth = 0
     for i in range(position, len(code)):
@@ -49,25 +49,25 @@ def _matching(code, position, opening, closing):
     return len(code) - 1
 
 
-def _clean(head):
+def cleaned(head):
     """Without access specifiers, attributes, template parameters, alignas(...) and the like."""
     head = re.sub(r"\b(?:public|private|protected)\s*:(?!:)", " ", head)
     head = re.sub(r"\[\[.*?\]\]", " ", head, flags=re.S)
     match = re.search(r"\btemplate\s*<", head)
     while match:
-        end = _matching(head, match.end() - 1, "<", ">")
+        end = matching(head, match.end() - 1, "<", ">")
         head = head[:match.start()] + " " + head[end + 1:]
         match = re.search(r"\btemplate\s*<", head)
     i = 0
     while i < len(head):
         if head[i] == "(" and _WITH_ARGUMENT.search(head[:i]):
-            end = _matching(head, i, "(", ")")
+            end = matching(head, i, "(", ")")
             head = head[:i] + " " * (end + 1 - i) + head[end + 1:]
         i += 1
     return head
 
 
-def _parameter_list(head):
+def parameter_list(head):
     """(name, offset of the opening parenthesis) or None where head is no function's."""
     operator = re.search(r"\boperator\s*(\(\s*\)|[^\s\w(]+|[\w:<>*&\s]+?)\s*\(", head)
     if operator:
@@ -87,7 +87,7 @@ def _parameter_list(head):
 
 
 def _count_parameters(head, opening):
-    inside = head[opening + 1:_matching(head, opening, "(", ")")]
+    inside = head[opening + 1:matching(head, opening, "(", ")")]
     if inside.strip() in ("", "void"):
         return 0
     depth, count = 0, 1
@@ -107,29 +107,34 @@ def _is_member_initialiser(head):
     return bool(start) and bool(re.search(r"[\w>]\s*$", head[start.end():]))
 
 
-def _kind(head):
+def kind_of(head):
     """What a brace after this head opens: scope, function or value."""
-    clean = _clean(head)
+    clean = cleaned(head)
     if re.search(r"\bnamespace\b", clean) or re.search(r'\bextern\s+"\s*"\s*$', clean):
         return "scope"
     if re.search(r"\benum\b", clean) and "(" not in clean:
         return "value"
     if re.search(r"\b(?:class|struct|union)\b", clean) and "(" not in clean:
         return "scope" if not re.search(r"=\s*$", clean) else "value"
-    if _parameter_list(clean) and not _is_member_initialiser(clean):
+    if parameter_list(clean) and not _is_member_initialiser(clean):
         return "function"
     return "value"
 
 
+def without_preprocessor(text):
+    """strip(), and preprocessor lines become blanks too."""
+    return _PREPROCESSOR.sub(lambda m: _blank(m.group(0)), strip(text))
+
+
 def functions(text):
     """All functions and declarations at namespace and class level, as a list of Function."""
-    code = _PREPROCESSOR.sub(lambda m: _blank(m.group(0)), strip(text))
+    code = without_preprocessor(text)
     found, head_start, i = [], 0, 0
 
     def add(end):
         head = code[head_start:i]
-        clean = _clean(head)
-        place = None if _NO_FUNCTION.search(clean) else _parameter_list(clean)
+        clean = cleaned(head)
+        place = None if _NO_FUNCTION.search(clean) else parameter_list(clean)
         if place is None:
             return
         lead = len(head) - len(_drop_access(head).lstrip())
@@ -140,11 +145,11 @@ def functions(text):
     while i < len(code):
         c = code[i]
         if c == "(":
-            i = _matching(code, i, "(", ")")
+            i = matching(code, i, "(", ")")
         elif c == "{":
-            kind = _kind(code[head_start:i])
+            kind = kind_of(code[head_start:i])
             if kind != "scope":
-                end = _matching(code, i, "{", "}")
+                end = matching(code, i, "{", "}")
                 if kind == "function":
                     add(end)
                     head_start = end + 1

@@ -11,7 +11,7 @@
 namespace verace::weights {
 namespace {
 
-using json = nlohmann::ordered_json;
+using OrderedJson = nlohmann::ordered_json;
 
 std::string figure(double value, const char* undefined) {
   return std::isfinite(value) ? text::format("{:.3e}", value) : undefined;
@@ -39,8 +39,8 @@ std::string folded_line(std::span<const LayerChange> run) {
   return text::format("{}: unchanged ({} values)\n", names, values);
 }
 
-json change_json(const LayerChange& change) {
-  json out{{"layer", change.layer}, {"part", change.part}};
+OrderedJson change_json(const LayerChange& change) {
+  OrderedJson out{{"layer", change.layer}, {"part", change.part}};
   if (!change.replaced.empty()) {
     out["replaced"] = change.replaced;
     return out;
@@ -82,17 +82,17 @@ std::string diff_table(const WeightFile& a, const WeightFile& b, const Differenc
 }
 
 std::string diff_json(const WeightFile& a, const WeightFile& b, const Difference& difference) {
-  json out{{"before", a.path()}, {"after", b.path()}};
-  out["settings"] = json::array();
+  OrderedJson out{{"before", a.path()}, {"after", b.path()}};
+  out["settings"] = OrderedJson::array();
   for (const SettingChange& change : difference.settings) {
     out["settings"].push_back(
         {{"what", change.what}, {"before", change.before}, {"after", change.after}});
   }
-  out["layers"] = json::array();
+  out["layers"] = OrderedJson::array();
   for (const LayerChange& change : difference.layers) out["layers"].push_back(change_json(change));
   out["backbone"] = change_json(difference.backbone);
   // The paths may hold bytes that are not UTF-8.
-  return out.dump(2, ' ', false, json::error_handler_t::replace) + "\n";
+  return out.dump(2, ' ', false, OrderedJson::error_handler_t::replace) + "\n";
 }
 
 }  // namespace verace::weights

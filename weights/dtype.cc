@@ -12,7 +12,7 @@ struct Row {
   int64_t size;
 };
 
-constexpr Row kTable[] = {
+constexpr Row kDtypes[] = {
     {Dtype::kBool, "BOOL", 1},      {Dtype::kU8, "U8", 1},          {Dtype::kI8, "I8", 1},
     {Dtype::kF8E5M2, "F8_E5M2", 1}, {Dtype::kF8E4M3, "F8_E4M3", 1}, {Dtype::kF8E8M0, "F8_E8M0", 1},
     {Dtype::kI16, "I16", 2},        {Dtype::kU16, "U16", 2},        {Dtype::kF16, "F16", 2},
@@ -22,7 +22,7 @@ constexpr Row kTable[] = {
 };
 
 const Row& row_of(Dtype dtype) {
-  for (const Row& row : kTable) {
+  for (const Row& row : kDtypes) {
     if (row.dtype == dtype) return row;
   }
   fail_check("dtype is in the table", __FILE__, __LINE__, "");
@@ -35,7 +35,7 @@ int64_t size_of(Dtype dtype) { return row_of(dtype).size; }
 std::string_view to_string(Dtype dtype) { return row_of(dtype).name; }
 
 std::optional<Dtype> parse_dtype(std::string_view name) {
-  for (const Row& row : kTable) {
+  for (const Row& row : kDtypes) {
     if (row.name == name) return row.dtype;
   }
   return std::nullopt;

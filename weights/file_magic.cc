@@ -16,17 +16,17 @@ struct Magic {
   const char* advice;
 };
 
-constexpr const char* kPickle =
+constexpr const char* kPickleHint =
     "is a Python pickle, but not a file of torch.save: save it with "
     "torch.save(model.state_dict(), FILE)";
 
-constexpr Magic kTable[] = {
+constexpr Magic kMagics[] = {
     {"PK\x03\x04"sv, 0, "is a zip, probably a PyTorch .pth: convert it to safetensors first"},
     {"\x89HDF"sv, 0, "is HDF5, probably Keras weights: convert it to safetensors first"},
-    {"\x80\x02"sv, 0, kPickle},
-    {"\x80\x03"sv, 0, kPickle},
-    {"\x80\x04"sv, 0, kPickle},
-    {"\x80\x05"sv, 0, kPickle},
+    {"\x80\x02"sv, 0, kPickleHint},
+    {"\x80\x03"sv, 0, kPickleHint},
+    {"\x80\x04"sv, 0, kPickleHint},
+    {"\x80\x05"sv, 0, kPickleHint},
     {"ustar"sv, 257,
      "is a tar archive, perhaps a .pth of PyTorch 0.1: load it with PyTorch and save its "
      "state_dict() again"},
@@ -55,7 +55,7 @@ bool is_html(std::string_view head) {
 std::string describe_other_format(std::span<const std::byte> file) {
   const std::string_view head(reinterpret_cast<const char*>(file.data()),
                               std::min<size_t>(file.size(), 512));
-  for (const Magic& magic : kTable) {
+  for (const Magic& magic : kMagics) {
     if (head.size() > magic.offset && head.substr(magic.offset).starts_with(magic.bytes)) {
       return magic.advice;
     }

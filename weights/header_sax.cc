@@ -15,8 +15,6 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr const char* kAdvice = "fetch or export the file again";
-
 class HeaderSax final : public nlohmann::json_sax<Json> {
  public:
   HeaderSax(Header& header, const std::string& path) : header_(header), path_(path) {}
@@ -75,7 +73,7 @@ class HeaderSax final : public nlohmann::json_sax<Json> {
     const bool is_new = (place_ == Place::kTop ? names_ : keys_).insert(value).second;
     if (!is_new) {
       fail_input(text::format("{}: the header names {} twice{}: {}", path_, in_quotes(value),
-                              where(), kAdvice));
+                              where(), kExportAgain));
     }
     if (place_ == Place::kEntry && value != "dtype" && value != "shape" &&
         value != "data_offsets") {
@@ -88,7 +86,7 @@ class HeaderSax final : public nlohmann::json_sax<Json> {
   bool end_object() override {
     if (place_ == Place::kEntry && keys_.size() != 3) {
       fail_input(text::format("{}: tensor {} lacks dtype, shape or data_offsets: {}", path_,
-                              in_quotes(entry().name), kAdvice));
+                              in_quotes(entry().name), kExportAgain));
     }
     place_ = place_ == Place::kTop ? Place::kDone : Place::kTop;
     return true;
@@ -113,7 +111,7 @@ class HeaderSax final : public nlohmann::json_sax<Json> {
 
   bool parse_error(size_t position, const std::string&, const Json::exception&) override {
     fail_input(text::format("{}: the header is not valid JSON (at its byte {}): {}", path_,
-                            position, kAdvice));
+                            position, kExportAgain));
   }
 
  private:
@@ -140,7 +138,7 @@ class HeaderSax final : public nlohmann::json_sax<Json> {
   }
 
   [[noreturn]] void refuse(const std::string& found) const {
-    fail_input(text::format("{}: the header has {}{}: {}", path_, found, where(), kAdvice));
+    fail_input(text::format("{}: the header has {}{}: {}", path_, found, where(), kExportAgain));
   }
 
   Header& header_;
@@ -156,8 +154,8 @@ class HeaderSax final : public nlohmann::json_sax<Json> {
 Header parse_header_json(const std::string& text, const std::string& path) {
   // The parser takes a NUL for the end of its input and would ignore what follows.
   if (text.find('\0') != std::string::npos) {
-    fail_input(
-        text::format("{}: the header is not valid JSON (it has a NUL byte): {}", path, kAdvice));
+    fail_input(text::format("{}: the header is not valid JSON (it has a NUL byte): {}", path,
+                            kExportAgain));
   }
   Header header;
   HeaderSax sax(header, path);

@@ -18,41 +18,41 @@ namespace {
 using engine::InputScale;
 using engine::PoolMode;
 using engine::Variant;
-using json = nlohmann::json;
+using Json = nlohmann::json;
 
 struct Layer {
   std::string kind;  // the class: "Conv2D"
   std::string name;
-  const json* config;
+  const Json* config;
 };
 
-std::string text_at(const json& object, const char* key) {
+std::string text_at(const Json& object, const char* key) {
   if (!object.is_object()) return {};
   const auto found = object.find(key);
   return found != object.end() && found->is_string() ? found->get<std::string>() : "";
 }
 
-const json* child(const json& object, const char* key) {
+const Json* child(const Json& object, const char* key) {
   if (!object.is_object()) return nullptr;
   const auto found = object.find(key);
   return found == object.end() ? nullptr : &*found;
 }
 
-std::optional<double> number_at(const json& object, const char* key) {
-  const json* value = child(object, key);
+std::optional<double> number_at(const Json& object, const char* key) {
+  const Json* value = child(object, key);
   if (value == nullptr || !value->is_number() || !std::isfinite(value->get<double>())) return {};
   return value->get<double>();
 }
 
 // Depth first, so that the layers of a model within the model stand where it stands. The text's
 // depth is limited, so that recursion is.
-void collect(const json& model, std::vector<Layer>& layers) {
-  const json* config = child(model, "config");
+void collect(const Json& model, std::vector<Layer>& layers) {
+  const Json* config = child(model, "config");
   // Very old Sequential models have the list of layers as their config.
-  const json* list = config == nullptr || config->is_array() ? config : child(*config, "layers");
+  const Json* list = config == nullptr || config->is_array() ? config : child(*config, "layers");
   if (list == nullptr || !list->is_array()) return;
-  for (const json& entry : *list) {
-    const json* inner = child(entry, "config");
+  for (const Json& entry : *list) {
+    const Json* inner = child(entry, "config");
     if (inner == nullptr) continue;
     if (inner->is_array() || child(*inner, "layers") != nullptr) {
       collect(entry, layers);
@@ -81,7 +81,7 @@ std::optional<double> common(const std::vector<Layer>& layers, const char* key,
 }
 
 int64_t stride_of(const Layer& layer) {
-  const json* strides = child(*layer.config, "strides");
+  const Json* strides = child(*layer.config, "strides");
   if (strides == nullptr || !strides->is_array() || strides->empty()) return 1;
   return (*strides)[0].is_number_integer() ? (*strides)[0].get<int64_t>() : 1;
 }
@@ -159,7 +159,7 @@ std::optional<InputScale> input_scale_of(const std::vector<Layer>& layers,
   const auto layer = std::ranges::find(layers, "Rescaling", &Layer::kind);
   if (layer == layers.end()) return std::nullopt;
   const std::optional<double> scale = number_at(*layer->config, "scale");
-  const json* stated = child(*layer->config, "offset");
+  const Json* stated = child(*layer->config, "offset");
   const std::optional<double> offset = stated == nullptr ? 0 : number_at(*layer->config, "offset");
   const auto near = [&](double wanted) { return scale && std::abs(*scale / wanted - 1) < 1e-6; };
   if (near(1 / 255.0) && offset == 0) return InputScale::kUnit;
@@ -172,10 +172,10 @@ std::optional<int64_t> input_size_of(const std::vector<Layer>& layers,
                                      std::vector<std::string>& contradictions) {
   const auto layer = std::ranges::find(layers, "InputLayer", &Layer::kind);
   if (layer == layers.end()) return std::nullopt;
-  const json* shape = child(*layer->config, "batch_input_shape");
+  const Json* shape = child(*layer->config, "batch_input_shape");
   if (shape == nullptr) shape = child(*layer->config, "batch_shape");  // Keras 3
   if (shape == nullptr || !shape->is_array() || shape->size() != 4) return std::nullopt;
-  const json &height = (*shape)[1], &width = (*shape)[2];
+  const Json &height = (*shape)[1], &width = (*shape)[2];
   if (!height.is_number_integer() || !width.is_number_integer()) return std::nullopt;
   if (height != width) {
     contradictions.push_back("an input that is not square: " + shape->dump());
@@ -185,13 +185,13 @@ std::optional<int64_t> input_size_of(const std::vector<Layer>& layers,
 }
 
 // The slope of an activation for negative numbers; empty for one that is no ReLU.
-std::optional<double> slope_of(const std::string& kind, const json* config) {
+std::optional<double> slope_of(const std::string& kind, const Json* config) {
   if (kind == "relu" || kind == "ReLU") {
     return config == nullptr ? 0 : number_at(*config, "negative_slope").value_or(0);
   }
   if (kind == "leaky_relu" || kind == "LeakyReLU") {
-    const json nothing;
-    const json& object = config == nullptr ? nothing : *config;
+    const Json nothing;
+    const Json& object = config == nullptr ? nothing : *config;
     if (const auto slope = number_at(object, "negative_slope")) return slope;  // Keras 3
     if (const auto slope = number_at(object, "alpha")) return slope;
     return kind == "LeakyReLU" ? 0.3 : 0.2;  // the layer's and the function's default
@@ -200,8 +200,8 @@ std::optional<double> slope_of(const std::string& kind, const json* config) {
 }
 
 // Of a layer's "activation": a name, or a layer of its own.
-std::string activation_name(const Layer& layer, const json** config) {
-  const json* activation = child(*layer.config, "activation");
+std::string activation_name(const Layer& layer, const Json** config) {
+  const Json* activation = child(*layer.config, "activation");
   if (activation == nullptr) return {};
   if (activation->is_string()) return activation->get<std::string>();
   *config = child(*activation, "config");
@@ -213,7 +213,7 @@ std::optional<double> head_slope_of(const std::vector<Layer>& layers,
                                     std::vector<std::string>& contradictions) {
   if (std::ranges::count(layers, "Dense", &Layer::kind) != 2) return std::nullopt;
   auto layer = std::ranges::find(layers, "Dense", &Layer::kind);
-  const json* config = nullptr;
+  const Json* config = nullptr;
   std::string name = activation_name(*layer, &config);
   // A layer of its own behind the dense one.
   for (++layer; layer->kind != "Dense" && (name.empty() || name == "linear"); ++layer) {
@@ -232,15 +232,15 @@ std::optional<double> head_slope_of(const std::vector<Layer>& layers,
   return slope;
 }
 
-json parse_flat(const std::string& text) {
+Json parse_flat(const std::string& text) {
   if (text.size() > kMaxKerasConfigBytes) return {};
-  const auto limited = [](int depth, json::parse_event_t, json&) {
+  const auto limited = [](int depth, Json::parse_event_t, Json&) {
     if (depth > kMaxKerasConfigDepth) throw std::length_error("nested");
     return true;
   };
   try {
-    return json::parse(text, limited);
-  } catch (const json::exception&) {
+    return Json::parse(text, limited);
+  } catch (const Json::exception&) {
   } catch (const std::length_error&) {
   }
   return {};
@@ -249,7 +249,7 @@ json parse_flat(const std::string& text) {
 }  // namespace
 
 KerasConfig read_keras_config(const std::string& text) {
-  const json model = parse_flat(text);
+  const Json model = parse_flat(text);
   std::vector<Layer> layers;
   collect(model, layers);
   KerasConfig out;

@@ -182,25 +182,25 @@ std::optional<engine::RunningVariance> running_variance_of_keras(const std::stri
 // What a model that was saved whole says of itself. The published files of weights have a version
 // too, but not the one that they are trained on with.
 void read_keras(const KeyReader& keys, MetadataReading& out) {
-  constexpr const char* kConfig = "keras.model_config";
-  const std::string* text = keys.find(kConfig);
+  constexpr const char* kModelConfig = "keras.model_config";
+  const std::string* text = keys.find(kModelConfig);
   if (text == nullptr) return;
   const KerasConfig config = read_keras_config(*text);
-  if (!config.understood) out.not_understood.push_back(kConfig);
+  if (!config.understood) out.not_understood.push_back(kModelConfig);
   std::vector<std::string>& against = out.contradictions;
-  also("variant", config.variant, kConfig, out.variant, against);
-  also("pool", config.pool, kConfig, out.pool, against);
-  also("epsilon", config.bn_epsilon, kConfig, out.bn_epsilon, against);
-  also("momentum", config.bn_momentum, kConfig, out.bn_momentum, against);
-  also("input scale", config.input_scale, kConfig, out.input_scale, against);
-  also("head slope", config.head_slope, kConfig, out.head_slope, against);
-  also("input size", config.input_size, kConfig, out.input_size, against);
+  also("variant", config.variant, kModelConfig, out.variant, against);
+  also("pool", config.pool, kModelConfig, out.pool, against);
+  also("epsilon", config.bn_epsilon, kModelConfig, out.bn_epsilon, against);
+  also("momentum", config.bn_momentum, kModelConfig, out.bn_momentum, against);
+  also("input scale", config.input_scale, kModelConfig, out.input_scale, against);
+  also("head slope", config.head_slope, kModelConfig, out.head_slope, against);
+  also("input size", config.input_size, kModelConfig, out.input_size, against);
   if (const std::string* version = keys.find("keras.version")) {
     also("running variance", running_variance_of_keras(*version), "keras.version",
          out.running_variance, against);
   }
   for (const std::string& phrase : config.contradictions)
-    against.push_back(phrase + " in " + kConfig);
+    against.push_back(phrase + " in " + kModelConfig);
 }
 
 }  // namespace

@@ -141,11 +141,11 @@ constexpr FamilyRow kFamilies[] = {
       "the convention of Keras' old resnet50.py"}},
 };
 
-constexpr std::string_view kWrappers[] = {"module", "model",   "backbone", "resnet",   "resnet50",
-                                          "net",    "network", "encoder",  "_orig_mod"};
+constexpr std::string_view kWrapperPrefixes[] = {
+    "module", "model", "backbone", "resnet", "resnet50", "net", "network", "encoder", "_orig_mod"};
 
 // More blocks than a ResNet-50 has, so that a deeper network is recognised as such.
-constexpr int kStages = 4, kBlocks = 50, kConvolutions = 3;
+constexpr int kStages = 4, kMostBlocks = 50, kConvolutions = 3;
 
 const FamilyRow& row_of(NameFamily family) {
   for (const FamilyRow& row : kFamilies) {
@@ -172,7 +172,7 @@ using LayerNames = std::unordered_map<std::string, std::string>;  // stored -> o
 
 void expand_row(const LayerRow& row, LayerNames& out) {
   for (int s = 0; s < kStages; ++s) {
-    for (int b = 0; b < kBlocks; ++b) {
+    for (int b = 0; b < kMostBlocks; ++b) {
       for (int k = 0; k < kConvolutions; ++k) {
         std::string stored = row.stored, ours = row.ours;
         bool good = true;
@@ -203,7 +203,8 @@ bool is_wrapper(std::string_view prefix) {
   while (!prefix.empty()) {
     const size_t end = prefix.find_first_of("./");
     if (end == std::string_view::npos) return false;
-    if (std::ranges::find(kWrappers, prefix.substr(0, end)) == std::end(kWrappers)) return false;
+    if (std::ranges::find(kWrapperPrefixes, prefix.substr(0, end)) == std::end(kWrapperPrefixes))
+      return false;
     prefix.remove_prefix(end + 1);
   }
   return true;

@@ -13,8 +13,8 @@
 namespace verace::weights {
 namespace {
 
-constexpr int64_t kBlocks[] = {3, 4, 6, 3};  // per stage
-constexpr int64_t kExpansion = 4;            // a block's output over its inner channels
+constexpr int64_t kBlocksOfStage[] = {3, 4, 6, 3};  // per stage
+constexpr int64_t kExpansion = 4;                   // a block's output over its inner channels
 
 // Appends layer after layer.
 class Collector {
@@ -80,7 +80,7 @@ std::vector<ExpectedTensor> expected_tensors(const ModelDescription& description
   for (int64_t stage = 0; stage < 4; ++stage) {
     const int64_t inner = base << stage;
     const int64_t outer = inner * kExpansion;
-    for (int64_t block = 0; block < kBlocks[stage]; ++block) {
+    for (int64_t block = 0; block < kBlocksOfStage[stage]; ++block) {
       const std::string name = text::format("layer{}.{}", stage + 1, block);
       list.conv(name + ".conv1", inner, channels, 1);
       list.batch_norm(name + ".bn1", inner);

@@ -13,7 +13,6 @@
 namespace verace::weights {
 namespace {
 
-constexpr const char* kAdvice = "fetch or export the file again";
 constexpr size_t kPrefixBytes = 8;
 
 // The header's text, after checking that it is there.
@@ -27,7 +26,7 @@ std::string header_text(std::span<const std::byte> file, const std::string& path
   }
   if (file.size() < kPrefixBytes) {
     fail_input(text::format("{}: holds {} bytes, too few for a safetensors file: {}", path,
-                            file.size(), kAdvice));
+                            file.size(), kExportAgain));
   }
   if (length > kMaxHeaderBytes) {
     fail_input(
@@ -37,7 +36,7 @@ std::string header_text(std::span<const std::byte> file, const std::string& path
   }
   if (length > file.size() - kPrefixBytes) {
     fail_input(text::format("{}: is truncated: holds {} bytes, but its header alone needs {}: {}",
-                            path, file.size(), length + kPrefixBytes, kAdvice));
+                            path, file.size(), length + kPrefixBytes, kExportAgain));
   }
   if (length == 0 || !starts_object) {
     fail_input(path + ": is not a safetensors file (its header does not begin with '{'): name a " +
@@ -52,19 +51,19 @@ void check_entry(const HeaderEntry& entry, const std::string& path) {
   for (const int64_t extent : entry.shape) {
     if (__builtin_mul_overflow(bytes, extent, &bytes)) {
       fail_input(text::format("{}: tensor {} of shape {} is larger than 2^63 bytes: {}", path,
-                              in_quotes(entry.name), shape_text(entry.shape), kAdvice));
+                              in_quotes(entry.name), shape_text(entry.shape), kExportAgain));
     }
   }
   if (begin > end) {
     fail_input(text::format("{}: tensor {} ends at byte {}, before it begins at {}: {}", path,
-                            in_quotes(entry.name), end, begin, kAdvice));
+                            in_quotes(entry.name), end, begin, kExportAgain));
   }
   if (end - begin != bytes) {
     fail_input(
         text::format("{}: tensor {} of shape {} and dtype {} needs {} bytes, its data_offsets "
                      "give {}: {}",
                      path, in_quotes(entry.name), shape_text(entry.shape), to_string(entry.dtype),
-                     bytes, end - begin, kAdvice));
+                     bytes, end - begin, kExportAgain));
   }
 }
 
@@ -82,7 +81,7 @@ int64_t check_tiling(std::vector<HeaderEntry>& entries, const std::string& path)
                               path, in_quotes(entry.name), entry.offsets[0],
                               previous ? in_quotes(previous->name) + " ends" : "the data begins",
                               position, entry.offsets[0] < position ? "an overlap" : "a hole",
-                              kAdvice));
+                              kExportAgain));
     }
     position = entry.offsets[1];
     previous = &entry;
@@ -100,14 +99,15 @@ TensorTable parse_safetensors(std::span<const std::byte> file, const std::string
   const std::span<const std::byte> data = file.subspan(kPrefixBytes + text.size());
   if (data.size() < data_bytes) {
     fail_input(text::format("{}: is truncated: holds {} bytes, but its header announces {}: {}",
-                            path, file.size(), kPrefixBytes + text.size() + data_bytes, kAdvice));
+                            path, file.size(), kPrefixBytes + text.size() + data_bytes,
+                            kExportAgain));
   }
   if (data.size() > data_bytes) {
     fail_input(
         text::format("{}: has {} bytes after its last tensor (holds {}, its header announces "
                      "{}): {}",
                      path, data.size() - data_bytes, file.size(),
-                     file.size() - data.size() + data_bytes, kAdvice));
+                     file.size() - data.size() + data_bytes, kExportAgain));
   }
   TensorTable content;
   content.metadata = std::move(header.metadata);

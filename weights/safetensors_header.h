@@ -18,6 +18,9 @@ namespace verace::weights {
 inline constexpr uint64_t kMaxHeaderBytes = 100'000'000;
 inline constexpr size_t kMaxRank = 32;
 
+// What errors advise.
+inline constexpr const char* kExportAgain = "fetch or export the file again";
+
 // `file` is the whole file, `path` only names it in messages. Throws Error(kInput) with one line
 // (file, tensor, what does not fit, what to do) unless all of this holds: the header lies within
 // the file and kMaxHeaderBytes, is valid JSON of exactly the structure above without duplicate

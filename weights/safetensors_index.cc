@@ -14,7 +14,7 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr const char* kAdvice = "fetch the index again, or name a safetensors file";
+constexpr const char* kIndexAdvice = "fetch the index again, or name a safetensors file";
 constexpr int kMaxDepth = 8;  // "metadata" is free, but nobody nests it
 
 // A name of a file in the same folder and nothing else.
@@ -40,11 +40,11 @@ class IndexSax final : public nlohmann::json_sax<Json> {
       fail_input(
           text::format("{}: tensor {} is in {}, which is not the name of a file beside the "
                        "index: {}",
-                       path_, in_quotes(key_), in_quotes(value), kAdvice));
+                       path_, in_quotes(key_), in_quotes(value), kIndexAdvice));
     }
     shards_.insert(value);
     if (shards_.size() > kMaxShards) {
-      fail_input(text::format("{}: names more than {} files: {}", path_, kMaxShards, kAdvice));
+      fail_input(text::format("{}: names more than {} files: {}", path_, kMaxShards, kIndexAdvice));
     }
     index_.shard_of[key_] = std::move(value);
     return true;
@@ -75,7 +75,7 @@ class IndexSax final : public nlohmann::json_sax<Json> {
     const bool repeated =
         in_map_ ? index_.shard_of.contains(value) : depth_ == 1 && !top_keys_.insert(value).second;
     if (repeated) {
-      fail_input(text::format("{}: names {} twice: {}", path_, in_quotes(value), kAdvice));
+      fail_input(text::format("{}: names {} twice: {}", path_, in_quotes(value), kIndexAdvice));
     }
     key_ = value;
     return true;
@@ -83,7 +83,7 @@ class IndexSax final : public nlohmann::json_sax<Json> {
 
   bool parse_error(size_t position, const std::string&, const Json::exception&) override {
     fail_input(
-        text::format("{}: is not valid JSON (at its byte {}): {}", path_, position, kAdvice));
+        text::format("{}: is not valid JSON (at its byte {}): {}", path_, position, kIndexAdvice));
   }
 
   void finish() {
@@ -103,7 +103,7 @@ class IndexSax final : public nlohmann::json_sax<Json> {
     return true;
   }
   [[noreturn]] void refuse(const std::string& found) const {
-    fail_input(text::format("{}: the index has {}: {}", path_, found, kAdvice));
+    fail_input(text::format("{}: the index has {}: {}", path_, found, kIndexAdvice));
   }
 
   SafetensorsIndex& index_;
@@ -127,12 +127,12 @@ bool looks_like_index(std::span<const std::byte> file) {
 SafetensorsIndex parse_safetensors_index(std::span<const std::byte> file, const std::string& path) {
   if (file.size() > kMaxIndexBytes) {
     fail_input(text::format("{}: begins like an index of shards but has {} bytes (at most {}): {}",
-                            path, file.size(), kMaxIndexBytes, kAdvice));
+                            path, file.size(), kMaxIndexBytes, kIndexAdvice));
   }
   const std::string text(reinterpret_cast<const char*>(file.data()), file.size());
   // The parser takes a NUL for the end of its input and would ignore what follows.
   if (text.find('\0') != std::string::npos) {
-    fail_input(text::format("{}: is not valid JSON (it has a NUL byte): {}", path, kAdvice));
+    fail_input(text::format("{}: is not valid JSON (it has a NUL byte): {}", path, kIndexAdvice));
   }
   SafetensorsIndex index;
   IndexSax sax(index, path);

@@ -26,14 +26,14 @@ bool is_hdf5(Bytes file) {
   return head == kSignature;
 }
 
-struct Reader {
+struct FormatReader {
   Format format;
   bool (*recognises)(Bytes file);
   TensorTable (*parse)(Bytes file, const std::string& path);
 };
 
 // The first that recognises the file reads it; the last takes all and names what it is instead.
-constexpr Reader kReaders[] = {
+constexpr FormatReader kFormatReaders[] = {
     {Format::kKerasArchive, is_keras_archive, parse_keras_archive},
     {Format::kTorchZip, is_torch_zip, parse_torch_zip},
     {Format::kTorchStream, is_torch_stream, parse_torch_stream},
@@ -42,9 +42,9 @@ constexpr Reader kReaders[] = {
 };
 
 // Of any single file, so also a shard.
-const Reader& reader_of(Bytes file) {
-  return *std::ranges::find_if(kReaders,
-                               [file](const Reader& reader) { return reader.recognises(file); });
+const FormatReader& reader_of(Bytes file) {
+  return *std::ranges::find_if(
+      kFormatReaders, [file](const FormatReader& reader) { return reader.recognises(file); });
 }
 
 // Adds a shard's tensors to `whole` after checking that they are those that the index puts there.
@@ -96,7 +96,7 @@ std::string_view to_string(Format format) {
 WeightFile::WeightFile(const std::string& path) : path_(path) {
   files_.emplace_back(path);
   if (!looks_like_index(files_[0].bytes())) {
-    const Reader& reader = reader_of(files_[0].bytes());
+    const FormatReader& reader = reader_of(files_[0].bytes());
     format_ = reader.format;
     table_ = reader.parse(files_[0].bytes(), path);
   } else {

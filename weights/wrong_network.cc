@@ -10,12 +10,12 @@
 namespace verace::weights {
 namespace {
 
-struct Family {
+struct ForeignFamily {
   const char* start;  // how one of its names begins
   const char* hint;
 };
 
-constexpr Family kFamilies[] = {
+constexpr ForeignFamily kForeignFamilies[] = {
     {"resnetv1",
      "Gluon's ResNet names ('resnetv1...') are not read: convert the file to "
      "torchvision's names"},
@@ -73,7 +73,7 @@ std::string wrong_network_hint(const WeightFile& file) {
   std::array<int, 4> blocks{};
   for (const TensorView& tensor : file.tensors()) {
     const std::string_view name = tensor.name;
-    for (const Family& family : kFamilies) {
+    for (const ForeignFamily& family : kForeignFamilies) {
       if (name.starts_with(family.start)) return family.hint;
     }
     const auto [stage, block] = stage_and_block(name);

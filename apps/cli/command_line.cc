@@ -79,9 +79,10 @@ CLI::App* Parser::parent_of(const std::string& name) {
   const std::string group = name.substr(0, space);
   CLI::App*& made = groups[group];
   if (made != nullptr) return made;
-  made = app.add_subcommand(group, group == "attack"
-                                       ? "Fool a network with pictures"
-                                       : "Read, convert, compare and fetch weight files");
+  const std::string about = group == "attack"    ? "Fool a network with pictures"
+                            : group == "dataset" ? "Look at data sets of videos"
+                                                 : "Read, convert, compare and fetch weight files";
+  made = app.add_subcommand(group, about);
   style(*made);
   return made;
 }

@@ -10,6 +10,7 @@ Command eval_command();
 Command predict_command();
 Command threshold_command();
 Command fgsm_command();
+Command dataset_inspect_command();
 Command inspect_command();
 Command convert_command();
 Command diff_command();

@@ -16,25 +16,25 @@ constexpr int64_t kMostThreads = 4096;  // as --threads
 // What no run reaches, and what still can be counted on from.
 constexpr int64_t kMostSteps = 1'000'000'000'000'000;
 constexpr int64_t kMostScaledSteps = 1'000'000'000;
-constexpr double kMostSeconds = 1e12, kMostLossSum = std::numeric_limits<double>::max();
+constexpr double kMostLossSum = std::numeric_limits<double>::max();
 
 // The whole numbers of a state, which all begin at 0.
 struct StateCount {
   const char* key;
   int64_t TrainingState::*member;
 };
-constexpr StateCount kCounts[] = {{"epoch", &TrainingState::epoch},
-                                  {"step", &TrainingState::step},
-                                  {"global_step", &TrainingState::global_step},
-                                  {"epoch_samples", &TrainingState::epoch_samples},
-                                  {"epoch_correct", &TrainingState::epoch_correct},
-                                  {"best_epoch", &TrainingState::best_epoch}};
+constexpr StateCount kStateCounts[] = {{"epoch", &TrainingState::epoch},
+                                       {"step", &TrainingState::step},
+                                       {"global_step", &TrainingState::global_step},
+                                       {"epoch_samples", &TrainingState::epoch_samples},
+                                       {"epoch_correct", &TrainingState::epoch_correct},
+                                       {"best_epoch", &TrainingState::best_epoch}};
 
 Json state_json(const TrainingState& s) {
   Json history = Json::array();
   for (const EpochMetrics& epoch : s.history) history.push_back(to_json(epoch));
   Json json;
-  for (const StateCount& count : kCounts) json[count.key] = s.*count.member;
+  for (const StateCount& count : kStateCounts) json[count.key] = s.*count.member;
   json["epoch_loss_sum"] = number_or_null(s.epoch_loss_sum);
   json["epoch_seconds"] = s.epoch_seconds;
   json["epoch_wait"] = s.epoch_wait;
@@ -54,7 +54,7 @@ void check_state(const TrainingState& s) {
 
 TrainingState state_from(const JsonReader& json, const std::string& path) {
   TrainingState s;
-  for (const StateCount& count : kCounts) s.*count.member = json.count(count.key, kMostSteps);
+  for (const StateCount& count : kStateCounts) s.*count.member = json.count(count.key, kMostSteps);
   // JSON has no infinity: in 16-bit training a step's loss may be that, and is then left out.
   s.epoch_loss_sum = json.is_null("epoch_loss_sum")
                          ? std::numeric_limits<double>::infinity()

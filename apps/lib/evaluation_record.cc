@@ -9,10 +9,9 @@
 namespace verace::apps {
 namespace {
 
-constexpr int64_t kVersion = 1;
+constexpr int64_t kEvaluationVersion = 1;
 // What no run reaches, and what sums and plots can still take.
 constexpr int64_t kMostSamples = 1'000'000'000'000;
-constexpr double kMostLoss = 1e300;
 
 // At most kMostCurvePoints of the points, both ends among them.
 template <typename Point, typename ToJson>
@@ -147,7 +146,7 @@ RecordedEvaluation evaluation_in(const JsonReader& json) {
 
 std::string evaluation_record_json(const Evaluation& evaluation, const std::string& model,
                                    const std::string& split, const std::string& weights) {
-  Json json{{"version", kVersion}, {"weights", weights}};
+  Json json{{"version", kEvaluationVersion}, {"weights", weights}};
   json.update(Json::parse(evaluation_json(evaluation, model, split)));
   json["curves"] = {{"faces", to_json(face_curves(evaluation))},
                     {"videos", to_json(video_curves(evaluation))}};
@@ -156,7 +155,7 @@ std::string evaluation_record_json(const Evaluation& evaluation, const std::stri
 }
 
 RecordedEvaluation read_evaluation_record(const std::string& json, const std::string& where) {
-  return read_versioned(json, where, kVersion, evaluation_in);
+  return read_versioned(json, where, kEvaluationVersion, evaluation_in);
 }
 
 }  // namespace verace::apps

@@ -201,7 +201,7 @@ void require_session_memory(Session& session, const BatchDemand& asked, int64_t 
 }
 
 // Batches that wait in a loader, 8 bits per value.
-constexpr int64_t kBatchesAhead = 4;
+constexpr int64_t kLoaderBatches = 4;
 // And what an attack keeps of its batch as floats: clean, changed and rounded pictures, gradients.
 constexpr int64_t kAttackCopies = 6 * sizeof(float);
 
@@ -262,11 +262,11 @@ void require_memory(const BatchDemand& demand, int64_t limit) {
 }
 
 void require_memory(InferenceSession& session, int64_t flag, int64_t pictures, int64_t available) {
-  require_session_memory(session, {flag, pictures, {}, {}, {}}, kBatchesAhead, available);
+  require_session_memory(session, {flag, pictures, {}, {}, {}}, kLoaderBatches, available);
 }
 
 void require_memory(GradientSession& session, int64_t flag, int64_t pictures, int64_t available) {
-  require_session_memory(session, {flag, pictures, {}, {}, {}}, kBatchesAhead + kAttackCopies,
+  require_session_memory(session, {flag, pictures, {}, {}, {}}, kLoaderBatches + kAttackCopies,
                          available);
 }
 

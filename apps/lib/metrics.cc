@@ -11,10 +11,6 @@
 namespace verace::apps {
 namespace {
 
-double ratio(int64_t part, int64_t whole) {
-  return static_cast<double>(part) / static_cast<double>(whole);
-}
-
 // Walks down the scores: each step lowers the threshold past all samples of one score. Counts are
 // whole numbers, so that nothing but the last division rounds.
 class Ranking {

@@ -20,6 +20,10 @@ inline bool is_fake(double probability, double threshold = kFakeThreshold) {
   return probability > threshold;
 }
 
+inline double ratio(int64_t part, int64_t whole) {
+  return static_cast<double>(part) / static_cast<double>(whole);
+}
+
 // counts[truth][verdict], each 0 real or 1 fake.
 using Confusion = std::array<std::array<int64_t, 2>, 2>;
 

@@ -35,7 +35,7 @@ std::string lines_of(const std::vector<EpochMetrics>& epochs) {
 }
 
 // What no run reaches, and what sums and plots can still take.
-constexpr double kMostLoss = 1e300, kMostSeconds = 1e12, kMostRate = 1e15;
+constexpr double kMostRate = 1e15;
 constexpr int64_t kMostEpochs = 1'000'000'000;
 
 std::optional<double> number_at(const JsonReader& line, const std::string& key, double most) {

@@ -12,24 +12,23 @@
 namespace verace::apps {
 namespace {
 
-constexpr int64_t kVersion = 1;
-constexpr double kMostSeconds = 1e12;
+constexpr int64_t kRunRecordVersion = 1;
 
 // The whole numbers that may be 0.
 struct CountKey {
   const char* key;
   int64_t RunRecord::*member;
 };
-constexpr CountKey kCounts[] = {{"threads", &RunRecord::threads},
-                                {"epochs", &RunRecord::epochs},
-                                {"best_epoch", &RunRecord::best_epoch},
-                                {"steps", &RunRecord::steps},
-                                {"train_pictures", &RunRecord::train_pictures},
-                                {"val_pictures", &RunRecord::val_pictures},
-                                {"test_pictures", &RunRecord::test_pictures},
-                                {"parameters", &RunRecord::parameters},
-                                {"trainable", &RunRecord::trainable},
-                                {"peak_memory", &RunRecord::peak_memory}};
+constexpr CountKey kRecordCounts[] = {{"threads", &RunRecord::threads},
+                                      {"epochs", &RunRecord::epochs},
+                                      {"best_epoch", &RunRecord::best_epoch},
+                                      {"steps", &RunRecord::steps},
+                                      {"train_pictures", &RunRecord::train_pictures},
+                                      {"val_pictures", &RunRecord::val_pictures},
+                                      {"test_pictures", &RunRecord::test_pictures},
+                                      {"parameters", &RunRecord::parameters},
+                                      {"trainable", &RunRecord::trainable},
+                                      {"peak_memory", &RunRecord::peak_memory}};
 
 std::string string_in(const Json& json) {
   if (!json.is_string()) throw BadJson("a text is missing");
@@ -64,7 +63,7 @@ RunRecord record_in(const JsonReader& json) {
   if (json.has("judged_on_pseudo_fakes")) {  // not in older files
     record.judged_on_pseudo_fakes = json.text("judged_on_pseudo_fakes");
   }
-  for (const CountKey& count : kCounts) record.*count.member = json.count(count.key);
+  for (const CountKey& count : kRecordCounts) record.*count.member = json.count(count.key);
   for (const Json& row : json.array("environment")) {
     record.environment.emplace_back(string_in(pair_in(row)[0]), string_in(row[1]));
   }
@@ -99,7 +98,7 @@ void describe_process(RunRecord& record) {
 }
 
 std::string run_record_json(const RunRecord& record) {
-  Json json{{"version", kVersion},
+  Json json{{"version", kRunRecordVersion},
             {"kind", record.kind},
             {"command", record.command},
             {"started", record.started},
@@ -116,7 +115,7 @@ std::string run_record_json(const RunRecord& record) {
   for (const auto& [name, seconds] : record.stages) {
     json["stages"].push_back(Json::array({name, seconds}));
   }
-  for (const CountKey& count : kCounts) json[count.key] = record.*count.member;
+  for (const CountKey& count : kRecordCounts) json[count.key] = record.*count.member;
   json["environment"] = Json::array();
   for (const auto& [what, which] : record.environment) {
     json["environment"].push_back(Json::array({what, which}));
@@ -125,7 +124,7 @@ std::string run_record_json(const RunRecord& record) {
 }
 
 RunRecord read_run_record(const std::string& json, const std::string& where) {
-  return read_versioned(json, where, kVersion, record_in);
+  return read_versioned(json, where, kRunRecordVersion, record_in);
 }
 
 std::optional<RunRecord> find_run_record(const std::filesystem::path& folder) {

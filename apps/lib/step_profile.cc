@@ -10,7 +10,7 @@
 namespace verace::apps {
 namespace {
 
-constexpr int64_t kVersion = 1;
+constexpr int64_t kStepProfileVersion = 1;
 
 double median(std::vector<double> values) {
   std::ranges::sort(values);
@@ -120,14 +120,14 @@ StepProfile profile_inference(InferenceSession& session, int64_t n) {
 }
 
 std::string profile_json(const Profile& profile) {
-  const Json json{{"version", kVersion},
+  const Json json{{"version", kStepProfileVersion},
                   {"training", to_json(profile.training)},
                   {"inference", to_json(profile.inference)}};
   return json_text(json);
 }
 
 Profile read_profile(const std::string& json, const std::string& where) {
-  return read_versioned(json, where, kVersion, [](const JsonReader& object) {
+  return read_versioned(json, where, kStepProfileVersion, [](const JsonReader& object) {
     return Profile{step_at(object, "training"), step_at(object, "inference")};
   });
 }

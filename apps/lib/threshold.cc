@@ -13,10 +13,6 @@
 namespace verace::apps {
 namespace {
 
-double ratio(int64_t part, int64_t whole) {
-  return static_cast<double>(part) / static_cast<double>(whole);
-}
-
 // Half way from `low` to the smallest score above it, to 1 if there is none; `low` itself if
 // nothing is between them.
 double middle_above(double low, std::span<const double> scores) {

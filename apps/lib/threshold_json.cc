@@ -13,7 +13,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr int64_t kVersion = 1;
+constexpr int64_t kThresholdVersion = 1;
 
 Json to_json(const LevelThreshold& level) {
   return {
@@ -122,7 +122,7 @@ Json to_json(const Decision& decision) {
 }
 
 std::string thresholds_to_metadata(const ChosenThresholds& thresholds) {
-  Json json = {{"version", kVersion}};
+  Json json = {{"version", kThresholdVersion}};
   json.update(to_json(thresholds));
   return json.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
@@ -134,11 +134,11 @@ std::optional<ChosenThresholds> thresholds_in_metadata(
   std::string why;
   try {
     const Json json = parse(found->second);
-    if (const int64_t version = count_at(json, "version"); version != kVersion) {
+    if (const int64_t version = count_at(json, "version"); version != kThresholdVersion) {
       fail_input(
           text::format("{}: metadata {} has version {}, this program knows {}: use a newer "
                        "Verace",
-                       path, kThresholdKey, version, kVersion));
+                       path, kThresholdKey, version, kThresholdVersion));
     }
     ChosenThresholds thresholds;
     thresholds.rate = share_at(json, "rate");

@@ -15,7 +15,7 @@ namespace {
 
 // Batches that wait in a loader (its own window of prefetched ones), with its reader, and with the
 // training loop.
-constexpr int64_t kBatchesAhead = 5;
+constexpr int64_t kTrainingBatches = 5;
 
 int64_t picture_bytes(const TrainingSetup& setup, int64_t batch) {
   int64_t bytes = 0;
@@ -23,7 +23,7 @@ int64_t picture_bytes(const TrainingSetup& setup, int64_t batch) {
   for (const auto* loader : {setup.train.get(), setup.test.get(), setup.val.get()}) {
     if (loader == nullptr) continue;
     const auto count = static_cast<int64_t>(loader->samples().size());
-    bytes += std::min(batch * kBatchesAhead, count) * picture;
+    bytes += std::min(batch * kTrainingBatches, count) * picture;
     if (loader->cached()) bytes += count * picture;
   }
   return bytes;

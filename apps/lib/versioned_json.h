@@ -17,6 +17,9 @@ namespace verace::apps {
 
 using Json = nlohmann::ordered_json;  // keys in the order of writing: people read these files
 
+// What no run reaches, and what sums and plots can still take.
+inline constexpr double kMostLoss = 1e300, kMostSeconds = 1e12;
+
 // As a file: indented; bytes that are no UTF-8 become U+FFFD.
 inline std::string json_text(const Json& json) {
   return json.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";

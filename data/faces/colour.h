@@ -39,6 +39,10 @@ inline float smooth_step(float low, float high, float x) {
   return t * t * (3.0F - 2.0F * t);
 }
 
+// How much of a ray is covered by a shape with a soft edge of the width 2 * `edge`, by the distance
+// from its outline, positive inside.
+inline float covered(float inside, float edge) { return smooth_step(-edge, edge, inside); }
+
 // A bell of height 1 over the unit disc, by the squared radius; nothing outside. No exp(): only
 // operations that round equally on every machine.
 inline float bell(float square_radius) {

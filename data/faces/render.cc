@@ -9,9 +9,9 @@ namespace verace::data::faces {
 namespace {
 
 // Width of soft edges, in half heights of the head: about one ray.
-constexpr float kEdge = 0.025F;
+constexpr float kHeadEdge = 0.025F;
 
-float covered(float inside) { return smooth_step(-kEdge, kEdge, inside); }
+float seen(float inside) { return covered(inside, kHeadEdge); }
 
 class Renderer {
  public:
@@ -66,15 +66,15 @@ float Renderer::hair_behind(Point h) const {
   const float wide = p_.head_width + p_.hair_volume;
   const float high = 1.0F + p_.hair_volume;
   const float top = 1.0F - std::sqrt(h.x * h.x / (wide * wide) + h.y * h.y / (high * high));
-  if (h.y < 0) return covered(top);
-  return covered(wide - std::abs(h.x)) * smooth_step(0.06F, -0.06F, h.y - p_.hair_length);
+  if (h.y < 0) return seen(top);
+  return seen(wide - std::abs(h.x)) * smooth_step(0.06F, -0.06F, h.y - p_.hair_length);
 }
 
 float Renderer::hair_before(const Surface& s) const {
   const float x = s.on_face.x - p_.hair_side;
   const float line = p_.hairline + 0.55F * x * x;
   const float ragged = 0.06F * (value_noise({s.on_face.x * 9.0F, s.on_face.y * 3.0F}, p_.texture));
-  return covered(line + ragged - s.on_face.y) * covered(s.inside + p_.hair_volume * 0.5F);
+  return seen(line + ragged - s.on_face.y) * seen(s.inside + p_.hair_volume * 0.5F);
 }
 
 Rgb Renderer::hair_colour(Point h) const {
@@ -90,12 +90,12 @@ Rgb Renderer::behind(Point point, const Surface& s) const {
   Rgb colour = background(point);
   const float hair = hair_behind(h);
   if (hair > 0) colour = mix(colour, hair_colour(h), hair);
-  const float neck = covered(p_.head_width * 0.62F - std::abs(h.x)) * covered(h.y - 0.4F);
+  const float neck = seen(p_.head_width * 0.62F - std::abs(h.x)) * seen(h.y - 0.4F);
   if (neck > 0) {
     const float shadow = smooth_step(0.4F, 1.3F, h.y);  // that the head throws on it
     colour = mix(colour, lit(p_.skin * shadow, normalised({h.x, 0.2F, 0.8F}), 0), neck);
   }
-  const float shoulders = covered(h.y - 0.98F - 0.22F * h.x * h.x);
+  const float shoulders = seen(h.y - 0.98F - 0.22F * h.x * h.x);
   if (shoulders > 0) {
     const Direction normal = normalised({h.x * 0.4F, -0.3F, 0.8F});
     colour = mix(colour, lit(p_.clothes, normal, 0), shoulders);
@@ -103,7 +103,7 @@ Rgb Renderer::behind(Point point, const Surface& s) const {
   if (p_.hair_length > 0.3F) return colour;  // long hair covers the ears
   const float ear_x = (std::abs(h.x) - p_.head_width) / 0.1F;
   const float ear_y = (h.y - 0.08F) / 0.2F;
-  const float ear = covered(0.15F * (1.0F - std::sqrt(ear_x * ear_x + ear_y * ear_y)));
+  const float ear = seen(0.15F * (1.0F - std::sqrt(ear_x * ear_x + ear_y * ear_y)));
   if (ear == 0) return colour;
   return mix(colour, lit(p_.skin * 0.85F, normalised({h.x, h.y, 0.5F}), 0), ear);
 }
@@ -111,9 +111,9 @@ Rgb Renderer::behind(Point point, const Surface& s) const {
 Rgb Renderer::ray(Point point) const {
   const Surface s = head_.at(point);
   Rgb colour = s.inside > 0.25F ? Rgb{} : behind(point, s);
-  if (s.inside > -kEdge) {
+  if (s.inside > -kHeadEdge) {
     const Rgb albedo = skin_and_features(p_, shot_.expression, s.on_face);
-    colour = mix(colour, lit(albedo, s.normal, 0.06F), covered(s.inside));
+    colour = mix(colour, lit(albedo, s.normal, 0.06F), seen(s.inside));
   }
   const float hair = hair_before(s);
   return hair > 0 ? mix(colour, hair_colour(s.on_picture), hair) : colour;

@@ -4,9 +4,9 @@
 namespace verace::data::faces {
 namespace {
 
-constexpr float kEdge = 0.02F;
+constexpr float kFeatureEdge = 0.02F;
 
-float covered(float inside) { return smooth_step(-kEdge, kEdge, inside); }
+float drawn(float inside) { return covered(inside, kFeatureEdge); }
 
 float lattice(int32_t x, int32_t y, uint32_t seed) {
   uint32_t h = seed * 0x9E3779B9U ^ static_cast<uint32_t>(x) * 0x85EBCA6BU ^
@@ -27,12 +27,12 @@ Rgb eye(const Person& p, const Expression& e, Point q, float side, Rgb skin) {
   const float ix = q.x - p.eye_distance - side * e.gaze.x;
   const float iy = dy - e.gaze.y;
   const float radius = std::sqrt(ix * ix + iy * iy);
-  Rgb ball = mix({0.75F, 0.72F, 0.7F}, p.iris, covered(0.068F - radius));
-  ball = mix(ball, {0.01F, 0.01F, 0.01F}, covered(0.032F - radius));
-  colour = mix(colour, ball, covered(opening - std::abs(dy)));
+  Rgb ball = mix({0.75F, 0.72F, 0.7F}, p.iris, drawn(0.068F - radius));
+  ball = mix(ball, {0.01F, 0.01F, 0.01F}, drawn(0.032F - radius));
+  colour = mix(colour, ball, drawn(opening - std::abs(dy)));
   // Lashes: the upper lid's edge is dark.
   const float lash = std::abs(dy + opening) - 0.012F;
-  return mix(colour, {0.02F, 0.015F, 0.01F}, 0.8F * covered(-lash) * covered(1.0F - dx * dx));
+  return mix(colour, {0.02F, 0.015F, 0.01F}, 0.8F * drawn(-lash) * drawn(1.0F - dx * dx));
 }
 
 Rgb brow(const Person& p, Point q, Rgb under) {
@@ -40,7 +40,7 @@ Rgb brow(const Person& p, Point q, Rgb under) {
   if (std::abs(dx) > 1.2F) return under;
   const float line = p.eye_height - p.brow_height + 0.05F * dx * dx + p.brow_slope * 0.15F * dx;
   const float thick = p.brow_thickness * (1.0F - 0.6F * dx * dx);
-  const float hair = covered(thick - std::abs(q.y - line)) * covered((1.0F - std::abs(dx)) * 0.2F);
+  const float hair = drawn(thick - std::abs(q.y - line)) * drawn((1.0F - std::abs(dx)) * 0.2F);
   return mix(under, p.hair * 0.5F, 0.85F * hair);
 }
 
@@ -58,11 +58,11 @@ Rgb mouth(const Person& p, const Expression& e, Point q, Rgb under) {
   const float above = line - q.y;  // positive over the line
   const float open = e.open * taper;
   const float reach = taper * p.lip_thickness + open;
-  const float lips = covered(above > 0 ? reach - above : reach * 1.15F + above);
+  const float lips = drawn(above > 0 ? reach - above : reach * 1.15F + above);
   Rgb colour = mix(under, above > 0 ? p.lips * 0.8F : p.lips, lips);
-  const float teeth = covered(open - std::abs(above) - 0.01F);
+  const float teeth = drawn(open - std::abs(above) - 0.01F);
   colour = mix(colour, above > -0.01F ? Rgb{0.6F, 0.57F, 0.52F} : Rgb{0.08F, 0.02F, 0.02F}, teeth);
-  const float gap = covered(0.012F - std::abs(std::abs(above) - open)) * covered(taper - 0.02F);
+  const float gap = drawn(0.012F - std::abs(std::abs(above) - open)) * drawn(taper - 0.02F);
   return mix(colour, p.lips * 0.15F, 0.8F * gap);
 }
 

@@ -20,7 +20,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kListName = "List_of_testing_videos.txt";
-constexpr int64_t kMaxListBytes = int64_t{1} << 24;
 
 struct ClassFolder {
   const char* name;
@@ -64,9 +63,9 @@ std::optional<VideoSample> from_name(const ClassFolder& folder, const std::strin
   return sample;
 }
 
-class Reader {
+class CelebReader {
  public:
-  explicit Reader(const fs::path& root) : notes_(root) { set_.root = root; }
+  explicit CelebReader(const fs::path& root) : notes_(root) { set_.root = root; }
 
   VideoSet read() {
     SampleCollector collector(set_, notes_);
@@ -196,7 +195,7 @@ std::optional<VideoSet> load_celeb_df(const fs::path& root) {
       std::any_of(kFolders.begin(), kFolders.end(),
                   [&](const ClassFolder& folder) { return fs::is_directory(root / folder.name); });
   if (!is_celeb_df) return std::nullopt;
-  return Reader(root).read();
+  return CelebReader(root).read();
 }
 
 }  // namespace verace::data

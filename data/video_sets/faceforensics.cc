@@ -20,7 +20,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int64_t kMaxListBytes = int64_t{1} << 24;
 constexpr std::array<const char*, 3> kCompressions{"raw", "c23", "c40"};
 
 // Videos of YouTube: originals "071", fakes "071_054" (target, source). Videos of actors, Google's
@@ -92,9 +91,10 @@ std::optional<VideoSample> from_name(const Collection& collection, const std::st
   return sample;
 }
 
-class Reader {
+class ForensicsReader {
  public:
-  Reader(const fs::path& root, const VideoSetOptions& options) : options_(options), notes_(root) {
+  ForensicsReader(const fs::path& root, const VideoSetOptions& options)
+      : options_(options), notes_(root) {
     set_.root = root;
   }
 
@@ -292,7 +292,7 @@ std::optional<VideoSet> load_faceforensics(const fs::path& root, const VideoSetO
       !fs::is_directory(root / "manipulated_sequences")) {
     return std::nullopt;
   }
-  return Reader(root, options).read();
+  return ForensicsReader(root, options).read();
 }
 
 }  // namespace verace::data

@@ -15,7 +15,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int kMaxDepth = 32;  // deeper trees are links in a circle
+constexpr int kMaxVideoDepth = 32;  // deeper trees are links in a circle
 constexpr std::array<const char*, 16> kVideos{".mp4", ".m4v",  ".mkv", ".webm", ".avi", ".mov",
                                               ".mpg", ".mpeg", ".gif", ".wmv",  ".flv", ".ts",
                                               ".mts", ".3gp",  ".ogv", ".mjpeg"};
@@ -29,7 +29,8 @@ bool has_extension(const fs::path& path, const std::array<const char*, kCount>& 
 
 class Walker {
  public:
-  Walker(const fs::path& top, Tallies& ignored) : top_(top), ignored_(ignored) {}
+  Walker(const fs::path& top, Tallies& ignored, LoosePictures loose)
+      : top_(top), ignored_(ignored), loose_(loose) {}
 
   std::vector<FoundVideo> walk() {
     visit(top_, 0);
@@ -39,9 +40,9 @@ class Walker {
  private:
   // Reads a folder once: frames are as many as there are, and need no names.
   void visit(const fs::path& folder, int depth) {
-    if (depth > kMaxDepth) {
+    if (depth > kMaxVideoDepth) {
       fail_input(text::format("{}: more than {} folders deep; remove links that lead in a circle",
-                              name_of(top_), kMaxDepth));
+                              name_of(top_), kMaxVideoDepth));
     }
     std::vector<fs::path> folders;
     std::vector<fs::path> videos;
@@ -53,8 +54,13 @@ class Walker {
       } else if (entry.is_directory()) {
         folders.push_back(path);
       } else if (is_picture_name(path)) {
-        if (depth == 0) ignored_.add("a picture outside of a folder of frames", path);
         has_pictures = true;
+        if (depth > 0) continue;
+        if (loose_ == LoosePictures::kVideos) {
+          videos.push_back(path);
+        } else {
+          ignored_.add("a picture outside of a folder of frames", path);
+        }
       } else if (is_video_name(path)) {
         videos.push_back(path);
       } else {
@@ -78,6 +84,7 @@ class Walker {
 
   fs::path top_;
   Tallies& ignored_;
+  LoosePictures loose_;
   std::vector<FoundVideo> found_;
 };
 
@@ -89,7 +96,6 @@ std::string lower(std::string text) {
   }
   return text;
 }
-
 
 bool is_video_name(const fs::path& path) { return has_extension(path, kVideos); }
 
@@ -114,8 +120,8 @@ std::vector<Tally> Tallies::take() {
   return std::exchange(tallies_, {});
 }
 
-std::vector<FoundVideo> find_videos(const fs::path& folder, Tallies& ignored) {
-  std::vector<FoundVideo> found = Walker(folder, ignored).walk();
+std::vector<FoundVideo> find_videos(const fs::path& folder, Tallies& ignored, LoosePictures loose) {
+  std::vector<FoundVideo> found = Walker(folder, ignored, loose).walk();
   std::sort(found.begin(), found.end(), [](const FoundVideo& a, const FoundVideo& b) {
     return a.path.native() < b.path.native();
   });

@@ -1,6 +1,7 @@
 // Videos below a folder: files by their extensions, and folders that hold pictures.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <map>
 #include <optional>
@@ -36,11 +37,15 @@ struct FoundVideo {
   bool is_folder = false;
 };
 
+// Pictures directly in the folder that is searched: each a video of one frame, or none.
+enum class LoosePictures : uint8_t { kIgnored, kVideos };
+
 // All videos below `folder`, by path (bytes). The folder itself is none, whatever it holds. Links
 // to folders are followed. What is neither a video nor a frame of one is tallied. Throws
 // Error(kInput) for links that lead in a circle, std::filesystem::filesystem_error where a folder
 // cannot be read.
-std::vector<FoundVideo> find_videos(const std::filesystem::path& folder, Tallies& ignored);
+std::vector<FoundVideo> find_videos(const std::filesystem::path& folder, Tallies& ignored,
+                                    LoosePictures loose = LoosePictures::kIgnored);
 
 // Names of the folders in a folder, sorted, without hidden ones.
 std::vector<std::string> folders_in(const std::filesystem::path& directory);

@@ -7,6 +7,7 @@
 
 #include "data/picture_name.h"
 #include "data/text.h"
+#include "data/video_sets/copies.h"
 #include "data/video_sets/files.h"
 #include "data/video_sets/kinds.h"
 #include "kernels/check.h"
@@ -50,6 +51,7 @@ class ClassFolders {
     } else {
       read_classes("", std::nullopt);
     }
+    find_copies(set_.videos, notes_);
     set_.kind = has_splits ? "folders of real and fake videos, divided" : "folders real and fake";
     set_.has_official = has_splits;
     set_.official =
@@ -65,7 +67,8 @@ class ClassFolders {
     for (size_t label = 0; label < classes.size(); ++label) {
       for (const std::string& folder : classes[label]) {
         const std::string below = split_folder + folder;
-        for (const FoundVideo& found : find_videos(set_.root / below, notes_)) {
+        for (const FoundVideo& found :
+             find_videos(set_.root / below, notes_, LoosePictures::kVideos)) {
           const std::string inside = text::join(found.parts, "/");
           VideoSample sample{
               found.path, static_cast<int32_t>(label), below + "/" + inside, "", split, {}};
@@ -131,6 +134,7 @@ std::optional<VideoSet> load_unlabelled(const fs::path& root) {
                   found.is_folder);
   }
   collector.finish_folder({".", std::nullopt, 0, 0});
+  find_copies(set.videos, notes);
   set.notes = notes.take();
   if (set.videos.empty()) return std::nullopt;
   return set;

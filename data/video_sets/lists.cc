@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "data/text.h"
 #include "kernels/check.h"
 #include "kernels/format.h"
 
@@ -29,8 +30,6 @@ std::string shown(std::string_view text) {
   constexpr size_t kMost = 60;
   return one_line(text.substr(0, kMost)) + (text.size() > kMost ? "..." : "");
 }
-
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
 class PairParser {
  public:

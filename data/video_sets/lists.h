@@ -10,6 +10,8 @@
 
 namespace verace::data {
 
+inline constexpr int64_t kMaxListBytes = int64_t{1} << 24;
+
 struct TestListEntry {
   int64_t line = 0;  // from 1
   bool real = false;

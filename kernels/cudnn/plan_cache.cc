@@ -30,7 +30,7 @@ std::string header(std::string_view body) {
   return text::format("{}, checksum {:016x}, {} bytes\n", kMagic, fnv1a(body), body.size());
 }
 
-class Writer {
+class CacheWriter {
  public:
   template <typename T>
   void number(T value) {
@@ -45,7 +45,7 @@ class Writer {
   std::string out;
 };
 
-// Reads what Writer wrote; false from the first piece on that is not there.
+// Reads what CacheWriter wrote; false from the first piece on that is not there.
 class Reader {
  public:
   explicit Reader(std::string_view bytes) : rest_(bytes) {}
@@ -214,7 +214,7 @@ std::string PlanCache::write(int folder) {
   for (const auto& [key, plan] : plans_) {
     if (added_.contains(key)) plans[key] = plan;
   }
-  Writer body;
+  CacheWriter body;
   body.string(environment_);
   for (const auto& [key, plan] : plans) {
     body.string(key);

@@ -10,7 +10,7 @@ namespace verace::kernels::reference {
 namespace {
 
 // Factor from the batch's (biased) variance to the one that enters the running average.
-double running_factor(RunningVariance convention, double n, double epsilon) {
+double running_variance_factor(RunningVariance convention, double n, double epsilon) {
   const double bessel = n / (n - 1.0);
   if (convention == RunningVariance::kBiased) return 1.0;
   if (convention == RunningVariance::kUnbiased) return bessel;
@@ -63,7 +63,7 @@ void batch_norm_statistics(const Exec&, const BatchNormStatistics& args) {
     args.inv_std[j] = static_cast<float>(1.0 / std::sqrt(variance + args.epsilon));
     if (args.running_mean == nullptr) continue;
     move(args.running_mean[j], mean, args.momentum);
-    move(args.running_var[j], variance * running_factor(args.convention, n, args.epsilon),
+    move(args.running_var[j], variance * running_variance_factor(args.convention, n, args.epsilon),
          args.momentum);
   }
 }

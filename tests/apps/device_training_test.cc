@@ -6,6 +6,7 @@
 #include "kernels/format.h"
 #include "tests/apps/device_training.h"
 #include "tests/support/faults.h"
+#include "tests/support/sanitized.h"
 #include "tests/support/tolerances.h"
 
 namespace verace::apps {
@@ -183,6 +184,7 @@ TEST_CASE("a checkpoint passes through the memory of a GPU unchanged") {
 
 TEST_CASE("16-bit runs: the same bits launched and resumed, and near those of fp32") {
   if (!test::cuda_is_present()) return;
+  if (test::skip_if_sanitized("apps/device_training_test", "16-bit runs")) return;
   const TempFolder folder;
   std::ostringstream out;
   const std::vector<EpochMetrics> want = train(steady_run(folder / "fp32", kGpu), out).history;

@@ -167,6 +167,7 @@ TEST_CASE("the help's examples") {
     std::optional<std::string> help = help_of(name);
     REQUIRE(help);
     if (name == "attack") help = help_of("attack fgsm");
+    if (name == "dataset") help = help_of("dataset inspect");
     if (name == "weights") {
       help = "";
       for (const char* command : {"inspect", "convert", "diff", "fetch"}) {

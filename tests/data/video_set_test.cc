@@ -31,6 +31,17 @@ const Tally* note(const VideoSet& set, std::string_view what) {
   return nullptr;
 }
 
+// The first names of such a note; none where there is no such note.
+std::vector<std::string> first_of(const VideoSet& set, std::string_view what) {
+  const Tally* tally = note(set, what);
+  return tally == nullptr ? std::vector<std::string>() : tally->first;
+}
+
+int64_t count_of(const VideoSet& set, std::string_view what) {
+  const Tally* tally = note(set, what);
+  return tally == nullptr ? 0 : tally->count;
+}
+
 std::string error_of(const fs::path& root, const VideoSetOptions& options = {}) {
   return input_error([&] { load_video_set(root, options); });
 }
@@ -98,9 +109,8 @@ TEST_CASE("Celeb-DF: the version is told by the list, or by numbers that only ve
   CHECK(set.folders[0].published == 158);
   CHECK(set.folders[2].published == 795);
   CHECK(note(set, "version 1 lists") == nullptr);
-  REQUIRE(note(set, "listed for testing, but not here"));
-  CHECK(note(set, "listed for testing, but not here")->count == 95);
-  CHECK(note(set, "listed for testing, but not here")->first ==
+  CHECK(count_of(set, "listed for testing, but not here") == 95);
+  CHECK(first_of(set, "listed for testing, but not here") ==
         Names{"YouTube-real/00005", "YouTube-real/00006", "YouTube-real/00007"});
 
   for (int i = 100; i < 518; ++i)
@@ -214,8 +224,7 @@ TEST_CASE("Celeb-DF: duplicates in the list are one video, and said") {
   write_lines(dir / kList, lines);
   const VideoSet set = load_video_set(dir.path());
   CHECK(contains(set.official, "14 videos"));
-  REQUIRE(note(set, "more than once"));
-  CHECK(note(set, "more than once")->first == Names{"YouTube-real/00000"});
+  CHECK(first_of(set, "more than once") == Names{"YouTube-real/00000"});
 }
 
 TEST_CASE("files that fit no rule are counted with the reason") {
@@ -230,15 +239,14 @@ TEST_CASE("files that fit no rule are counted with the reason") {
   }
   const VideoSet set = load_video_set(dir.path());
   CHECK(set.videos.size() == 41);
-  REQUIRE(note(set, "not of the form idA_NNNN"));
-  CHECK(note(set, "not of the form idA_NNNN")->count == 4);
-  CHECK(note(set, "not of the form idA_NNNN")->first ==
+  CHECK(count_of(set, "not of the form idA_NNNN") == 4);
+  CHECK(first_of(set, "not of the form idA_NNNN") ==
         Names{"Celeb-real/1_0000.mp4", "Celeb-real/id0_.mp4", "Celeb-real/id0_id1_0000.mp4"});
-  CHECK(note(set, "not of the form idA_idB_NNNN")->count == 2);
-  CHECK(note(set, "not of the form NNNNN")->count == 1);
-  CHECK(note(set, "neither a video nor a picture")->count == 1);
-  CHECK(note(set, "hidden")->count == 1);
-  CHECK(note(set, "a picture outside")->count == 1);
+  CHECK(count_of(set, "not of the form idA_idB_NNNN") == 2);
+  CHECK(count_of(set, "not of the form NNNNN") == 1);
+  CHECK(count_of(set, "neither a video nor a picture") == 1);
+  CHECK(count_of(set, "hidden") == 1);
+  CHECK(count_of(set, "a picture outside") == 1);
 }
 
 TEST_CASE("folders of frames, deeper folders and extensions in any case are videos") {
@@ -262,9 +270,8 @@ TEST_CASE("folders of frames, deeper folders and extensions in any case are vide
   CHECK(videos.at("Celeb-real/id9_0001").path == dir / "Celeb-real/id9_0001.MP4");
   CHECK(videos.at("Celeb-real/id0_0000").path == dir / "Celeb-real/videos/id0_0000.Mkv");
   CHECK(videos.at("Celeb-real/id0_0000").split == Split::kTest);
-  REQUIRE(note(set, "a second time"));
-  CHECK(note(set, "a second time")->first == Names{"Celeb-real/frames/id0_0000"});
-  CHECK(note(set, "neither a video")->count == 41);
+  CHECK(first_of(set, "a second time") == Names{"Celeb-real/frames/id0_0000"});
+  CHECK(count_of(set, "neither a video") == 41);
 }
 
 TEST_CASE("parts of Celeb-DF are normal, empty ones are not") {
@@ -307,17 +314,17 @@ TEST_CASE("FaceForensics++: names, sources, splits") {
   CHECK(videos.at("youtube/019").split == Split::kTrain);
   CHECK(videos.at("youtube/019").identity == "019");
   CHECK_FALSE(videos.at("youtube/999").split.has_value());
-  CHECK(note(set, "masks")->first == Names{"manipulated_sequences/Deepfakes/c23/masks/000_001"});
-  CHECK(note(set, "neither raw nor c23")->count == 1);
-  CHECK(note(set, "no folder of FaceForensics++")->count == 1);
-  CHECK(note(set, "not of the form NNN or")->count == 1);
+  CHECK(first_of(set, "masks") == Names{"manipulated_sequences/Deepfakes/c23/masks/000_001"});
+  CHECK(count_of(set, "neither raw nor c23") == 1);
+  CHECK(count_of(set, "no folder of FaceForensics++") == 1);
+  CHECK(count_of(set, "not of the form NNN or") == 1);
   CHECK(note(set, "but not here") == nullptr);
 
   // Splits that join videos across: the fake has no place.
   write_file(dir / "manipulated_sequences/Deepfakes/c23/videos/000_019.mp4", std::string_view());
   CHECK_FALSE(by_name(load_video_set(dir.path())).at("Deepfakes/000_019").split.has_value());
   fs::remove(dir / "original_sequences/youtube/c23/videos/003.mp4");
-  CHECK(note(load_video_set(dir.path()), "but not here")->first == Names{"youtube/003"});
+  CHECK(first_of(load_video_set(dir.path()), "but not here") == Names{"youtube/003"});
   fs::remove(dir / "splits/val.json");
   const VideoSet without = load_video_set(dir.path());
   CHECK_FALSE(without.has_official);
@@ -357,7 +364,7 @@ TEST_CASE("FaceForensics++: compressions and methods are chosen") {
   const VideoSet set = load_video_set(dir.path(), {"c40", {"NeuralTextures"}});
   CHECK(set.videos.size() == 40);
   CHECK(contains(set.videos.front().path.string(), "/c40/"));
-  CHECK(note(set, "not asked for")->first == Names{"manipulated_sequences/Deepfakes"});
+  CHECK(first_of(set, "not asked for") == Names{"manipulated_sequences/Deepfakes"});
   CHECK(contains(error_of(dir.path(), {"raw", {}}), "holds no compression raw, but c23 and c40"));
   CHECK(contains(error_of(dir.path(), {"c23", {"deepfakes"}}), "'deepfakes' is no method"));
   CHECK(contains(error_of(dir.path(), {"c23", {"FaceSwap"}}),
@@ -404,6 +411,8 @@ TEST_CASE("folders real and fake, divided or not") {
   CHECK(videos.at("real/deep/b").label == kReal);
   CHECK(videos.at("Fake/c").label == kFake);
   CHECK(videos.at("fake/d").identity.empty());
+  write_file(dir / "real/portrait.jpg", std::string_view());
+  CHECK(by_name(load_video_set(dir.path())).at("real/portrait").path == dir / "real/portrait.jpg");
 
   const TempFolder divided;
   for (const char* name : {"train/real/1.mp4", "train/fake/v/1.png", "test/real/1.mp4",
@@ -453,4 +462,27 @@ TEST_CASE("links to folders are followed, circles are refused") {
   CHECK(load_video_set(dir / "set").videos.size() == 12);
   fs::create_directory_symlink(dir / "store/Celeb-real", dir / "store/Celeb-real/again");
   CHECK(contains(error_of(dir / "set"), "more than 32 folders deep"));
+}
+
+TEST_CASE("copies of a file belong together") {
+  const TempFolder dir;
+  write_file(dir / "train/real/a.mp4", std::string_view("0123456789"));
+  write_file(dir / "train/real/b.mp4", std::string_view("0123456788"));
+  write_file(dir / "test/real/renamed.mov", std::string_view("0123456789"));
+  write_file(dir / "val/fake/x.mp4", std::string_view("0123456789"));
+  write_file(dir / "val/fake/empty.mp4", std::string_view());
+  write_file(dir / "test/fake/empty.mp4", std::string_view());
+  const VideoSet set = load_video_set(dir.path());
+  const auto videos = by_name(set);
+  CHECK(videos.at("test/real/renamed").sources.empty());
+  CHECK(videos.at("train/real/a").sources == Names{"test/real/renamed"});
+  CHECK(videos.at("val/fake/x").sources == Names{"test/real/renamed"});
+  CHECK(videos.at("train/real/b").sources.empty());
+  CHECK(videos.at("val/fake/empty").sources.empty());
+  CHECK(first_of(set, "the same bytes as another file") == Names{"train/real/a.mp4"});
+  CHECK(first_of(set, "of the other class") == Names{"val/fake/x.mp4"});
+  CHECK(contains(check_leaks(set).text,
+                 "source video 'test/real/renamed' is in train and in val (1 such)"));
+  VideoSet divided = set;
+  CHECK(assign_splits(divided, {SplitRule::kVideo, {0.5, 0.25, 0.25}, 1}).leaks.sources == 0);
 }

@@ -280,6 +280,9 @@ TEST_CASE("by identity: circles of persons stay whole, and nothing is lost") {
   CHECK(report.dropped == std::array<int64_t, 3>{});
   CHECK(report.identities == std::array<int64_t, 3>{48, 6, 6});
   CHECK(report.leaks.text == "none");
+  many = circles_of_persons(250, 2, 1);
+  report = assign_splits(many, {SplitRule::kIdentity, {0.8, 0.1, 0.1}, 3});
+  CHECK(report.dropped == std::array<int64_t, 3>{});
   // Larger circles than a split may hold are looked into, but not torn where whole ones do.
   VideoSet few = circles_of_persons(10, 6, 2);
   report = assign_splits(few, {SplitRule::kIdentity, {0.8, 0.1, 0.1}, 3});

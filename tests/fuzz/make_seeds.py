@@ -97,6 +97,20 @@ def manifest_seeds():
     write("manifest", "leak", f"split,label,path,video\ntrain,1,{exe},v\ntest,1,{exe},v\n".encode())
     write("manifest", "missing", b"path,label\nnone.jpg,real\n")
     write("manifest", "bom", b"\xef\xbb\xbfpath,label,colour\n" + f"{exe},real,red\n".encode())
+    columns = ("x1,y1,x2,y2,left_eye_x,left_eye_y,right_eye_x,right_eye_y,nose_x,nose_y,left_mouth_x,left_mouth_y,"
+               "right_mouth_x,right_mouth_y")
+    write("manifest", "faces", (
+        f"path,label,video,identity,split,frame,seconds,score,{columns}\n"
+        f"{exe},fake,v,id1+id0,val,7,0.233,0.99,-1.50,2,100.25,2e2,1,2,3,4,5,6,7,8,9,10.25\n"
+        f"{exe},real,w,,val{',' * 17}\n").encode())
+
+
+def video_list_seeds():
+    write("video_lists", "celeb-df",
+          b"1 YouTube-real/00170.mp4\n0 Celeb-synthesis/id1_id0_0007.mp4\r\n\n1\tCeleb-real/a b.MP4")
+    write("video_lists", "bom", b"\xef\xbb\xbf1 Celeb-real/id1_0000.mp4\n")
+    write("video_lists", "splits", b'[["071", "054"],\r\n ["087","081"]]\n')
+    write("video_lists", "wrong-splits", b'[["071", 54]]')
 
 
 def config_seeds():
@@ -186,4 +200,5 @@ if __name__ == "__main__":
     safetensors_seeds()
     picture_seeds()
     manifest_seeds()
+    video_list_seeds()
     config_seeds()

@@ -14,6 +14,7 @@
 #include "tests/support/devices.h"
 #include "tests/support/faults.h"
 #include "tests/support/golden_network.h"
+#include "tests/support/sanitized.h"
 #include "tests/support/stream.h"
 #include "tests/support/tolerances.h"
 
@@ -198,7 +199,9 @@ void check_training(const Golden& g, bool keras) {
 
 void check_losses(const Golden& g, bool keras, const std::string& freeze,
                   const std::string& tensor) {
-  const std::vector<float> want = g.train.read_f32(tensor);
+  std::vector<float> want = g.train.read_f32(tensor);
+  // From the third on as a graph.
+  if (test::skip_if_sanitized("layers/golden_network_test", "[the last 6 losses]")) want.resize(4);
   for_each_network_device([&](const kernels::Exec& exec) {
     Trained trained = make_training(g, exec, freeze, keras);
     for (size_t i = 0; i < want.size(); ++i) {

@@ -214,6 +214,7 @@ TEST_CASE("updates smaller than 16 bits can hold are not lost") {
 TEST_CASE("steps in 16 bits replayed as a graph give the same bits, overflows among them") {
   test::note_skipped_devices();
   if (!test::cuda_is_present()) return;
+  if (test::skip_if_sanitized("layers/loss_scale_test", "replay")) return;
   const Golden g = test::open_torch_golden();
   const test::DeviceStream stream;
   const auto train = [&](bool graphs, Precision p) {
@@ -237,6 +238,7 @@ TEST_CASE("steps in 16 bits replayed as a graph give the same bits, overflows am
 }
 
 TEST_CASE("training goes on bit for bit from moments, step and loss scale") {
+  if (test::skip_if_sanitized("layers/loss_scale_test", "resume")) return;
   const Golden g = test::open_torch_golden();
   test::for_each_cuda_device([&](const kernels::Exec& exec) {
     const test::TrainedSettings settings{

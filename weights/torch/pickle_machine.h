@@ -8,13 +8,11 @@
 #include <string_view>
 #include <vector>
 
+#include "weights/torch/advice.h"
 #include "weights/torch/little_endian.h"
 #include "weights/torch/pickle.h"
 
 namespace verace::weights::pickle_machine {
-
-inline constexpr const char* kAgain = "fetch or save the file again";
-inline constexpr const char* kStateDict = "save it again with torch.save(model.state_dict(), FILE)";
 
 // Opcodes of protocols 0 to 2 that state dicts hold; Python's pickletools.py explains each.
 enum Opcode : uint8_t {

@@ -8,21 +8,18 @@
 #include "kernels/check.h"
 #include "kernels/format.h"
 #include "weights/tensor_table.h"
+#include "weights/torch/advice.h"
 #include "weights/torch/tensor_reading.h"
 #include "weights/torch/utf8.h"
 
 namespace verace::weights {
 namespace {
 
-constexpr const char* kAgain = "fetch or save the file again";
-constexpr const char* kStateDict = "save it again with torch.save(model.state_dict(), FILE)";
-
 // Where training programs put the state dict in their checkpoints; the first that holds tensors.
-constexpr std::string_view kWrappers[] = {"state_dict", "model_state_dict", "model",  "net",
-                                          "network",    "net_state_dict",   "params", "weights"};
+constexpr std::string_view kStateDictKeys[] = {"state_dict", "model_state_dict", "model",
+                                               "net",        "network",          "net_state_dict",
+                                               "params",     "weights"};
 constexpr int kMaxNesting = 2;
-
-std::string quoted(std::string_view name) { return in_quotes(std::string(name.substr(0, 100))); }
 
 using Entry = std::pair<std::string_view, PickleId>;  // a text key and its value
 
@@ -93,7 +90,7 @@ struct Found {
 // One level down, where a wrapper's name leads to a dictionary with tensors or with a wrapper. The
 // depth is small so that wrappers that share one large dictionary cost little.
 std::optional<Found> unwrap(const Pickle& pickle, const std::vector<Entry>& entries, int depth) {
-  for (const std::string_view wrapper : kWrappers) {
+  for (const std::string_view wrapper : kStateDictKeys) {
     // The first of that name: a name that stands often must not lead there often.
     const auto entry = std::ranges::find(entries, wrapper, &Entry::first);
     if (entry == entries.end()) continue;

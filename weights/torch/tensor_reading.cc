@@ -6,17 +6,17 @@
 #include "kernels/check.h"
 #include "kernels/format.h"
 #include "weights/safetensors_header.h"
+#include "weights/torch/advice.h"
 
 namespace verace::weights {
 namespace {
 
-constexpr const char* kAgain = "fetch or save the file again";
 // Parameter(tensor) and the like; real ones have one or two.
 constexpr int kMaxWrappers = 4;
 
-class Reader {
+class TensorReader {
  public:
-  Reader(const Pickle& pickle, const std::string& name, const std::string& where)
+  TensorReader(const Pickle& pickle, const std::string& name, const std::string& where)
       : pickle_(pickle), name_(name), where_(where) {}
 
   TensorView read(const TensorCall& call, const FindStorage& find_storage) const;
@@ -38,7 +38,7 @@ class Reader {
   const std::string& where_;
 };
 
-std::vector<int64_t> Reader::numbers(PickleId id, const char* what) const {
+std::vector<int64_t> TensorReader::numbers(PickleId id, const char* what) const {
   const auto* tuple = pickle_.get<PickleTuple>(id);
   if (tuple == nullptr) fail(text::format("has a {} that is no tuple", what));
   if (tuple->count > kMaxRank) {
@@ -55,7 +55,7 @@ std::vector<int64_t> Reader::numbers(PickleId id, const char* what) const {
   return out;
 }
 
-Dtype Reader::dtype_of(const TensorCall& call, const TorchStorage& storage) const {
+Dtype TensorReader::dtype_of(const TensorCall& call, const TorchStorage& storage) const {
   if (!call.names_dtype) return storage.dtype;
   const auto* dtype = pickle_.get<TorchGlobal>(pickle_.items(call.arguments)[6]);
   if (dtype == nullptr || dtype->kind != GlobalKind::kDtype || !dtype->dtype) {
@@ -64,7 +64,7 @@ Dtype Reader::dtype_of(const TensorCall& call, const TorchStorage& storage) cons
   return *dtype->dtype;
 }
 
-int64_t Reader::check_size(const TensorView& tensor) const {
+int64_t TensorReader::check_size(const TensorView& tensor) const {
   int64_t bytes = size_of(tensor.dtype);
   for (const int64_t extent : tensor.shape) {
     if (__builtin_mul_overflow(bytes, extent, &bytes)) {
@@ -74,7 +74,7 @@ int64_t Reader::check_size(const TensorView& tensor) const {
   return bytes;
 }
 
-int64_t Reader::reach(const TensorView& tensor, int64_t offset, int64_t elements) const {
+int64_t TensorReader::reach(const TensorView& tensor, int64_t offset, int64_t elements) const {
   const int64_t count = reached_elements(tensor.shape, tensor.strides);
   int64_t end = 0;
   if (count < 0 || __builtin_add_overflow(count, offset, &end) || end > elements) {
@@ -95,7 +95,7 @@ bool is_row_major(const TensorView& tensor) {
   return true;
 }
 
-TensorView Reader::read(const TensorCall& call, const FindStorage& find_storage) const {
+TensorView TensorReader::read(const TensorCall& call, const FindStorage& find_storage) const {
   if (!call.supported) fail("is sparse, quantised or without data", "save it as a dense tensor");
   const std::span<const PickleId> arguments = pickle_.items(call.arguments);
   if (arguments.size() < (call.names_dtype ? 7 : 4)) fail("is built from too few values");
@@ -172,7 +172,7 @@ std::optional<TensorCall> find_tensor_call(const Pickle& pickle, PickleId id) {
 
 TensorView read_tensor(const Pickle& pickle, const TensorCall& call, const std::string& name,
                        const std::string& where, const FindStorage& find_storage) {
-  return Reader(pickle, name, where).read(call, find_storage);
+  return TensorReader(pickle, name, where).read(call, find_storage);
 }
 
 }  // namespace verace::weights

@@ -6,6 +6,7 @@
 #include "kernels/check.h"
 #include "kernels/format.h"
 #include "weights/tensor_table.h"
+#include "weights/torch/advice.h"
 #include "weights/torch/little_endian.h"
 #include "weights/torch/state_dict.h"
 #include "weights/torch/torch_file.h"
@@ -15,12 +16,9 @@ namespace {
 
 using namespace std::string_view_literals;
 
-constexpr const char* kAgain = "fetch or save the file again";
 // The pickle of the magic number 0x1950a86a20f9469cfc6c; Python writes it in no other way.
 constexpr std::string_view kMagic = "\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19."sv;
 constexpr int64_t kProtocol = 1001;
-
-std::string quoted(std::string_view key) { return in_quotes(std::string(key.substr(0, 100))); }
 
 class StreamFile {
  public:

@@ -6,6 +6,7 @@
 #include "kernels/format.h"
 #include "kernels/hash.h"
 #include "weights/tensor_table.h"
+#include "weights/torch/advice.h"
 #include "weights/torch/little_endian.h"
 #include "weights/torch/state_dict.h"
 #include "weights/torch/torch_file.h"
@@ -14,8 +15,7 @@
 namespace verace::weights {
 namespace {
 
-constexpr const char* kAgain = "fetch or save the file again";
-constexpr std::string_view kPickle = "data.pkl";
+constexpr std::string_view kPickleMember = "data.pkl";
 
 // Zips that are something else, by a member's last part.
 struct Other {
@@ -44,9 +44,9 @@ std::string_view find_prefix(const ZipDirectory& zip, const std::string& path) {
   }
   const ZipMember* found = nullptr;
   for (const ZipMember& member : zip.members()) {
-    const bool fits = member.name == kPickle ||
-                      (member.name.ends_with(kPickle) &&
-                       member.name.find('/') + kPickle.size() + 1 == member.name.size());
+    const bool fits = member.name == kPickleMember ||
+                      (member.name.ends_with(kPickleMember) &&
+                       member.name.find('/') + kPickleMember.size() + 1 == member.name.size());
     if (!fits) continue;
     if (found != nullptr) {
       fail_input(text::format("{}: has two pickles, {} and {}: {}", path,
@@ -59,7 +59,7 @@ std::string_view find_prefix(const ZipDirectory& zip, const std::string& path) {
     fail_input(path +
                ": is a zip archive without data.pkl, so not from torch.save: name a weight file");
   }
-  return found->name.substr(0, found->name.size() - kPickle.size());
+  return found->name.substr(0, found->name.size() - kPickleMember.size());
 }
 
 class ZipFile {
@@ -79,7 +79,7 @@ class ZipFile {
 
   // data.pkl, its checksum compared.
   std::span<const std::byte> pickle() const {
-    const ZipMember& member = *find(kPickle);
+    const ZipMember& member = *find(kPickleMember);
     if (member.crc32 != 0 && crc32(member.bytes) != member.crc32) {
       fail_input(text::format("{}: data.pkl does not have the checksum that the file states: {}",
                               path_, kAgain));
@@ -89,7 +89,7 @@ class ZipFile {
 
   std::span<const std::byte> storage(const TorchStorage& storage) const {
     const ZipMember* member = find("data/" + std::string(storage.key));
-    const std::string name = in_quotes(std::string(storage.key.substr(0, 100)));
+    const std::string name = quoted(storage.key);
     if (member == nullptr) {
       fail_input(text::format("{}: its storage {} is missing: {}", path_, name, kAgain));
     }

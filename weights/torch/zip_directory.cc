@@ -6,19 +6,18 @@
 #include "kernels/check.h"
 #include "kernels/format.h"
 #include "weights/tensor_table.h"
+#include "weights/torch/advice.h"
 #include "weights/torch/little_endian.h"
 
 namespace verace::weights {
 namespace {
 
-constexpr const char* kAgain = "fetch or save the file again";
 constexpr const char* kRepack =
     "load and save it again with PyTorch, or unpack it and pack it with zip -0 -r";
 
 constexpr uint64_t kLocalHeader = 0x04034b50, kEntry = 0x02014b50, kEnd = 0x06054b50,
                    kEnd64 = 0x06064b50, kLocator64 = 0x07064b50;
-constexpr uint64_t kLocalHeaderBytes = 30, kEntryBytes = 46, kEndBytes = 22, kEnd64Bytes = 56,
-                   kLocator64Bytes = 20;
+constexpr uint64_t kEntryBytes = 46, kEndBytes = 22, kEnd64Bytes = 56, kLocator64Bytes = 20;
 constexpr uint64_t kIn64 = 0xffffffff;  // "see the zip64 record"
 constexpr uint64_t kEncrypted = 1;
 constexpr uint16_t kExtra64 = 1;
@@ -29,9 +28,10 @@ struct End {
   uint64_t offset = 0;  // of the central directory
 };
 
-class Reader {
+class DirectoryReader {
  public:
-  Reader(std::span<const std::byte> file, const std::string& path) : file_(file), path_(path) {}
+  DirectoryReader(std::span<const std::byte> file, const std::string& path)
+      : file_(file), path_(path) {}
 
   std::vector<ZipMember> read();
 
@@ -41,8 +41,7 @@ class Reader {
   }
   [[noreturn]] void fail_member(std::string_view name, const std::string& what,
                                 const char* advice = kAgain) const {
-    fail(text::format("its member {} {}", in_quotes(std::string(name.substr(0, 100))), what),
-         advice);
+    fail(text::format("its member {} {}", quoted(name), what), advice);
   }
 
   // The number of `bytes` bytes at `offset`, which the caller knows to be within the file.
@@ -68,7 +67,7 @@ class Reader {
 };
 
 // The end record is last, but for a comment of at most 65535 bytes that it announces.
-uint64_t Reader::find_end() const {
+uint64_t DirectoryReader::find_end() const {
   if (file_.size() >= kEndBytes) {
     const uint64_t last = file_.size() - kEndBytes;
     const uint64_t first = last > 0xffff ? last - 0xffff : 0;
@@ -79,7 +78,7 @@ uint64_t Reader::find_end() const {
   fail("is a zip archive without its directory, probably cut short");
 }
 
-End Reader::read_end64(uint64_t end) const {
+End DirectoryReader::read_end64(uint64_t end) const {
   const uint64_t offset = number(end - kLocator64Bytes + 8, 8);
   if (end - kLocator64Bytes < kEnd64Bytes || offset > end - kLocator64Bytes - kEnd64Bytes ||
       number(offset, 4) != kEnd64) {
@@ -95,7 +94,7 @@ End Reader::read_end64(uint64_t end) const {
   return found;
 }
 
-End Reader::read_end() const {
+End DirectoryReader::read_end() const {
   const uint64_t end = find_end();
   if (end >= kLocator64Bytes && number(end - kLocator64Bytes, 4) == kLocator64) {
     return read_end64(end);
@@ -111,8 +110,8 @@ End Reader::read_end() const {
 }
 
 // Replaces those of `fields` that say so by the numbers of the zip64 extra field, in order.
-void Reader::read_extra64(std::string_view name, uint64_t offset, uint64_t bytes,
-                          std::span<uint64_t* const> fields) const {
+void DirectoryReader::read_extra64(std::string_view name, uint64_t offset, uint64_t bytes,
+                                   std::span<uint64_t* const> fields) const {
   const uint64_t end = offset + bytes;
   while (end - offset >= 4) {
     const uint64_t tag = number(offset, 2);
@@ -133,7 +132,7 @@ void Reader::read_extra64(std::string_view name, uint64_t offset, uint64_t bytes
   }
 }
 
-ZipMember Reader::read_entry(uint64_t& position) const {
+ZipMember DirectoryReader::read_entry(uint64_t& position) const {
   const uint64_t limit = directory_.offset + directory_.bytes;
   if (limit - position < kEntryBytes || number(position, 4) != kEntry) {
     fail("is a zip archive with a broken directory");
@@ -167,7 +166,7 @@ ZipMember Reader::read_entry(uint64_t& position) const {
   return member;
 }
 
-std::span<const std::byte> Reader::data_of(const ZipMember& member, uint64_t size) const {
+std::span<const std::byte> DirectoryReader::data_of(const ZipMember& member, uint64_t size) const {
   const uint64_t at = member.header_offset;
   if (at > directory_.offset || directory_.offset - at < kLocalHeaderBytes ||
       number(at, 4) != kLocalHeader) {
@@ -186,7 +185,7 @@ std::span<const std::byte> Reader::data_of(const ZipMember& member, uint64_t siz
   return file_.subspan(at + head, size);
 }
 
-void Reader::check_disjoint(const std::vector<ZipMember>& members) const {
+void DirectoryReader::check_disjoint(const std::vector<ZipMember>& members) const {
   std::vector<const ZipMember*> order;
   for (const ZipMember& member : members) order.push_back(&member);
   std::sort(order.begin(), order.end(), [](const ZipMember* a, const ZipMember* b) {
@@ -205,7 +204,7 @@ void Reader::check_disjoint(const std::vector<ZipMember>& members) const {
   }
 }
 
-std::vector<ZipMember> Reader::read() {
+std::vector<ZipMember> DirectoryReader::read() {
   directory_ = read_end();
   uint64_t position = directory_.offset;
   std::vector<ZipMember> members;
@@ -220,11 +219,11 @@ std::vector<ZipMember> Reader::read() {
 }  // namespace
 
 ZipDirectory::ZipDirectory(std::span<const std::byte> file, const std::string& path)
-    : members_(Reader(file, path).read()) {
+    : members_(DirectoryReader(file, path).read()) {
   for (size_t i = 0; i < members_.size(); ++i) {
     if (!index_.emplace(members_[i].name, i).second) {
       fail_input(text::format("{}: its member {} is there twice: {}", path,
-                              in_quotes(std::string(members_[i].name.substr(0, 100))), kAgain));
+                              quoted(members_[i].name), kAgain));
     }
   }
 }

@@ -11,6 +11,8 @@
 
 namespace verace::weights {
 
+inline constexpr uint64_t kLocalHeaderBytes = 30;  // before a member's name
+
 struct ZipMember {
   std::string_view name;             // as stored; points into the file
   std::span<const std::byte> bytes;  // points into the file

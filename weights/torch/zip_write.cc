@@ -4,12 +4,12 @@
 #include "kernels/check.h"
 #include "kernels/hash.h"
 #include "weights/torch/little_endian.h"
+#include "weights/torch/zip_directory.h"
 
 namespace verace::weights {
 namespace {
 
 constexpr uint64_t kAlignment = 64;
-constexpr uint64_t kLocalHeaderBytes = 30;
 constexpr uint64_t kVersion = 10;           // that a reader must know: 1.0, stored members
 constexpr uint64_t kUtf8Names = 0x800;      // flag
 constexpr uint64_t kFirstOfJanuary = 0x21;  // 1980-01-01, 0:00: equal input gives equal bytes

@@ -14,7 +14,7 @@
 namespace verace::data::video {
 namespace {
 
-constexpr int kBufferBytes = 1 << 16;
+constexpr int kWriteBufferBytes = 1 << 16;
 constexpr int kLargestTick = 65535;  // MPEG-4 stores the frames' unit in 16 bits
 
 #if LIBAVFORMAT_VERSION_MAJOR >= 61
@@ -28,9 +28,9 @@ using WrittenByte = uint8_t;
 class SinkIo {
  public:
   explicit SinkIo(ByteSink& sink) : sink_(sink) {
-    auto* buffer = static_cast<unsigned char*>(av_malloc(kBufferBytes));
+    auto* buffer = static_cast<unsigned char*>(av_malloc(kWriteBufferBytes));
     VERACE_CHECK(buffer != nullptr, "no memory");
-    io_.reset(avio_alloc_context(buffer, kBufferBytes, 1, this, nullptr, &write, &seek));
+    io_.reset(avio_alloc_context(buffer, kWriteBufferBytes, 1, this, nullptr, &write, &seek));
     VERACE_CHECK(io_ != nullptr, "no memory");
   }
   AVIOContext* get() { return io_.get(); }

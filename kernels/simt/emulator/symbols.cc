@@ -3,21 +3,23 @@
 
 #include <cxxabi.h>
 #include <elf.h>
+#include <fcntl.h>
 #include <link.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <cctype>
 #include <cstdlib>
-#include <fstream>
 #include <memory>
 #include <set>
-#include <span>
 #include <string_view>
 
 namespace verace::simt::emulator {
 namespace {
 
 template <class T>
-const T* at(const std::vector<char>& bytes, size_t offset) {
+const T* at(std::span<const char> bytes, size_t offset) {
   return reinterpret_cast<const T*>(bytes.data() + offset);
 }
 
@@ -56,45 +58,74 @@ const Symbols& Symbols::get() {
 }
 
 Symbols::Symbols() {
-  std::ifstream in("/proc/self/exe", std::ios::binary);
-  const std::vector<char> bytes((std::istreambuf_iterator<char>(in)), {});
-  if (bytes.size() < sizeof(Elf64_Ehdr)) return;
+  const int file = ::open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+  struct stat status = {};
+  if (file < 0) return;
+  if (::fstat(file, &status) == 0 && status.st_size >= static_cast<off_t>(sizeof(Elf64_Ehdr))) {
+    const auto bytes = static_cast<size_t>(status.st_size);
+    void* const mapped = ::mmap(nullptr, bytes, PROT_READ, MAP_PRIVATE, file, 0);
+    if (mapped != MAP_FAILED) file_ = {static_cast<const char*>(mapped), bytes};
+  }
+  ::close(file);
+}
+
+Symbols::~Symbols() {
+  if (!file_.empty()) ::munmap(const_cast<char*>(file_.data()), file_.size());
+}
+
+template <class Visit>
+void Symbols::for_each(Visit visit) const {
+  if (file_.empty()) return;
   const uintptr_t base = load_address();
-  const auto* header = at<Elf64_Ehdr>(bytes, 0);
-  const std::span sections(at<Elf64_Shdr>(bytes, header->e_shoff), header->e_shnum);
+  const auto* header = at<Elf64_Ehdr>(file_, 0);
+  const std::span sections(at<Elf64_Shdr>(file_, header->e_shoff), header->e_shnum);
   for (const Elf64_Shdr& section : sections) {
     if (section.sh_type != SHT_SYMTAB) continue;
-    const char* const names = at<char>(bytes, sections[section.sh_link].sh_offset);
-    const std::span symbols(at<Elf64_Sym>(bytes, section.sh_offset),
+    const char* const names = at<char>(file_, sections[section.sh_link].sh_offset);
+    const std::span symbols(at<Elf64_Sym>(file_, section.sh_offset),
                             section.sh_size / sizeof(Elf64_Sym));
     for (const Elf64_Sym& symbol : symbols) {
       if (symbol.st_value == 0) continue;
-      const std::string name = names + symbol.st_name;
-      const uintptr_t address = base + symbol.st_value;
-      const auto type = ELF64_ST_TYPE(symbol.st_info);
-      if (type == STT_FUNC) functions_.emplace(address, name);
-      if (type == STT_OBJECT && name.rfind("_ZZ", 0) == 0) {
-        statics_.push_back({name, address, symbol.st_size});
+      if (!visit(ELF64_ST_TYPE(symbol.st_info), names + symbol.st_name, base + symbol.st_value,
+                 symbol.st_size)) {
+        return;
       }
     }
   }
 }
 
 std::string Symbols::function(const void* address) const {
-  const auto found = functions_.find(reinterpret_cast<uintptr_t>(address));
-  return found == functions_.end() ? "" : found->second;
+  const char* found = "";
+  for_each([&](int type, const char* name, uintptr_t start, size_t) {
+    const bool is_it = type == STT_FUNC && start == reinterpret_cast<uintptr_t>(address);
+    if (is_it) found = name;
+    return !is_it;
+  });
+  return found;
+}
+
+std::vector<StaticObject> Symbols::statics() const {
+  std::vector<StaticObject> statics;
+  for_each([&](int type, const char* name, uintptr_t start, size_t size) {
+    if (type == STT_OBJECT && std::string_view(name).starts_with("_ZZ")) {
+      statics.push_back({name, start, size});
+    }
+    return true;
+  });
+  return statics;
 }
 
 std::vector<StaticObject> Symbols::shared_arrays() const {
+  const std::vector<StaticObject> all = statics();
   std::set<std::string, std::less<>> with_gap;
-  for (const StaticObject& object : statics_) {
+  for (const StaticObject& object : all) {
     if (!is_gap(object.name)) continue;
     std::string_view function;  // the last of them: a gap has no parts
     for_functions_of(object.name, [&](std::string_view part) { function = part; });
     with_gap.emplace(function);
   }
   std::vector<StaticObject> arrays;
-  for (const StaticObject& object : statics_) {
+  for (const StaticObject& object : all) {
     bool beside_gap = false;
     for_functions_of(object.name, [&](std::string_view part) {
       beside_gap = beside_gap || with_gap.find(part) != with_gap.end();

@@ -4,7 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <map>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -17,9 +17,14 @@ struct StaticObject {
   size_t size;
 };
 
+// The program's file stays mapped and is searched anew by each call: with all sanitizers it has two
+// hundred megabytes, and the programs that want a few names would read them all at each start.
 class Symbols {
  public:
   static const Symbols& get();
+  ~Symbols();
+  Symbols(const Symbols&) = delete;
+  Symbols& operator=(const Symbols&) = delete;
 
   // The mangled name of the function at this address, empty when unknown.
   std::string function(const void* address) const;
@@ -30,8 +35,12 @@ class Symbols {
 
  private:
   Symbols();
-  std::map<uintptr_t, std::string> functions_;
-  std::vector<StaticObject> statics_;
+  // Calls visit(type, name, address, size) for each symbol, until it returns false.
+  template <class Visit>
+  void for_each(Visit visit) const;
+  std::vector<StaticObject> statics() const;
+
+  std::span<const char> file_;
 };
 
 // As people write it; the name itself when it is not mangled.
