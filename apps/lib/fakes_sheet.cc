@@ -9,7 +9,7 @@ namespace verace::apps {
 namespace {
 
 constexpr int64_t kTile = 144;
-constexpr int64_t kGap = 4;
+constexpr int64_t kSheetGap = 4;
 constexpr int64_t kTriplesInRow = 3;
 constexpr uint8_t kGround = 128;
 
@@ -63,13 +63,14 @@ data::Image FakesSheet::image() const {
   const int64_t columns = std::min(triples, kTriplesInRow);
   const int64_t rows = (triples + kTriplesInRow - 1) / kTriplesInRow;
   // Tiles of a triple touch each other.
-  data::Image sheet{rows * (kTile + kGap) + kGap, columns * (3 * kTile + kGap) + kGap, {}};
+  data::Image sheet{
+      rows * (kTile + kSheetGap) + kSheetGap, columns * (3 * kTile + kSheetGap) + kSheetGap, {}};
   sheet.rgb.assign(static_cast<size_t>(sheet.height * sheet.width * 3), kGround);
   for (size_t i = 0; i < tiles_.size(); ++i) {
     const auto triple = static_cast<int64_t>(i / 3);
-    const int64_t top = kGap + triple / kTriplesInRow * (kTile + kGap);
-    const int64_t left =
-        kGap + triple % kTriplesInRow * (3 * kTile + kGap) + static_cast<int64_t>(i % 3) * kTile;
+    const int64_t top = kSheetGap + triple / kTriplesInRow * (kTile + kSheetGap);
+    const int64_t left = kSheetGap + triple % kTriplesInRow * (3 * kTile + kSheetGap) +
+                         static_cast<int64_t>(i % 3) * kTile;
     for (int64_t y = 0; y < kTile; ++y) {
       std::copy_n(tiles_[i].rgb.begin() + y * kTile * 3, kTile * 3,
                   sheet.rgb.begin() + ((top + y) * sheet.width + left) * 3);

@@ -11,7 +11,7 @@
 namespace verace::data {
 namespace {
 
-uint8_t to_byte(float value) {
+uint8_t grey_level(float value) {
   return static_cast<uint8_t>(std::clamp(value, 0.0F, 255.0F) + 0.5F);
 }
 
@@ -67,7 +67,7 @@ void change_colours(Image& image, const Perturbation& p) {
       c = to_rgb(colour);
     }
     for (size_t k = 0; k < 3; ++k) {
-      image.rgb[i + k] = to_byte((c[k] - 127.5F) * p.contrast + 127.5F + p.brightness);
+      image.rgb[i + k] = grey_level((c[k] - 127.5F) * p.contrast + 127.5F + p.brightness);
     }
   }
 }
@@ -102,7 +102,7 @@ void sharpen(Image& image, float strength) {
   const Image mean = small_mean(image, 1, 1);
   for (size_t i = 0; i < image.rgb.size(); ++i) {
     const auto own = static_cast<float>(image.rgb[i]);
-    image.rgb[i] = to_byte(own + strength * (own - static_cast<float>(mean.rgb[i])));
+    image.rgb[i] = grey_level(own + strength * (own - static_cast<float>(mean.rgb[i])));
   }
 }
 
@@ -126,7 +126,7 @@ void sample(const Image& image, ImagePoint point, uint8_t* colour) {
     };
     const float above = pixel(top, left) + (pixel(top, right) - pixel(top, left)) * tx;
     const float below = pixel(bottom, left) + (pixel(bottom, right) - pixel(bottom, left)) * tx;
-    colour[k] = to_byte(above + (below - above) * ty);
+    colour[k] = grey_level(above + (below - above) * ty);
   }
 }
 
