@@ -18,7 +18,7 @@ std::string hint(const fs::path& root) {
     const fs::path inner = root / name;
     for (const char* mark : {"Celeb-real", "Celeb-synthesis", "YouTube-real", "original_sequences",
                              "manipulated_sequences"}) {
-      if (fs::is_directory(inner / mark)) {
+      if (!folder_named(inner, mark).empty()) {
         return text::format("; did you mean {}?", name_of(inner));
       }
     }

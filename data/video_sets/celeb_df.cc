@@ -70,8 +70,8 @@ class CelebReader {
   VideoSet read() {
     SampleCollector collector(set_, notes_);
     for (const ClassFolder& folder : kFolders) {
-      const fs::path path = set_.root / folder.name;
-      if (!fs::is_directory(path)) continue;
+      const fs::path path = folder_named(set_.root, folder.name);
+      if (path.empty()) continue;
       for (const FoundVideo& found : find_videos(path, notes_)) add(folder, found, collector);
       collector.finish_folder({folder.name, folder.label, 0, 0});
     }
@@ -108,8 +108,8 @@ class CelebReader {
     for (VideoSample& sample : set_.videos) here.emplace(sample.name, &sample);
     std::set<std::string> seen;
     for (const TestListEntry& entry : entries) {
-      const std::string name =
-          text::format("{}/{}", entry.folder, fs::path(entry.file).stem().string());
+      const std::string name = text::format("{}/{}", class_folder(entry.folder)->name,
+                                            fs::path(entry.file).stem().string());
       if (!seen.insert(name).second) {
         notes_.add("listed for testing more than once", name);
       } else if (const auto found = here.find(name); found != here.end()) {
@@ -127,10 +127,8 @@ class CelebReader {
     const TestListEntry* wrong = nullptr;
     size_t count = 0;
     for (const TestListEntry& entry : entries) {
-      const auto folder =
-          std::find_if(kFolders.begin(), kFolders.end(),
-                       [&](const ClassFolder& known) { return entry.folder == known.name; });
-      if (folder == kFolders.end()) {
+      const ClassFolder* folder = class_folder(entry.folder);
+      if (folder == nullptr) {
         fail_input(text::format(
             "{}:{}: '{}' is no folder of Celeb-DF (Celeb-real, YouTube-real, Celeb-synthesis)",
             name, entry.line, one_line(entry.folder)));
@@ -142,8 +140,7 @@ class CelebReader {
     if (wrong == nullptr) return;
     fail_input(text::format(
         "{}:{}: label {} calls {}/{} {}, its folder holds {} videos ({} of {} lines contradict "
-        "their "
-        "folders{}); in Celeb-DF's list 1 is real and 0 is fake: fetch it again",
+        "their folders{}); in Celeb-DF's list 1 is real and 0 is fake: fetch it again",
         name, wrong->line, wrong->real ? 1 : 0, one_line(wrong->folder), one_line(wrong->file),
         wrong->real ? "real" : "fake", wrong->real ? "fake" : "real", count, entries.size(),
         count == entries.size() ? ": its labels are inverted" : ""));
@@ -156,7 +153,7 @@ class CelebReader {
       if (listed_ == kListSizes[i]) version = i + 1;
     }
     for (const VideoFolder& folder : set_.folders) {
-      if (folder.videos <= class_folder(folder.name).published[0]) continue;
+      if (folder.videos <= class_folder(folder.name)->published[0]) continue;
       if (version == 1) {
         notes_.add("more videos than Celeb-DF v1 has, whose list this is: is it the right one?",
                    folder.name);
@@ -174,13 +171,16 @@ class CelebReader {
     set_.kind = version == 0 ? "Celeb-DF" : text::format("Celeb-DF v{}", version);
     if (version == 0) return;
     for (VideoFolder& folder : set_.folders) {
-      folder.published = class_folder(folder.name).published[version - 1];
+      folder.published = class_folder(folder.name)->published[version - 1];
     }
   }
 
-  static const ClassFolder& class_folder(const std::string& name) {
-    return *std::find_if(kFolders.begin(), kFolders.end(),
-                         [&](const ClassFolder& folder) { return name == folder.name; });
+  // In any case; null: it is none of them.
+  static const ClassFolder* class_folder(const std::string& name) {
+    const auto found =
+        std::find_if(kFolders.begin(), kFolders.end(),
+                     [&](const ClassFolder& folder) { return lower(name) == lower(folder.name); });
+    return found == kFolders.end() ? nullptr : &*found;
   }
 
   VideoSet set_;

@@ -138,6 +138,14 @@ std::vector<std::string> folders_in(const fs::path& directory) {
   return names;
 }
 
+fs::path folder_named(const fs::path& directory, const std::string& name) {
+  if (fs::is_directory(directory / name)) return directory / name;
+  for (const std::string& folder : folders_in(directory)) {
+    if (lower(folder) == lower(name)) return directory / folder;
+  }
+  return {};
+}
+
 std::string listing(const std::vector<std::string>& names) {
   if (names.empty()) return "no folders";
   const size_t shown = std::min<size_t>(names.size(), 8);

@@ -47,6 +47,9 @@ enum class LoosePictures : uint8_t { kIgnored, kVideos };
 std::vector<FoundVideo> find_videos(const std::filesystem::path& folder, Tallies& ignored,
                                     LoosePictures loose = LoosePictures::kIgnored);
 
+// The folder of this name in any case: copies of data sets have "Youtube-real" too. The name itself
+// first; empty: there is none.
+std::filesystem::path folder_named(const std::filesystem::path& directory, const std::string& name);
 // Names of the folders in a folder, sorted, without hidden ones.
 std::vector<std::string> folders_in(const std::filesystem::path& directory);
 // "'a', 'b', ..." for messages; "no folders".

@@ -78,6 +78,16 @@ TEST_CASE("the module, where it was built") {
   CHECK(video::library().has_encoder("mpeg4"));
   CHECK(!video::library().has_encoder("no such encoder"));
   CHECK(&video::library() == &video::library());
+  // It hands itself out to the program it was built with only.
+  const std::string text = video::library_text();
+  const size_t begin = text.rfind('(') + 1;
+  void* module = dlopen(text.substr(begin, text.rfind(')') - begin).c_str(), RTLD_NOW);
+  REQUIRE(module != nullptr);
+  const auto function =
+      reinterpret_cast<video::LibraryFunction*>(dlsym(module, video::kLibraryFunction));
+  REQUIRE((function != nullptr));
+  CHECK(function("verace video 0, another compiler") == nullptr);
+  CHECK(function(video::kInterface) == &video::library());
 }
 
 }  // namespace

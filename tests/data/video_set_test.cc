@@ -274,6 +274,21 @@ TEST_CASE("folders of frames, deeper folders and extensions in any case are vide
   CHECK(count_of(set, "neither a video") == 41);
 }
 
+TEST_CASE("Celeb-DF: folders in another case are the same") {
+  const TempFolder dir;
+  const Names lines = make_celeb_df(dir.path());
+  fs::rename(dir / "YouTube-real", dir / "Youtube-real");
+  write_lines(dir / kList, lines);
+  VideoSet set = load_video_set(dir.path());
+  CHECK(test_names(set).size() == 14);
+  CHECK(by_name(set).at("YouTube-real/00001").path == dir / "Youtube-real/00001.mp4");
+  write_file(dir / kList, std::string_view("1 Youtube-Real/00003.mp4"));
+  CHECK(test_names(load_video_set(dir.path())) == std::set<std::string>{"YouTube-real/00003"});
+  // An inverted label is seen all the same.
+  write_file(dir / kList, std::string_view("0 youtube-real/00003.mp4"));
+  CHECK(contains(error_of(dir.path()), ":1: label 0 calls youtube-real/00003.mp4 fake"));
+}
+
 TEST_CASE("parts of Celeb-DF are normal, empty ones are not") {
   const TempFolder dir;
   write_file(dir / "Celeb-synthesis/id0_id1_0000.mp4", std::string_view());

@@ -88,14 +88,24 @@ int64_t InputFile::seek(void* self, int64_t offset, int whence) {
   return place < 0 ? AVERROR(errno) : place;
 }
 
+void check_frame_size(const std::string& name, int64_t width, int64_t height) {
+  if (width > kMaxImageSide || height > kMaxImageSide || width * height > kMaxImagePixels) {
+    fail_input(
+        text::format("{}: {}x{} pixels are more than the {} per side and {} in all that are read; "
+                     "scale it down",
+                     name, width, height, kMaxImageSide, kMaxImagePixels));
+  }
+}
+
 Demuxer::Demuxer(const std::filesystem::path& path) : name_(name_of(path)), file_(path) {
   open();
   find_video_stream();
-  if (stream_->codecpar->width < 1 || stream_->codecpar->height < 1) {
+  const int64_t width = stream_->codecpar->width, height = stream_->codecpar->height;
+  if (width < 1 || height < 1) {
     fail_input(text::format(
         "{}: is a video without a size of its frames: damaged or cut off; replace it", name_));
   }
-  check_size(*stream_->codecpar);
+  check_frame_size(name_, width, height);
 }
 
 void Demuxer::open() {
@@ -119,7 +129,10 @@ void Demuxer::open() {
         name_, av_error_text(result)));
   }
   format_.reset(format);
-  for (unsigned i = 0; i < format_->nb_streams; ++i) check_size(*format_->streams[i]->codecpar);
+  for (unsigned i = 0; i < format_->nb_streams; ++i) {
+    const AVCodecParameters& stream = *format_->streams[i]->codecpar;
+    check_frame_size(name_, stream.width, stream.height);
+  }
   // What it does not find out is missed below, or by the decoder.
   find_stream_info(format);
 }
@@ -138,16 +151,6 @@ void Demuxer::find_video_stream() {
   stream_ = format_->streams[index];
   for (unsigned i = 0; i < format_->nb_streams; ++i) {
     if (static_cast<int>(i) != index) format_->streams[i]->discard = AVDISCARD_ALL;
-  }
-}
-
-void Demuxer::check_size(const AVCodecParameters& stream) const {
-  const int64_t width = stream.width, height = stream.height;
-  if (width > kMaxImageSide || height > kMaxImageSide || width * height > kMaxImagePixels) {
-    fail_input(
-        text::format("{}: {}x{} pixels are more than the {} per side and {} in all that are read; "
-                     "scale it down",
-                     name_, width, height, kMaxImageSide, kMaxImagePixels));
   }
 }
 

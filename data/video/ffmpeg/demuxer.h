@@ -26,6 +26,9 @@ class InputFile {
   int64_t size_ = 0;
 };
 
+// Throws Error(kInput) naming the video where frames of this size are larger than pictures may be.
+void check_frame_size(const std::string& name, int64_t width, int64_t height);
+
 class Demuxer {
  public:
   // Throws Error(kInput) naming the file: cannot be opened, not a video of a known container, no
@@ -44,7 +47,6 @@ class Demuxer {
  private:
   void open();
   void find_video_stream();
-  void check_size(const AVCodecParameters& stream) const;
 
   std::string name_;
   InputFile file_;

@@ -128,6 +128,7 @@ void VideoSource::feed() {
 // The decoder's frame becomes the current one, unless it is not what the camera has seen: guessed
 // in parts (concealed), or predicted from frames that are missing.
 bool VideoSource::accept() {
+  check_frame_size(name_, frame_->width, frame_->height);  // headers may say something else
   const int64_t time = frame_->best_effort_timestamp;
   const auto place = table_.place_of(time);
   const int64_t stored = place ? place->stored : fed_ - 1;
