@@ -15,7 +15,7 @@ namespace {
 
 // Streams of the run's seed that belong to data/. The top byte keeps them apart from each other and
 // from the rest of the program, the rest is the epoch or round.
-enum class Purpose : uint64_t { kFlip = 0xD0, kOrder = 0xD1, kClassWalk = 0xD2 };
+enum class Purpose : uint64_t { kFlip = 0xD0, kOrder = 0xD1, kClassWalk = 0xD2, kThinWalk = 0xDB };
 
 engine::Philox generator(uint64_t seed, Purpose purpose, int64_t round) {
   VERACE_CHECK(round >= 0);
@@ -26,9 +26,16 @@ void shuffle(std::vector<int64_t>& items, const engine::Philox& rng) {
   for (size_t i = items.size(); i > 1; --i) std::swap(items[i - 1], items[rng.below(i, i)]);
 }
 
-// The part of a class that is shown in an epoch: `count` members from where the epoch before ended.
-std::vector<int64_t> class_walk(const std::vector<int64_t>& members, int64_t label, int64_t count,
-                                const OrderOptions& options) {
+// Which numbers shuffle the rounds of a walk: those of purpose and first, first + step, ...
+struct WalkStream {
+  Purpose purpose;
+  int64_t first = 0, step = 1;
+};
+
+// The part of some samples that is shown in an epoch: `count` members from where the epoch before
+// ended.
+std::vector<int64_t> walk_on(const std::vector<int64_t>& members, const WalkStream& stream,
+                             int64_t count, const OrderOptions& options) {
   const auto size = static_cast<int64_t>(members.size());
   std::vector<int64_t> walk;
   std::vector<int64_t> round_members;
@@ -40,7 +47,8 @@ std::vector<int64_t> class_walk(const std::vector<int64_t>& members, int64_t lab
       current_round = round;
       round_members = members;
       if (options.shuffle) {
-        shuffle(round_members, generator(options.seed, Purpose::kClassWalk, round * 2 + label));
+        shuffle(round_members,
+                generator(options.seed, stream.purpose, round * stream.step + stream.first));
       }
     }
     walk.push_back(round_members[static_cast<size_t>(position % size)]);
@@ -62,13 +70,27 @@ std::vector<int64_t> balanced_order(std::span<const int32_t> labels, const Order
                        "class {}; add some or switch balancing off",
                        kClassNames[static_cast<size_t>(label)]));
     }
-    walks[static_cast<size_t>(label)] = class_walk(members, label, count, options);
+    walks[static_cast<size_t>(label)] =
+        walk_on(members, {Purpose::kClassWalk, label, 2}, count, options);
   }
   std::vector<int64_t> order;
   for (size_t i = 0; i < static_cast<size_t>(count); ++i) {
     order.push_back(walks[0][i]);
     order.push_back(walks[1][i]);
   }
+  return order;
+}
+
+// All but the thinned samples, and so many of those.
+std::vector<int64_t> thinned_order(size_t samples, const OrderOptions& options) {
+  VERACE_CHECK(!options.balanced && options.thinned.size() == samples);
+  std::vector<int64_t> order, thinned;
+  for (size_t i = 0; i < samples; ++i) {
+    (options.thinned[i] != 0 ? thinned : order).push_back(static_cast<int64_t>(i));
+  }
+  if (thinned.empty()) return order;
+  const auto walk = walk_on(thinned, {Purpose::kThinWalk}, options.thinned_count, options);
+  order.insert(order.end(), walk.begin(), walk.end());
   return order;
 }
 
@@ -79,9 +101,16 @@ bool flip_decision(uint64_t seed, int64_t epoch, int64_t sample_index) {
   return generator(seed, Purpose::kFlip, epoch).block(counter)[0] >> 31 != 0;
 }
 
+int64_t thinned_count(int64_t count, double share) {
+  const auto rounded = static_cast<int64_t>(static_cast<double>(count) * share + 0.5);
+  return std::clamp<int64_t>(rounded, std::min<int64_t>(count, 1), count);
+}
+
 std::vector<int64_t> epoch_order(std::span<const int32_t> labels, const OrderOptions& options) {
   std::vector<int64_t> order;
-  if (options.balanced) {
+  if (!options.thinned.empty()) {
+    order = thinned_order(labels.size(), options);
+  } else if (options.balanced) {
     order = balanced_order(labels, options);
   } else {
     order.resize(labels.size());

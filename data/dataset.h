@@ -31,6 +31,9 @@ struct Sample {
   std::optional<FaceBox> box = std::nullopt;  // x1 < x2, y1 < y2
   std::optional<std::array<ImagePoint, kFaceLandmarks>> landmarks = std::nullopt;
   int64_t frame = -1;  // of the video, from 0, in which it was found; negative: unknown
+  // The picture is a real face's, and what shall be seen is a pseudo-fake that is made of it
+  // (pseudo_fakes/samples.h); the label is kFake.
+  bool pseudo_fake = false;
 };
 
 struct DatasetOptions {

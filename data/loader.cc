@@ -5,6 +5,8 @@
 #include <chrono>
 
 #include "data/augment.h"
+#include "data/pseudo_fakes/pseudo_fake.h"
+#include "data/text.h"
 #include "kernels/check.h"
 #include "kernels/format.h"
 
@@ -19,6 +21,12 @@ LoaderOptions checked(LoaderOptions options) {
   require(options.workers >= 0 && options.workers <= 256, "data workers: give 0 to 256");
   require(options.prefetch >= 1 && options.prefetch <= 1024, "prefetched batches: give 1 to 1024");
   require(options.cache_bytes >= 0, "cache: give a number of bytes, or 0 for none");
+  require(options.pseudo_fake_share > 0 && options.pseudo_fake_share <= 1,
+          "pseudo-fakes: give a share above 0 and up to 1");
+  require(
+      !options.balanced || options.pseudo_fake_share == 1,
+      "pseudo-fakes: balanced sampling decides itself how many fakes an epoch has; leave one of "
+      "them out");
   check_fit_options(options.fit);
   return options;
 }
@@ -30,8 +38,10 @@ Loader::Loader(std::vector<Sample> samples, LoaderOptions options)
   if (samples_.empty()) fail_input("no pictures to load; check the data set and the split");
   const auto count = static_cast<int64_t>(samples_.size());
   for (const Sample& sample : samples_) labels_.push_back(sample.label);
-  const OrderOptions order{options_.seed, 0, false, options_.balanced};
-  pictures_per_epoch_ = static_cast<int64_t>(epoch_order(labels_, order).size());
+  if (options_.pseudo_fake_share < 1) {
+    for (const Sample& sample : samples_) thinned_.push_back(sample.pseudo_fake ? 1 : 0);
+  }
+  pictures_per_epoch_ = static_cast<int64_t>(order_of(0).size());
   reported_.assign(samples_.size(), 0);
   const int64_t picture_bytes = options_.fit.size * options_.fit.size * 3;
   if (count <= options_.cache_bytes / picture_bytes) cache_.resize(samples_.size());
@@ -50,10 +60,16 @@ int64_t Loader::batches_per_epoch() const {
   return (pictures_per_epoch_ + options_.batch_size - 1) / options_.batch_size;
 }
 
+std::vector<int64_t> Loader::order_of(int64_t epoch) const {
+  OrderOptions order{options_.seed, epoch, options_.shuffle, options_.balanced, thinned_, 0};
+  order.thinned_count =
+      thinned_count(std::count(thinned_.begin(), thinned_.end(), 1), options_.pseudo_fake_share);
+  return epoch_order(labels_, order);
+}
+
 void Loader::start_epoch(int64_t epoch) {
   VERACE_CHECK(epoch >= 0);
-  const OrderOptions order{options_.seed, epoch, options_.shuffle, options_.balanced};
-  std::vector<int64_t> new_order = epoch_order(labels_, order);
+  std::vector<int64_t> new_order = order_of(epoch);
   epoch_ = epoch;
   delivered_ = 0;
   seconds_waited_ = 0.0;
@@ -61,6 +77,7 @@ void Loader::start_epoch(int64_t epoch) {
     const std::lock_guard lock(mutex_);
     ++generation_;
     order_ = std::move(new_order);
+    order_epoch_ = epoch;
     head_ = 0;
     next_ = 0;
     std::fill(slots_.begin(), slots_.end(), std::nullopt);
@@ -119,7 +136,7 @@ Loader::Outcome Loader::take() {
   if (options_.workers == 0) {
     const int64_t sample_index = order_[static_cast<size_t>(head_++)];
     std::optional<Outcome> known = remembered(sample_index);
-    outcome = known ? std::move(*known) : make(sample_index);
+    outcome = known ? std::move(*known) : make(sample_index, epoch_);
     if (!known) remember(sample_index, outcome);
   } else {
     std::unique_lock lock(mutex_);
@@ -148,10 +165,11 @@ void Loader::work(const std::stop_token& stop) {
     const uint64_t generation = generation_;
     const int64_t position = next_++;
     const int64_t sample_index = order_[static_cast<size_t>(position)];
+    const int64_t epoch = order_epoch_;
     std::optional<Outcome> outcome = remembered(sample_index);
     if (!outcome) {
       lock.unlock();
-      outcome = make(sample_index);
+      outcome = make(sample_index, epoch);
       lock.lock();
       remember(sample_index, *outcome);
     }
@@ -171,7 +189,8 @@ std::optional<Loader::Outcome> Loader::remembered(int64_t sample_index) const {
 }
 
 void Loader::remember(int64_t sample_index, const Outcome& outcome) {
-  if (outcome.error) return;
+  // Pseudo-fakes are others in each epoch.
+  if (outcome.error || samples_[static_cast<size_t>(sample_index)].pseudo_fake) return;
   if (!outcome.pixels) {
     known_broken_.emplace(sample_index, outcome.broken);
   } else if (!cache_.empty()) {
@@ -179,9 +198,9 @@ void Loader::remember(int64_t sample_index, const Outcome& outcome) {
   }
 }
 
-Loader::Outcome Loader::make(int64_t sample_index) const {
+Loader::Outcome Loader::make(int64_t sample_index, int64_t epoch) const {
   try {
-    return {decode(samples_[static_cast<size_t>(sample_index)]), "", nullptr};
+    return {decode(sample_index, epoch), "", nullptr};
   } catch (const Error& error) {
     if (error.kind() == ErrorKind::kInput) return {nullptr, error.what(), nullptr};
     return {nullptr, "", std::current_exception()};
@@ -190,8 +209,15 @@ Loader::Outcome Loader::make(int64_t sample_index) const {
   }
 }
 
-Loader::Pixels Loader::decode(const Sample& sample) const {
-  const Image image = options_.read ? options_.read(sample) : read_image(sample.path);
+Loader::Pixels Loader::decode(int64_t sample_index, int64_t epoch) const {
+  const Sample& sample = samples_[static_cast<size_t>(sample_index)];
+  Image image = options_.read ? options_.read(sample) : read_image(sample.path);
+  if (sample.pseudo_fake) {
+    VERACE_CHECK(sample.landmarks);
+    image = draw_pseudo_fake(image, *sample.landmarks, options_.pseudo_fake_seed, sample_index,
+                             epoch, name_of(sample.path))
+                .image;
+  }
   Image fitted = fit_to_square(image, options_.fit, sample.path.string());
   return std::make_shared<const std::vector<uint8_t>>(std::move(fitted.rgb));
 }

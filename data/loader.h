@@ -33,6 +33,11 @@ struct LoaderOptions {
   bool balanced = false;  // as many real as fake in each epoch, see epoch_order()
   int64_t workers = 0;    // 0: decode in next(), on the caller's thread
   int64_t prefetch = 2;   // batches decoded ahead, at least 1; costs their memory
+  // Of samples that are pseudo-fakes: each is made anew in each epoch from (pseudo_fake_seed,
+  // epoch, sample). An epoch shows this share of them, (0, 1], rounded, at least one; below 1 not
+  // with balanced. They are not cached.
+  uint64_t pseudo_fake_seed = 0;
+  double pseudo_fake_share = 1;
   // Keep all resized pictures in memory if they fit into so many bytes (size * size * 3 each), so
   // that each is decoded once; 0: never.
   int64_t cache_bytes = 0;
@@ -91,9 +96,10 @@ class Loader {
     std::exception_ptr error;
   };
 
-  Pixels decode(const Sample& sample) const;
+  std::vector<int64_t> order_of(int64_t epoch) const;
+  Pixels decode(int64_t sample_index, int64_t epoch) const;
   std::optional<Outcome> remembered(int64_t sample_index) const;
-  Outcome make(int64_t sample_index) const;
+  Outcome make(int64_t sample_index, int64_t epoch) const;
   void remember(int64_t sample_index, const Outcome& outcome);
   void work(const std::stop_token& stop);
   int64_t positions_allowed() const;
@@ -104,6 +110,7 @@ class Loader {
   const std::vector<Sample> samples_;
   const LoaderOptions options_;
   std::vector<int32_t> labels_;
+  std::vector<uint8_t> thinned_;  // [samples]: pseudo-fakes; empty: all are shown in each epoch
   int64_t pictures_per_epoch_ = 0;
 
   // The consumer's own.
@@ -120,6 +127,7 @@ class Loader {
   std::condition_variable_any is_ready_;
   uint64_t generation_ = 0;  // of the order: what is made for an older one is dropped
   std::vector<int64_t> order_;
+  int64_t order_epoch_ = 0;
   int64_t head_ = 0;
   int64_t next_ = 0;
   std::vector<std::optional<Outcome>> slots_;

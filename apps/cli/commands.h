@@ -20,6 +20,7 @@ Command demo_command();
 Command info_command();
 Command report_command();
 Command dump_command();
+Command fakes_command();
 Command gradcheck_command();
 
 }  // namespace verace::cli

@@ -15,7 +15,7 @@ int main(int argc, char** argv) {
   return run_command_line(
       argc, argv,
       {train_command(), eval_command(), threshold_command(), predict_command(), faces_command(),
-       fgsm_command(), dataset_inspect_command(), inspect_command(), convert_command(),
-       diff_command(), fetch_command(), demo_command(), report_command(), gradcheck_command(),
-       dump_command(), info_command()});
+       fakes_command(), fgsm_command(), dataset_inspect_command(), inspect_command(),
+       convert_command(), diff_command(), fetch_command(), demo_command(), report_command(),
+       gradcheck_command(), dump_command(), info_command()});
 }

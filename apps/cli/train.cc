@@ -32,6 +32,14 @@ void declare_input(Flags& flags, apps::TrainOptions& o) {
   flags.toggle("--no-flip", "Do not mirror half of the training pictures", o.flip, false);
   flags.toggle("--balanced-sampling", "As many real as fake pictures in each epoch",
                o.balanced_sampling);
+  flags.value("--pseudo-fakes", "SHARE",
+              "Pseudo-fakes, made anew in each epoch, of so many of the real training pictures;\n"
+              "1: of each (default 0; needs a manifest with landmarks, as verace faces writes it)",
+              [&o](const std::string& text, const std::string& flag) {
+                std::optional<double> share;
+                into_range(share, 0, 1)(text, flag);
+                o.pseudo_fakes = share.value_or(0);
+              });
   flags.toggle("--allow-leak", "Accept a video or person that stands in two splits", o.allow_leak);
   flags.toggle("--strict", "End with an error at the first broken picture", o.strict);
   flags.value("--workers", "N", "Threads that decode pictures; 0: none (default 2)",
@@ -165,6 +173,7 @@ void check_resume(const Flags& flags, Options& o) {
                            "--fpr",
                            "--no-flip",
                            "--balanced-sampling",
+                           "--pseudo-fakes",
                            "--fit",
                            "--resize",
                            "--allow-leak",
@@ -258,6 +267,7 @@ Command train_command() {
       "  verace train --data DIR --weights resnet50.safetensors --freeze keras:15 --head 3000 \\\n"
       "               --activation leaky:0.05 --epochs 3 --batch 64 --lr 1e-4 --out RUN\n"
       "  verace train --data DIR --weights none --width 0.25 --input-size 64 --out RUN\n"
+      "  verace train --data FACES/faces.csv --pseudo-fakes 1 --weights FILE --out RUN\n"
       "  verace train --resume RUN --epochs 5\n",
       [options](Flags& flags) { declare(flags, *options); },
       [options](const Flags& flags) { return run(flags, *options); }};

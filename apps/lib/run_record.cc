@@ -60,6 +60,9 @@ RunRecord record_in(const JsonReader& json) {
   }
   record.synthetic = json.flag("synthetic");
   record.quick = json.flag("quick");
+  if (json.has("judged_on_pseudo_fakes")) {  // not in older files
+    record.judged_on_pseudo_fakes = json.text("judged_on_pseudo_fakes");
+  }
   for (const CountKey& count : kRecordCounts) record.*count.member = json.count(count.key);
   for (const Json& row : json.array("environment")) {
     record.environment.emplace_back(string_in(pair_in(row)[0]), string_in(row[1]));
@@ -95,12 +98,19 @@ void describe_process(RunRecord& record) {
 }
 
 std::string run_record_json(const RunRecord& record) {
-  Json json{{"version", kRunRecordVersion},  {"kind", record.kind},
-            {"command", record.command},     {"started", record.started},
-            {"seconds", record.seconds},     {"finished", record.finished},
-            {"resumed", record.resumed},     {"seed", record.seed},
-            {"device", record.device},       {"precision", record.precision},
-            {"synthetic", record.synthetic}, {"quick", record.quick},
+  Json json{{"version", kRunRecordVersion},
+            {"kind", record.kind},
+            {"command", record.command},
+            {"started", record.started},
+            {"seconds", record.seconds},
+            {"finished", record.finished},
+            {"resumed", record.resumed},
+            {"seed", record.seed},
+            {"device", record.device},
+            {"precision", record.precision},
+            {"synthetic", record.synthetic},
+            {"quick", record.quick},
+            {"judged_on_pseudo_fakes", record.judged_on_pseudo_fakes},
             {"stages", Json::array()}};
   for (const auto& [name, seconds] : record.stages) {
     json["stages"].push_back(Json::array({name, seconds}));

@@ -25,6 +25,8 @@ struct RunRecord {
   std::vector<std::pair<std::string, double>> stages;
   bool synthetic = false;  // the faces are drawn by this program
   bool quick = false;
+  // Splits whose fakes are pseudo-fakes (data/pseudo_fakes/), "val, test"; empty: none.
+  std::string judged_on_pseudo_fakes;
   // Of a training; 0 in a demonstration.
   int64_t epochs = 0, best_epoch = 0, steps = 0;
   int64_t train_pictures = 0, val_pictures = 0, test_pictures = 0;

@@ -35,6 +35,7 @@ void for_each_option(Options& o, Visitor&& visit) {
   visit("cache-mb", o.cache_mb);
   visit("flip", o.flip);
   visit("balanced-sampling", o.balanced_sampling);
+  visit("pseudo-fakes", o.pseudo_fakes);
   visit("weights", o.weights);
   visit("keep-head", o.keep_head);
   visit("variant", o.overrides.variant);

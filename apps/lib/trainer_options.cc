@@ -156,6 +156,10 @@ void check_options(const TrainOptions& o) {
   in_range("--batch", o.batch, 1, 65536);
   in_range("--workers", o.workers, 0, 256);
   in_range("--cache-mb", o.cache_mb, 0, 100'000'000);
+  in_range("--pseudo-fakes", o.pseudo_fakes, 0.0, 1.0);
+  require(!o.balanced_sampling || o.pseudo_fakes == 0 || o.pseudo_fakes == 1,
+          "--pseudo-fakes: with --balanced-sampling, which decides how many fakes an epoch has, "
+          "give 1 or leave one of them out");
   in_range("--threads", o.threads, 0, 4096);
   in_range("--recalibrate", o.recalibrate, 0, INT64_MAX);
   in_range("--max-steps", o.max_steps, 0, INT64_MAX);

@@ -30,6 +30,9 @@ struct TrainOptions {
   int64_t cache_mb = 0;  // keep decoded pictures if they fit into so many MB; 0: never
   bool flip = false;     // mirror half of the training pictures
   bool balanced_sampling = false;
+  // Share of the real training pictures that get a pseudo-fake beside them in each epoch
+  // (data/pseudo_fakes/), [0, 1]; 1: real and pseudo-fake in pairs.
+  double pseudo_fakes = 0;
 
   // Network.
   std::filesystem::path weights;  // empty: from scratch
@@ -121,10 +124,10 @@ void check_options(const TrainOptions& options);
 std::vector<float> class_weights(const std::string& text, int64_t real_count, int64_t fake_count);
 
 // The options as TOML, one line each, keys as the flags without dashes: data, allow-leak, strict,
-// fit, resize, workers, cache-mb, flip, balanced-sampling, weights, keep-head, variant, pool,
-// input-scale, bn-epsilon, force, input-size, stem-channels, head, activation, init, freeze,
-// frozen-bn, epochs, batch, lr, adam, adam-epsilon, loss, class-weights, recalibrate, seed, fpr,
-// device, launch, plans, precision, threads, out, resume, trace, print-plan, quiet, max-steps,
+// fit, resize, workers, cache-mb, flip, balanced-sampling, pseudo-fakes, weights, keep-head,
+// variant, pool, input-scale, bn-epsilon, force, input-size, stem-channels, head, activation, init,
+// freeze, frozen-bn, epochs, batch, lr, adam, adam-epsilon, loss, class-weights, recalibrate, seed,
+// fpr, device, launch, plans, precision, threads, out, resume, trace, print-plan, quiet, max-steps,
 // save-every. Absent optional ones are left out.
 std::string config_text(const TrainOptions& options);
 // Sets what the TOML text gives, leaves the rest. Throws Error(kInput) naming `where` and the line

@@ -22,6 +22,19 @@ int64_t values_of(const std::vector<engine::Parameter*>& parameters) {
   return count;
 }
 
+// "val, test": those in which this program made the fakes.
+std::string splits_with_pseudo_fakes(const TrainingSetup& setup) {
+  std::vector<std::string> names;
+  const auto look = [&](const std::unique_ptr<data::Loader>& loader, const char* name) {
+    if (loader && std::ranges::any_of(loader->samples(), &data::Sample::pseudo_fake)) {
+      names.emplace_back(name);
+    }
+  };
+  look(setup.val, "val");
+  look(setup.test, "test");
+  return text::join(names, ", ");
+}
+
 }  // namespace
 
 int64_t measured_batch(const std::set<int64_t>& sizes) {
@@ -129,6 +142,7 @@ void TrainingRecorder::write_run_record(bool finished) {
     return loader ? static_cast<int64_t>(loader->samples().size()) : 0;
   };
   RunRecord record;
+  record.judged_on_pseudo_fakes = splits_with_pseudo_fakes(setup_);
   record.kind = "train";
   record.started = started_;
   record.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin_).count();

@@ -8,6 +8,7 @@
 #include "apps/lib/run_record.h"
 #include "apps/lib/system_info.h"
 #include "apps/lib/trainer_batches.h"
+#include "apps/lib/trainer_data.h"
 #include "kernels/check.h"
 #include "kernels/format.h"
 #include "kernels/hash.h"
@@ -15,57 +16,6 @@
 
 namespace verace::apps {
 namespace {
-
-void report_dataset(const TrainOptions& o, const data::Dataset& dataset, std::ostream& out) {
-  const data::ClassCounts counts = data::count_classes(dataset);
-  for (size_t split = 0; split < 3; ++split) {
-    if (counts[split][0] + counts[split][1] == 0) continue;
-    text::print(out, "data: {:<5} {} real, {} fake\n", data::kSplitNames[split], counts[split][0],
-                counts[split][1]);
-  }
-  if (dataset.ignored_files > 0) {
-    text::print(out, "data: {} files that are no pictures were ignored\n", dataset.ignored_files);
-  }
-  for (const std::string& column : dataset.ignored_columns) {
-    text::print(out, "data: column '{}' of {} was ignored\n", column, o.data.string());
-  }
-  if (!dataset.leak_report.empty()) text::print(out, "WARNING leak: {}\n", dataset.leak_report);
-}
-
-class LoaderMaker {
- public:
-  LoaderMaker(const TrainingSetup& setup, const data::Dataset& dataset)
-      : setup_(setup), dataset_(dataset), cache_left_(setup.options.cache_mb * 1'000'000) {}
-
-  // nullptr for a split without pictures, unless it is the training split (which throws).
-  std::unique_ptr<data::Loader> make(data::Split split) {
-    const auto counts = data::count_classes(dataset_)[static_cast<size_t>(split)];
-    const bool training = split == data::Split::kTrain;
-    if (!training && counts[0] + counts[1] == 0) return nullptr;
-    const TrainOptions& o = setup_.options;
-    const int64_t size = setup_.model.classifier->options().input_size;
-    data::LoaderOptions options;
-    options.batch_size = o.batch;
-    options.fit = {size, o.fit, 0, o.resize};
-    options.seed = o.seed;
-    options.shuffle = training;
-    options.flip = training && o.flip;
-    options.balanced = training && o.balanced_sampling;
-    options.workers = o.workers;
-    options.cache_bytes = cache_left_;
-    options.strict = o.strict;
-    auto samples = data::select_split(dataset_, split, o.data.string());
-    const int64_t bytes = static_cast<int64_t>(samples.size()) * size * size * 3;
-    auto loader = std::make_unique<data::Loader>(std::move(samples), options);
-    if (loader->cached()) cache_left_ -= bytes;
-    return loader;
-  }
-
- private:
-  const TrainingSetup& setup_;
-  const data::Dataset& dataset_;
-  int64_t cache_left_;
-};
 
 LoadedModel build_model(const TrainOptions& o) {
   if (!o.resume.empty()) return load_model(o.resume.string());
@@ -156,14 +106,14 @@ void make_optimiser(TrainingSetup& setup) {
   if (!o.resume.empty()) load_moments(o.resume.string(), *setup.adam);
 }
 
-void make_sessions(TrainingSetup& setup, const data::ClassCounts& counts) {
+void make_sessions(TrainingSetup& setup, const std::array<int64_t, 2>& counts) {
   const TrainOptions& o = setup.options;
   setup.arena = std::make_shared<engine::Arena>();
   TrainingSessionOptions session;
   session.frozen_batch_norm = o.frozen_bn;
   session.loss = o.loss;
   session.fake_class = setup.classes.fake;
-  session.class_weight = class_weights(o.class_weights, counts[0][0], counts[0][1]);
+  session.class_weight = class_weights(o.class_weights, counts[0], counts[1]);
   // Given as real:fake; the network's outputs may be the other way round.
   if (setup.classes.fake == 0) std::ranges::reverse(session.class_weight);
   setup.session = std::make_unique<TrainingSession>(*setup.model.classifier, *setup.adam,
@@ -308,8 +258,7 @@ TrainingSetup prepare_training(const TrainOptions& options, std::ostream& out) {
   check_options(o);
   open_device(setup);
   text::print(out, "device: {}\n", setup.device.description(o.precision));
-  const data::Dataset dataset = data::load_dataset(o.data, {o.allow_leak});
-  report_dataset(o, dataset, out);
+  const data::Dataset dataset = load_training_data(o, out);
   setup.model = build_model(o);
   setup.classes = class_indices(setup.model.classifier->options(),
                                 o.resume.empty() ? o.weights.string() : o.resume.string());
@@ -324,10 +273,7 @@ TrainingSetup prepare_training(const TrainOptions& options, std::ostream& out) {
   }
   text::print(out, "{}", optim::frozen_summary(table));
   setup.batch_statistics = uses_batch_statistics(setup);
-  LoaderMaker loaders(setup, dataset);
-  setup.train = loaders.make(data::Split::kTrain);
-  setup.test = loaders.make(data::Split::kTest);
-  setup.val = loaders.make(data::Split::kVal);
+  make_loaders(setup, dataset);
   if (!setup.test && !setup.val) {
     fail_input(
         text::format("{}: has no pictures in test or val, so that nothing could be judged: "
@@ -342,7 +288,7 @@ TrainingSetup prepare_training(const TrainOptions& options, std::ostream& out) {
   }
   check_batch_norm_rows(setup);
   with_room_for_network(setup, [&] { make_optimiser(setup); });
-  make_sessions(setup, data::count_classes(dataset));
+  make_sessions(setup, training_counts(o, dataset));
   set_recipe(setup, out);
   return setup;
 }

@@ -6,12 +6,11 @@
 #include <cstdint>
 #include <vector>
 
+#include "data/detected_face.h"
+
 namespace verace::data::faces {
 
-struct Point {
-  float x = 0;
-  float y = 0;
-};
+using Point = ImagePoint;
 
 struct Direction {
   float x = 0;

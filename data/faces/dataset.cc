@@ -8,6 +8,8 @@
 
 #include "data/dataset.h"
 #include "data/draws.h"
+#include "data/face_frame.h"
+#include "data/face_manifest.h"
 #include "data/faces/camera.h"
 #include "data/faces/render.h"
 #include "data/faces/swap.h"
@@ -92,14 +94,22 @@ void write_picture(const fs::path& directory, Entry& e) {
   e.file = {};
 }
 
-void write_manifests(const fs::path& directory, const std::vector<Entry>& entries) {
-  std::string faces = "path,label,video,identity,split\n";
+void write_manifests(const fs::path& directory, const std::vector<Entry>& entries,
+                     const DatasetOptions& options) {
+  std::string faces = face_manifest_header();
   std::string light = "path,label,video,identity,split\n";
   for (const Entry& e : entries) {
     const std::string path = text::format("{}/{:02}.jpg", e.video(), e.frame);
-    faces +=
-        text::format("{},{},{},person{:04},{}\n", path, kClassNames[static_cast<size_t>(e.label)],
-                     e.video(), e.target, kSplitNames[e.split]);
+    faces += face_manifest_line({path,
+                                 e.label,
+                                 e.video(),
+                                 text::format("person{:04}", e.target),
+                                 static_cast<Split>(e.split),
+                                 e.frame,
+                                 {},
+                                 {},
+                                 {},
+                                 drawn_landmarks(options.seed, options.size, e.target, e.frame)});
     if (e.label != kReal) continue;  // a fake's inner face has a light of its own
     // Frames are alike where the light is: a video, of which there may be two of a person.
     light += text::format("{},{},{}-{},person{:04},{}\n", path, e.lit_from_left ? 0 : 1, e.video(),
@@ -135,6 +145,13 @@ DrawnFace draw_face(uint64_t seed, int64_t size, int64_t target, int64_t donor, 
   return result;
 }
 
+std::array<ImagePoint, kFaceLandmarks> drawn_landmarks(uint64_t seed, int64_t size, int64_t target,
+                                                       int64_t frame) {
+  auto points = five_landmarks(draw_person(seed, target), draw_shot(seed, target, frame).pose);
+  for (ImagePoint& point : points) point = point * static_cast<float>(size);
+  return points;
+}
+
 int64_t picture_count(const DatasetOptions& options) {
   int64_t identities = 0;
   for (const int64_t count : options.identities) identities += count;
@@ -159,7 +176,7 @@ void write_dataset(const fs::path& directory, const DatasetOptions& options,
     for (Entry& e : piece) write_picture(directory, e);
     if (written) written(static_cast<int64_t>(first + count));
   }
-  write_manifests(directory, entries);
+  write_manifests(directory, entries, options);
 }
 
 }  // namespace verace::data::faces

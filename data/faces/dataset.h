@@ -13,6 +13,7 @@
 #include <filesystem>
 #include <functional>
 
+#include "data/detected_face.h"
 #include "data/image.h"
 #include "kernels/exec.h"
 
@@ -28,6 +29,10 @@ struct DrawnFace {
 // picture). Depends on the arguments alone. size: at least 32 pixels.
 DrawnFace draw_face(uint64_t seed, int64_t size, int64_t target, int64_t donor, int64_t frame);
 
+// Where a detector would see the eyes, the nose and the mouth of that face, in pixels.
+std::array<ImagePoint, kFaceLandmarks> drawn_landmarks(uint64_t seed, int64_t size, int64_t target,
+                                                       int64_t frame);
+
 struct DatasetOptions {
   uint64_t seed = 1;
   int64_t size = 64;                               // pixels
@@ -39,11 +44,12 @@ struct DatasetOptions {
 int64_t picture_count(const DatasetOptions& options);
 
 // Writes DIR/{train,val,test}/{real,fake}/IDENTITY/FRAME.jpg, and two manifests as load_dataset()
-// reads them: faces.csv (label: real or fake) and light.csv (the real pictures; label: 0 lit from
-// the left, 1 from the right). Every identity has a real video and a fake one; the fake's inner
-// face is of another identity of the same split. Equal bytes for any number of threads. `directory`
-// is made if needed and must be empty; a split has no identity, or at least two. `written` is
-// called with the number of pictures done. Throws Error(kInput) where that or writing fails.
+// reads them: faces.csv (label: real or fake, landmarks and box of each face) and light.csv (the
+// real pictures; label: 0 lit from the left, 1 from the right). Every identity has a real video and
+// a fake one; the fake's inner face is of another identity of the same split. Equal bytes for any
+// number of threads. `directory` is made if needed and must be empty; a split has no identity, or
+// at least two. `written` is called with the number of pictures done. Throws Error(kInput) where
+// that or writing fails.
 void write_dataset(const std::filesystem::path& directory, const DatasetOptions& options,
                    const kernels::Exec& exec, const std::function<void(int64_t)>& written = {});
 

@@ -112,4 +112,12 @@ Landmarks landmarks(const Person& p, const Pose& pose) {
           head.landmark({p.eye_distance, p.eye_height}), head.landmark({0, p.mouth_height})};
 }
 
+std::array<Point, kFaceLandmarks> five_landmarks(const Person& p, const Pose& pose) {
+  const HeadGeometry head(p, pose);
+  const Landmarks eyes = landmarks(p, pose);
+  return {eyes.left_eye, eyes.right_eye, head.landmark({0, p.eye_height + p.nose_length - 0.02F}),
+          head.landmark({-p.mouth_width, p.mouth_height}),
+          head.landmark({p.mouth_width, p.mouth_height})};
+}
+
 }  // namespace verace::data::faces

@@ -2,6 +2,8 @@
 // covers it.
 #pragma once
 
+#include <array>
+
 #include "data/faces/model.h"
 
 namespace verace::data::faces {
@@ -40,5 +42,8 @@ struct Landmarks {
   Point left_eye, right_eye, mouth;
 };
 Landmarks landmarks(const Person& person, const Pose& pose);
+// Those that detectors of faces give (data/detected_face.h): eyes, tip of the nose, corners of the
+// mouth, as seen in the picture; in its sides.
+std::array<Point, kFaceLandmarks> five_landmarks(const Person& person, const Pose& pose);
 
 }  // namespace verace::data::faces

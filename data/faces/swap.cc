@@ -2,34 +2,14 @@
 #include "data/faces/swap.h"
 
 #include "data/draws.h"
+#include "data/face_frame.h"
 
 namespace verace::data::faces {
 namespace {
 
 constexpr uint8_t kSwapStream = 0xD8;
 
-Point operator+(Point a, Point b) { return {a.x + b.x, a.y + b.y}; }
-Point operator-(Point a, Point b) { return {a.x - b.x, a.y - b.y}; }
-Point operator*(Point a, float k) { return {a.x * k, a.y * k}; }
-
-// A frame of the face: a point is middle + u * right + v * down.
-struct Frame {
-  Point middle, right, down;
-
-  explicit Frame(const Landmarks& l) {
-    const Point eyes = (l.left_eye + l.right_eye) * 0.5F;
-    middle = (eyes + l.mouth) * 0.5F;
-    right = (l.right_eye - l.left_eye) * 0.5F;
-    down = (l.mouth - eyes) * 0.5F;
-  }
-
-  Point place(Point uv) const { return middle + right * uv.x + down * uv.y; }
-  Point coordinates(Point p) const {
-    const Point d = p - middle;
-    const float area = right.x * down.y - right.y * down.x;
-    return {(d.x * down.y - d.y * down.x) / area, (d.y * right.x - d.x * right.y) / area};
-  }
-};
+FaceFrame frame_of(const Landmarks& l) { return {l.left_eye, l.right_eye, l.mouth}; }
 
 // Bilinear; the border's pixels continue beyond it.
 Rgb sample(const Picture& p, Point at) {
@@ -95,11 +75,11 @@ Swap draw_swap(uint64_t seed, int64_t number) {
 }
 
 Picture swap_inner_face(const Face& target, const Face& donor, const Swap& swap) {
-  const Frame to(target.landmarks);
+  const FaceFrame to = frame_of(target.landmarks);
   const Landmarks found{donor.landmarks.left_eye + swap.misplacement[0],
                         donor.landmarks.right_eye + swap.misplacement[1],
                         donor.landmarks.mouth + swap.misplacement[2]};
-  const Frame from(found);
+  const FaceFrame from = frame_of(found);
   const int64_t size = target.photograph.size;
   Picture aligned(size);
   std::vector<float> weights(aligned.pixels.size());

@@ -20,6 +20,7 @@ TrainOptions unusual_options() {
   o.resize = data::ResizeFilter::kNearest;
   o.workers = 5;
   o.cache_mb = 700;
+  o.pseudo_fakes = 0.25;
   o.weights = "w.safetensors";
   o.overrides = {.variant = engine::Variant::kV1,
                  .pool = engine::PoolMode::kCeil,

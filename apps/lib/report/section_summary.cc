@@ -130,6 +130,13 @@ Section summary_section(const RunData& run) {
         "they are no photographs. The figures say that the program works, not how well it "
         "recognises deep-fakes.</p>\n";
   }
+  if (record && !record->judged_on_pseudo_fakes.empty()) {
+    section.html += text::format(
+        "<p class='synthetic'><strong>Judged on pseudo-fakes: {}.</strong> There were no fakes, so "
+        "this program made some of the real faces. The figures say how well such are found, not "
+        "how well the fakes of other makers are.</p>\n",
+        plot::escaped(record->judged_on_pseudo_fakes));
+  }
   if (record && record->quick) {
     section.html += paragraph(
         "A quick demonstration: fewer pictures and epochs than the full one, "
