@@ -8,10 +8,10 @@
 namespace verace::apps {
 namespace {
 
-constexpr int64_t kTile = 144;
+constexpr int64_t kTripleTile = 144;
 constexpr int64_t kSheetGap = 4;
 constexpr int64_t kTriplesInRow = 3;
-constexpr uint8_t kGround = 128;
+constexpr uint8_t kTripleGround = 128;
 
 // The square round a mask, half as wide again, as large as the picture allows.
 struct Square {
@@ -38,7 +38,7 @@ data::Image tile(const Square& square, Colour colour) {
       }
     }
   }
-  return data::resize(image, kTile, kTile, data::ResizeFilter::kBilinear);
+  return data::resize(image, kTripleTile, kTripleTile, data::ResizeFilter::kBilinear);
 }
 
 }  // namespace
@@ -63,16 +63,17 @@ data::Image FakesSheet::image() const {
   const int64_t columns = std::min(triples, kTriplesInRow);
   const int64_t rows = (triples + kTriplesInRow - 1) / kTriplesInRow;
   // Tiles of a triple touch each other.
-  data::Image sheet{
-      rows * (kTile + kSheetGap) + kSheetGap, columns * (3 * kTile + kSheetGap) + kSheetGap, {}};
-  sheet.rgb.assign(static_cast<size_t>(sheet.height * sheet.width * 3), kGround);
+  data::Image sheet{rows * (kTripleTile + kSheetGap) + kSheetGap,
+                    columns * (3 * kTripleTile + kSheetGap) + kSheetGap,
+                    {}};
+  sheet.rgb.assign(static_cast<size_t>(sheet.height * sheet.width * 3), kTripleGround);
   for (size_t i = 0; i < tiles_.size(); ++i) {
     const auto triple = static_cast<int64_t>(i / 3);
-    const int64_t top = kSheetGap + triple / kTriplesInRow * (kTile + kSheetGap);
-    const int64_t left = kSheetGap + triple % kTriplesInRow * (3 * kTile + kSheetGap) +
-                         static_cast<int64_t>(i % 3) * kTile;
-    for (int64_t y = 0; y < kTile; ++y) {
-      std::copy_n(tiles_[i].rgb.begin() + y * kTile * 3, kTile * 3,
+    const int64_t top = kSheetGap + triple / kTriplesInRow * (kTripleTile + kSheetGap);
+    const int64_t left = kSheetGap + triple % kTriplesInRow * (3 * kTripleTile + kSheetGap) +
+                         static_cast<int64_t>(i % 3) * kTripleTile;
+    for (int64_t y = 0; y < kTripleTile; ++y) {
+      std::copy_n(tiles_[i].rgb.begin() + y * kTripleTile * 3, kTripleTile * 3,
                   sheet.rgb.begin() + ((top + y) * sheet.width + left) * 3);
     }
   }

@@ -66,7 +66,7 @@ inline Evaluation known_evaluation() {
   chosen.split = "val";
   chosen.faces.value = 0.7;
   chosen.videos.value = 0.55;
-  set_decision(e, decide(std::nullopt, chosen));
+  set_decision(e, decide({}, chosen));
   add_intervals(e, {});
   return e;
 }
