@@ -6,6 +6,7 @@
 #include <deque>
 #include <vector>
 
+#include "apps/lib/crop_record.h"
 #include "apps/lib/threshold.h"
 #include "kernels/check.h"
 #include "kernels/format.h"
