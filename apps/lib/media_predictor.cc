@@ -82,7 +82,7 @@ MediaVerdict judge_media(const fs::path& path, FaceFinder& finder, InferenceSess
   const VideoFaces found = find_video_faces(path, finder, options.search);
   MediaVerdict verdict;
   verdict.path = path;
-  verdict.is_picture = found.format == "picture";
+  verdict.is_picture = found.format == kPictureFormat;
   verdict.seconds = found.seconds;
   verdict.frames_in_video = found.frames_in_video;
   verdict.frames_looked_at = found.frames_looked_at;

@@ -14,7 +14,7 @@ namespace fs = std::filesystem;
 class PictureFrame : public data::FrameSource {
  public:
   explicit PictureFrame(data::Image image) : image_(std::move(image)) {
-    info_ = {image_.width, image_.height, 1, 0, "picture"};
+    info_ = {image_.width, image_.height, 1, 0, kPictureFormat};
   }
 
   const data::FrameSourceInfo& info() const override { return info_; }

@@ -178,7 +178,7 @@ class Search {
     }
     std::vector<std::string> parts;
     const int64_t wanted = options_.frames;
-    if (r.frames_in_video < wanted) {
+    if (r.frames_in_video < wanted && r.format != kPictureFormat) {
       parts.push_back(text::format("the video has {} of {} frames", r.frames_in_video, wanted));
     }
     const int64_t chosen = std::min(wanted, r.frames_in_video);

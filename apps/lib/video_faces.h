@@ -15,6 +15,9 @@
 
 namespace verace::apps {
 
+// VideoFaces::format of a picture.
+inline constexpr const char* kPictureFormat = "picture";
+
 struct VideoFacesOptions {
   data::Sampling sampling = data::Sampling::kMaxStride;
   int64_t frames = 10;  // wanted, each with a face; at least 1

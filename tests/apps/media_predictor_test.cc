@@ -262,7 +262,7 @@ double edge_share(const data::Image& image, const data::FaceBox& box, bool fake)
     const int64_t y = static_cast<int64_t>(box.y2) - 1;
     const uint8_t* p = image.rgb.data() + (y * image.width + x) * 3;
     ++all;
-    if (fake ? p[0] > p[1] + 60 : p[1] > p[0] + 60) ++right;
+    if (fake ? p[0] > p[1] + 30 : p[1] > p[0] + 30) ++right;  // JPEG blurs colours
   }
   return static_cast<double>(right) / static_cast<double>(all);
 }
