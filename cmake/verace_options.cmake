@@ -41,6 +41,10 @@ endif()
 if(VERACE_SANITIZE)
   cxx_options(-fsanitize=${VERACE_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
   target_link_options(verace_options INTERFACE -fsanitize=${VERACE_SANITIZE})
+  find_program(VERACE_GOLD ld.gold)
+  if(VERACE_GOLD)  # two hundred programs of 20 MB: a third less time to link
+    target_link_options(verace_options INTERFACE -fuse-ld=gold)
+  endif()
   if(VERACE_SANITIZE MATCHES "address")  # a fixed address: else each start adjusts two million pointers, in 0.1 s
     target_link_options(verace_options INTERFACE $<$<STREQUAL:$<TARGET_PROPERTY:TYPE>,EXECUTABLE>:-no-pie>)
   endif()
