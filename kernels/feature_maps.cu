@@ -34,10 +34,20 @@ __global__ void __launch_bounds__(kElementThreads)
     concat_channels_kernel(size_t count, size_t c, Parts parts, float* __restrict__ y) {
   simt::for_each_vector<1>(count, [&](auto, size_t i) {
     const size_t row = i / c;
-    size_t channel = i % c;
-    int part = 0;
-    while (channel >= parts.c[part]) channel -= parts.c[part++];
-    y[i] = parts.x[part][row * parts.c[part] + channel];
+    const size_t channel = i % c;
+    // Indices that the compiler knows: others would put the table on the thread's stack.
+    const float* x = parts.x[0];
+    size_t width = parts.c[0], first = 0, end = parts.c[0];
+#pragma unroll
+    for (int part = 1; part < ConcatChannels::kParts; ++part) {
+      if (channel >= end) {
+        x = parts.x[part];
+        width = parts.c[part];
+        first = end;
+      }
+      end += parts.c[part];
+    }
+    y[i] = x[row * width + channel - first];
   });
 }
 

@@ -2,6 +2,7 @@
 // they mark.
 #include "data/face_crop.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "data/face_geometry.h"
@@ -38,15 +39,21 @@ DetectedFace leaning_face(float x, float y, float size, double degrees) {
   return face;
 }
 
-// A spot of light about a place of a black picture.
+// A spot of light about a place of a black picture; beyond five radii it is less than half a level.
 Image spot(int64_t height, int64_t width, const ImagePoint& where, double radius) {
-  Image image{height, width, {}};
-  for (int64_t y = 0; y < height; ++y) {
-    for (int64_t x = 0; x < width; ++x) {
+  Image image{height, width, std::vector<uint8_t>(static_cast<size_t>(height * width * 3))};
+  const auto first = [radius](float middle) {
+    return std::max<int64_t>(0, static_cast<int64_t>(middle - 5 * radius));
+  };
+  const auto end = [radius](float middle, int64_t size) {
+    return std::min(size, static_cast<int64_t>(middle + 5 * radius) + 1);
+  };
+  for (int64_t y = first(where.y); y < end(where.y, height); ++y) {
+    for (int64_t x = first(where.x); x < end(where.x, width); ++x) {
       const double dx = static_cast<double>(x) + 0.5 - where.x,
                    dy = static_cast<double>(y) + 0.5 - where.y;
       const double light = 255 * std::exp(-(dx * dx + dy * dy) / (2 * radius * radius));
-      image.rgb.insert(image.rgb.end(), 3, static_cast<uint8_t>(light + 0.5));
+      std::fill_n(image.rgb.begin() + (y * width + x) * 3, 3, static_cast<uint8_t>(light + 0.5));
     }
   }
   return image;
