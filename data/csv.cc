@@ -105,4 +105,14 @@ std::vector<CsvRecord> parse_csv(std::string_view text, const std::string& name)
   return Parser(text, name).records();
 }
 
+std::string csv_field(std::string_view text) {
+  if (text.find_first_of(",\"\r\n") == std::string_view::npos) return std::string(text);
+  std::string result = "\"";
+  for (const char c : text) {
+    if (c == '"') result += '"';
+    result += c;
+  }
+  return result + '"';
+}
+
 }  // namespace verace::data

@@ -1,4 +1,4 @@
-// Comma-separated values as RFC 4180 describes them. For data/dataset.cc.
+// Comma-separated values as RFC 4180 describes them.
 #pragma once
 
 #include <cstdint>
@@ -17,5 +17,8 @@ struct CsvRecord {
 // allowed inside); lines end with LF or CRLF; empty lines and a UTF-8 byte order mark are skipped.
 // Every record must have as many fields as the first. Throws Error(kInput), "name:line: ...".
 std::vector<CsvRecord> parse_csv(std::string_view text, const std::string& name);
+
+// `text` as one field of a record: in quotes where it needs them, every byte kept.
+std::string csv_field(std::string_view text);
 
 }  // namespace verace::data

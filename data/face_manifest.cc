@@ -1,21 +1,12 @@
-// CSV by RFC 4180.
+// Lines of CSV for faces.
 #include "data/face_manifest.h"
 
+#include "data/csv.h"
 #include "data/manifest.h"
 #include "kernels/format.h"
 
 namespace verace::data {
 namespace {
-
-std::string quoted(const std::string& text) {
-  if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
-  std::string result = "\"";
-  for (const char c : text) {
-    if (c == '"') result += '"';
-    result += c;
-  }
-  return result + '"';
-}
 
 std::string number(const std::optional<double>& value, int decimals) {
   return value ? text::format("{:.{}f}", *value, decimals) : std::string();
@@ -29,9 +20,9 @@ std::string face_manifest_header() {
 
 std::string face_manifest_line(const FaceRecord& f) {
   std::string line =
-      text::format("{},{},{},{},{},{},{},{}", quoted(f.path),
-                   f.label ? kClassNames[static_cast<size_t>(*f.label)] : "", quoted(f.video),
-                   quoted(f.identity), f.split ? kSplitNames[static_cast<size_t>(*f.split)] : "",
+      text::format("{},{},{},{},{},{},{},{}", csv_field(f.path),
+                   f.label ? kClassNames[static_cast<size_t>(*f.label)] : "", csv_field(f.video),
+                   csv_field(f.identity), f.split ? kSplitNames[static_cast<size_t>(*f.split)] : "",
                    f.frame ? text::format("{}", *f.frame) : std::string(), number(f.seconds, 3),
                    number(f.score, 5));
   const FaceBox box = f.box.value_or(FaceBox{});

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "data/csv.h"
 #include "data/text.h"
 #include "kernels/check.h"
 #include "kernels/format.h"
@@ -62,13 +63,6 @@ Json splits_json(const data::SplitReport& report) {
                    {"unknown_identities", report.leaks.unknown},
                    {"text", one_line(report.leaks.text)}};
   return json;
-}
-
-std::string csv_field(const std::string& field) {
-  if (field.find_first_of(",\"\r\n") == std::string::npos) return field;
-  std::string quoted = "\"";
-  for (const char c : field) quoted += c == '"' ? std::string("\"\"") : std::string(1, c);
-  return quoted + '"';
 }
 
 }  // namespace
@@ -132,11 +126,11 @@ std::string video_set_json(const data::VideoSet& set, const data::SplitReport* s
 std::string video_list_csv(const data::VideoSet& set) {
   std::string out = "path,name,label,identity,split,sources\n";
   for (const data::VideoSample& sample : set.videos) {
-    out +=
-        text::format("{},{},{},{},{},{}\n", csv_field(sample.path.string()), csv_field(sample.name),
-                     sample.label ? class_name(sample.label) : "", csv_field(sample.identity),
-                     sample.split ? data::kSplitNames[static_cast<size_t>(*sample.split)] : "",
-                     csv_field(text::join(sample.sources, "+")));
+    out += text::format("{},{},{},{},{},{}\n", data::csv_field(sample.path.string()),
+                        data::csv_field(sample.name), sample.label ? class_name(sample.label) : "",
+                        data::csv_field(sample.identity),
+                        sample.split ? data::kSplitNames[static_cast<size_t>(*sample.split)] : "",
+                        data::csv_field(text::join(sample.sources, "+")));
   }
   return out;
 }

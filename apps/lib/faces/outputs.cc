@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "apps/lib/versioned_json.h"
+#include "data/csv.h"
 #include "data/face_manifest.h"
 #include "kernels/format.h"
 
@@ -11,16 +12,6 @@ namespace verace::apps {
 namespace {
 
 constexpr int64_t kAccountVersion = 1;
-
-std::string quoted(const std::string& text) {
-  if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
-  std::string result = "\"";
-  for (const char c : text) {
-    if (c == '"') result += '"';
-    result += c;
-  }
-  return result + '"';
-}
 
 std::string label_text(const data::VideoSample& video) {
   return video.label ? data::kClassNames[static_cast<size_t>(*video.label)] : "";
@@ -103,11 +94,11 @@ std::string account_text(const std::vector<DoneVideo>& videos) {
       "seconds\n";
   for (const auto& [job, record] : videos) {
     const data::VideoSample& video = job.video;
-    text += text::format("{},{},{},{},{},{},{},{},{},{},{},{:.3f}\n", quoted(video.path.string()),
-                         label_text(video), quoted(video.name), quoted(video.identity),
-                         split_text(video), record.frames, record.looked_at, record.with_faces,
-                         record.faces.size(), quoted(record.shortfall), quoted(record.damage),
-                         record.seconds);
+    text += text::format(
+        "{},{},{},{},{},{},{},{},{},{},{},{:.3f}\n", data::csv_field(video.path.string()),
+        label_text(video), data::csv_field(video.name), data::csv_field(video.identity),
+        split_text(video), record.frames, record.looked_at, record.with_faces, record.faces.size(),
+        data::csv_field(record.shortfall), data::csv_field(record.damage), record.seconds);
   }
   return text;
 }

@@ -4,6 +4,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "data/csv.h"
+
 namespace verace::apps::plot {
 namespace {
 
@@ -86,13 +88,9 @@ std::string escaped(std::string_view text) {
 }
 
 std::string csv_field(std::string_view text) {
-  std::string out;
-  bool quotes = false;
-  for_each_character(text, [&](char32_t code, std::string_view bytes) {
-    quotes |= code == ',' || code == '"' || code == '\n' || code == '\r';
-    out += code == '"' ? "\"\"" : bytes;
-  });
-  return quotes ? "\"" + out + "\"" : out;
+  std::string valid;
+  for_each_character(text, [&](char32_t, std::string_view bytes) { valid += bytes; });
+  return data::csv_field(valid);
 }
 
 std::string shortened(std::string_view text, size_t most) {
