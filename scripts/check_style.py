@@ -120,7 +120,21 @@ def check_cpp(file):
         allowed = re.compile(r"=\s*delete\b")
         file.each("raw-memory", RAW_MEMORY, "no raw memory: use a container, Buffer or unique_ptr",
                   [allowed.sub("", line) for line in code])
+    check_test_namespace(file)
     check_functions(file)
+
+
+def check_test_namespace(file):
+    """Test files are compiled in batches; their own namespace keeps what they declare apart."""
+    stem = Path(file.name).stem
+    if file.room != "tests" or file.suffix != ".cc" or not stem.endswith("_test"):
+        return
+    for number, line in enumerate(file.lines, 1):
+        if re.match(rf"namespace verace(::\w+)*::{stem} {{", line):
+            return
+        if re.match(r"(using|namespace|TEST_CASE)\b", line):
+            file.report("test-namespace", number, f"before this stands: namespace verace::...::{stem} {{")
+            return
 
 
 def check_functions(file):

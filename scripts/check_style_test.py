@@ -22,8 +22,11 @@ def body(lines):
 # name: (text, [(rule, line)])
 PLANTED = {
     "kernels/file_length.cc": (TOP + "int x;\n" * 400, [("file-length", 401)]),
-    "tests/kernels/long_test.cc": (TOP + "int x;\n" * 400 + 'TEST_CASE("long") {\n' + body(90) +
-                                   "}\n", []),
+    "tests/kernels/long_test.cc": (TOP + "namespace verace::long_test {\n" + "int x;\n" * 400 +
+                                   'TEST_CASE("long") {\n' + body(90) + "}\n}\n", []),
+    "tests/data/own_test.cc": (TOP + "namespace verace::data::other_test {\n}\n", [("test-namespace", 2)]),
+    "tests/data/leak_test.cc": (TOP + "using namespace x;\nnamespace verace::data::leak_test {\n}\n",
+                                [("test-namespace", 2)]),
     "tests/kernels/long_helper.cc": (TOP + "void f() {\n" + body(60) + "}\n",
                                      [("function-length", 2)]),
     "kernels/function_length.cc": (

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # What a GPU is asked for: gpu_phases.sh PHASE OPTIONS; `./run gpu` and the bundle call it.
 #
-#   --tests FOLDER        with the programs kernels_*_test, engine_*_test, layers_*_test
+#   --tests FOLDER        with kernels_*_test, engine_*_test, layers_*_test: links, each to a program that
+#                         runs only the tests of the file that it is called by
 #   --laboratory FILE     verace_laboratory, built for the GPU
 #   --emulated FILE       verace_laboratory, built with the emulator (check)
 #   --speed FILE          verace_bench_model, built for the GPU

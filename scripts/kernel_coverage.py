@@ -4,7 +4,7 @@
     scripts/kernel_coverage.py [--work build/mutants] [--markdown FILE]
 
 Uses the fast build of scripts/mutate_kernels.py (made when it is not there): each .cu file is compiled
-anew with --coverage at -O0, linked in front of the library and run by every test that reaches it, on
+anew with --coverage at -O0 and linked in front of the library; every test that reaches one of them runs, on
 CUDA (emulated) only. Exit code 1 when fewer than 95 % of the lines of the .cu files were executed.
 """
 import argparse
@@ -39,13 +39,12 @@ def run_tests(workshop, folder):
         objects = dict(zip(workshop.reach, pool.map(lambda f: instrumented(workshop, f, folder), workshop.reach)))
         tests = sorted({t for names in workshop.reach.values() for t in names})
 
-        def one(test):
-            mine = [objects[f] for f, names in workshop.reach.items() if test in names]
-            return workshop.link_and_run("fast", test, [*mine, "--coverage"], folder, 1e9)[0]
-        for test, verdict in zip(tests, pool.map(one, tests)):
-            print(f"kernel_coverage: {test} {verdict or ''}", flush=True)
-            if verdict:
-                raise SystemExit(f"kernel_coverage: {test} fails: {verdict}")
+        with workshop.linked("fast", [*objects.values(), "--coverage"], folder) as program:
+            verdicts = pool.map(lambda test: workshop.run_test("fast", program, test, folder, 1e9)[0], tests)
+            for test, verdict in zip(tests, verdicts):
+                print(f"kernel_coverage: {test} {verdict or ''}", flush=True)
+                if verdict:
+                    raise SystemExit(f"kernel_coverage: {test} fails: {verdict}")
 
 
 def counts(workshop, folder):

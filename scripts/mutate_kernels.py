@@ -6,16 +6,18 @@
     scripts/mutate_kernels.py --report   the table of the results so far
     scripts/mutate_kernels.py --again    run the survivors again (after the tests or the code changed)
 
-A mutant is one small change (scripts/mutants.py). Its file is compiled alone; the test programs that
-reach it are linked anew and run, on CUDA (emulated) only, in the order fast (five schedules), address
-and undefined-behaviour sanitizers, access checker (one schedule each), until one fails. A test that takes more than five
-times its usual processor time has failed. Everything happens in --work (build/mutants), at -O1; the
-results are lines of JSON in --work/results.jsonl, and a run that was stopped goes on where it was.
+A mutant is one small change (scripts/mutants.py). Its file is compiled alone; the kernels' test program
+is linked anew, and the tests that reach the mutant are run, on CUDA (emulated) only, in the order fast
+(five schedules), address and undefined-behaviour sanitizers, access checker (one schedule each), until one
+fails. A test that takes more than five times its usual processor time has failed. Everything happens in
+--work (build/mutants), at -O1; the results are lines of JSON in --work/results.jsonl, and a run that was
+stopped goes on where it was.
 
 tests/mutation_equivalents.txt lists mutants that change nothing. Exit code 1: a listed one was killed
 or is no mutant of the code any more, more than 5 % are listed, or fewer than 95 % of the others died.
 """
 import argparse
+import contextlib
 import json
 import os
 import re
@@ -36,6 +38,7 @@ import mutation_report  # noqa: E402
 
 ROOT = mutants.ROOT
 BUILDS = {"fast": "emulated", "asan": "asan", "check": "emulated-check"}
+PROGRAM = "kernels_tests"
 EQUIVALENTS = ROOT / "tests/mutation_equivalents.txt"
 ENVIRONMENT = {"VERACE_TEST_DEVICES": "cuda", "OMP_NUM_THREADS": "1",
                "ASAN_OPTIONS": "detect_leaks=0:detect_stack_use_after_return=1"}
@@ -94,11 +97,11 @@ class Workshop:
         """Builds the libraries and the tests; copies the sources that mutants are made of."""
         for build in builds:
             preset, folder = BUILDS[build], self.work / build
-            flags = "-DCMAKE_CXX_FLAGS_RELWITHDEBINFO=-O1"  # debug information would double the time
+            # Debug information would double the time; which test calls what is read in one object per file.
+            flags = "-DCMAKE_CXX_FLAGS_RELWITHDEBINFO=-O1 -DVERACE_UNITY=OFF"
             self.demand(f"cmake --preset {preset} -B {folder} {flags}", ROOT)
             # The tests' own objects are those of the fast build; the kernels' are each build's.
-            tests = " ".join(f"kernels_{f.stem}" for f in sorted(ROOT.glob("tests/kernels/*_test.cc")))
-            target = tests if build == "fast" else "verace_kernels"
+            target = PROGRAM if build == "fast" else "verace_kernels"
             self.demand(f"{self.prefix} cmake --build {folder} -j{self.jobs} --target {target}", ROOT)
         shutil.rmtree(self.source, ignore_errors=True)
         shutil.copytree(ROOT / "kernels", self.source / "kernels")
@@ -119,13 +122,12 @@ class Workshop:
         self.reach = self.tests_of_files()
 
     def tests_of_files(self):
-        """{.cu file: test programs that call what it defines}, the operation's own ones first."""
+        """{.cu file: tests (kernels_FILE) that call what it defines}, the operation's own ones first."""
         objects = self.work / "fast/kernels/CMakeFiles/verace_kernels.dir"
         calls = {}
-        for test in sorted((self.work / "fast/tests").glob("kernels_*_test")):
-            source = test.name.removeprefix("kernels_")
-            names = shell(f"nm -u CMakeFiles/{test.name}.dir/kernels/{source}.cc.o", test.parent).stdout
-            calls[test.name] = set(re.findall(r"\b_ZN\w*4cuda\w*", names))
+        for test in sorted((self.work / f"fast/tests/CMakeFiles/{PROGRAM}.dir/kernels").glob("*_test.cc.o")):
+            names = shell(f"nm -u {test.name}", test.parent).stdout
+            calls[f"kernels_{test.name.removesuffix('.cc.o')}"] = set(re.findall(r"\b_ZN\w*4cuda\w*", names))
         reach = {}
         for file in self.compile["fast"]:
             if not file.startswith("kernels/"):
@@ -146,9 +148,10 @@ class Workshop:
                 folder.mkdir(exist_ok=True)
                 if (build, file) not in self.unchanged:
                     self.unchanged[build, file] = self.compile_mutant(build, file, folder)
-                unchanged = self.unchanged[build, file]
-                verdict, seconds = (self.link_and_run(build, test, [unchanged], folder, 1e9) if unchanged
-                                    else ("does not compile", 0))
+                verdict, seconds = "does not compile", 0
+                if self.unchanged[build, file]:
+                    with self.linked(build, [self.unchanged[build, file]], folder) as program:
+                        verdict, seconds = self.run_test(build, program, test, folder, 1e9)
                 if verdict:
                     raise SystemExit(f"mutate_kernels: unchanged code fails: {key}: {verdict}")
                 self.seconds[key] = seconds
@@ -178,35 +181,42 @@ class Workshop:
                 self.precompiled.add(build)
         return header
 
-    def link_command(self, build, test):
+    def link_command(self, build):
         with self.lock:
-            if (build, test) not in self.link:
-                commands = shell(f"ninja -t commands {test}", self.work / build).stdout.strip().split("\n")
+            if build not in self.link:
+                commands = shell(f"ninja -t commands {PROGRAM}", self.work / build).stdout.strip().split("\n")
                 command = re.sub(r"^: && | && :$", "", commands[-1])
                 fast = self.work / "fast"
                 command = re.sub(r"(?<= )(tests/CMakeFiles|(?:tests|weights|engine)/lib)", rf"{fast}/\1", command)
-                self.link[build, test] = command
-            return self.link[build, test]
+                self.link[build] = command
+            return self.link[build]
 
-    def link_and_run(self, build, test, objects, folder, most_seconds):
-        """(what failed or None, processor seconds)."""
-        binary = folder / f"{build}.{test}"
-        command = re.sub(r" -o \S+", f" -o {binary}", self.link_command(build, test))
+    @contextlib.contextmanager
+    def linked(self, build, objects, folder):
+        """The kernels' test program with these objects (and options) instead of the library's; removed at the end."""
+        program = folder / f"{build}.{PROGRAM}"
+        command = re.sub(r" -o \S+", f" -o {program}", self.link_command(build))
         # In front: what is defined there is not taken from the library.
         command = re.sub(r" (\S+\.o) ", " " + " ".join(map(str, objects)) + r" \1 ", command, count=1)
         linked = shell(f"{self.prefix} {command}", self.work / build)
         if linked.returncode != 0:
-            raise SystemExit(f"mutate_kernels: cannot link {test}: {linked.stderr[-2000:]}")
+            raise SystemExit(f"mutate_kernels: cannot link: {linked.stderr[-2000:]}")
+        try:
+            yield program
+        finally:
+            program.unlink(missing_ok=True)
 
+    def run_test(self, build, program, test, folder, most_seconds):
+        """(what failed or None, processor seconds)."""
         def limits():
             resource.setrlimit(resource.RLIMIT_CPU, (int(most_seconds) + 1, int(most_seconds) + 2))
             resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        only = f'--source-file="*/kernels/{test.removeprefix("kernels_")}.cc"'
         command = (f"{self.prefix} bash -c "
-                   f"'TIMEFORMAT=\"seconds %U\"; time {binary} {RUN_OPTIONS} 2>&1'")
+                   f"'TIMEFORMAT=\"seconds %U\"; time {program} {only} {RUN_OPTIONS} 2>&1'")
         schedule = {} if build == "fast" else {"VERACE_SIMT_SCHEDULE": "random-1"}
         result = run_watched(command, folder, env=dict(os.environ, **ENVIRONMENT, **schedule),
                              preexec_fn=limits if most_seconds < 1e8 else None)
-        binary.unlink(missing_ok=True)
         seconds = float((re.findall(r"seconds ([\d.]+)", result.stderr) or ["0"])[-1])
         return (self.verdict(result) if result.returncode != 0 else None), seconds
 
@@ -245,11 +255,12 @@ class Workshop:
                 compiled = self.compile_mutant(build, file, folder)
                 if compiled is None:
                     return {"outcome": "does not compile"}
-                for test in self.reach[file]:
-                    most = max(4.0, 5 * self.usual_seconds(build, file, test))
-                    verdict, _ = self.link_and_run(build, test, [compiled], folder, most)
-                    if verdict:
-                        return {"outcome": "killed", "build": build, "test": test, "how": verdict}
+                with self.linked(build, [compiled], folder) as program:
+                    for test in self.reach[file]:
+                        most = max(4.0, 5 * self.usual_seconds(build, file, test))
+                        verdict, _ = self.run_test(build, program, test, folder, most)
+                        if verdict:
+                            return {"outcome": "killed", "build": build, "test": test, "how": verdict}
         return {"outcome": "survived", "builds": builds}
 
     def includers(self, header):

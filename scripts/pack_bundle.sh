@@ -21,10 +21,10 @@ mkdir -p "$root"/{bin,emulated,lib,scripts,goldens}
 readonly SYSTEM='^(linux-vdso|ld-linux.*|libc|libm|libpthread|libdl|librt|libresolv|libutil|libcuda)\.so'
 
 laboratory=bench/kernels/laboratory/verace_laboratory
-cp "$cuda/$laboratory" "$cuda/bench/model/verace_bench_model" "$cuda/verace" \
-  "$cuda"/tests/{kernels,engine,layers}_*_test "$root/bin/"
+cp "$cuda/$laboratory" "$cuda/bench/model/verace_bench_model" "$cuda/verace" "$root/bin/"
+cp -P "$cuda"/tests/{kernels,engine,layers}_{tests,*_test} "$root/bin/" # programs, and a link for each file
 cp "$emulated/$laboratory" "$root/emulated/"
-strip "$root"/bin/* # not the emulated one: its reports name functions
+find "$root/bin" -type f -exec strip {} + # not the emulated one: its reports name functions
 cp -r "$here"/gpu_phases{,.sh} "$root/scripts/"
 cp "$here/bundle_run.sh" "$root/run"
 cp "$here"/../tests/goldens/*.{safetensors,json} "$root/goldens/"

@@ -9,7 +9,7 @@ import re
 
 import cpp_scan
 
-LIBRARIES = ("kernels", "engine", "weights", "layers", "optim", "data", "apps/lib")
+LIBRARIES = ("kernels", "engine", "weights", "layers", "optim", "data", "apps/lib", "apps/cli")
 _TYPE = re.compile(r"^(?:typedef\s+)?(?:struct|class|union|enum(?:\s+class)?)\s+(\w+)")
 _ALIAS = re.compile(r"^(?:using|namespace)\s+\w+\s*=")
 _NONE = re.compile(r"^(?:using|static_assert|friend|extern|typedef)\b")

@@ -15,7 +15,7 @@
 namespace verace::cli {
 namespace {
 
-struct Options {
+struct AttackFgsmArguments {
   ModelFlags model;
   DataFlags data;
   DeviceFlags device;
@@ -24,7 +24,7 @@ struct Options {
   bool json = false, quiet = false, overwrite = false, no_pictures = false;
 };
 
-void declare(Flags& flags, Options& o) {
+void declare(Flags& flags, AttackFgsmArguments& o) {
   declare_model(flags, o.model);
   declare_data(flags, o.data);
   flags.value("--epsilon", "E,...", "Largest changes of a pixel, in units of pixels in [0, 1]",
@@ -54,7 +54,7 @@ std::vector<data::Sample> first_of_each_class(std::vector<data::Sample> samples,
   return samples;
 }
 
-int run(const Flags& flags, Options& o) {
+int run(const Flags& flags, AttackFgsmArguments& o) {
   flags.require("--model", "name the network's file");
   flags.require("--data", "name the folder or CSV file of pictures");
   flags.require("--epsilon", "give one or more, for example --epsilon 0.01,0.02");
@@ -104,7 +104,7 @@ int run(const Flags& flags, Options& o) {
 }  // namespace
 
 Command fgsm_command() {
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<AttackFgsmArguments>();
   return {"attack fgsm",
           "Fast gradient sign method: the smallest change that raises the loss",
           "Every picture is attacked in evaluation mode, as Foolbox 3 does it, and judged by the\n"

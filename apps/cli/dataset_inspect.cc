@@ -13,7 +13,7 @@
 namespace verace::cli {
 namespace {
 
-struct Options {
+struct DatasetInspectArguments {
   std::string root;
   VideoSetFlags set;
   bool json = false, list = false;
@@ -26,7 +26,7 @@ bool is_manifest(const std::filesystem::path& path) {
          !data::is_picture_name(path);
 }
 
-int show_manifest(const Flags& flags, const Options& o) {
+int show_manifest(const Flags& flags, const DatasetInspectArguments& o) {
   for (const char* flag : {"--splits", "--compression", "--methods", "--list"}) {
     if (flags.given(flag)) {
       fail_input(text::format("{}: a manifest has its splits and is a list: leave it out", flag));
@@ -38,7 +38,7 @@ int show_manifest(const Flags& flags, const Options& o) {
   return 0;
 }
 
-int run(const Flags& flags, const Options& o) {
+int run(const Flags& flags, const DatasetInspectArguments& o) {
   flags.require("ROOT", "name a folder of videos, or a manifest");
   flags.refuse_both("--json", "--list", "the list is CSV");
   check_video_set(flags, o.set);
@@ -60,7 +60,7 @@ int run(const Flags& flags, const Options& o) {
 }  // namespace
 
 Command dataset_inspect_command() {
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<DatasetInspectArguments>();
   return {
       "dataset inspect",
       "Show what a data set of videos holds, and how it is divided without leaks",

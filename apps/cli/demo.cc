@@ -11,12 +11,12 @@
 namespace verace::cli {
 namespace {
 
-struct Options {
+struct DemoArguments {
   apps::DemoOptions demo;
   DeviceFlags device;
 };
 
-int run(Options& o) {
+int run(DemoArguments& o) {
   if (o.demo.out.empty()) o.demo.out = apps::free_demo_folder();
   o.demo.device = choose_device(o.device, o.demo.quiet);
   o.demo.threads = o.device.threads;
@@ -30,7 +30,7 @@ int run(Options& o) {
 }  // namespace
 
 Command demo_command() {
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<DemoArguments>();
   return {
       "demo",
       "An example from end to end, on faces that it draws (or on yours)",

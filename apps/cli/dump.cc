@@ -20,7 +20,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-struct Options {
+struct DumpArguments {
   ModelFlags model;
   DeviceFlags device;
   std::vector<std::string> pictures;
@@ -34,7 +34,7 @@ struct Options {
   bool quiet = false;
 };
 
-void declare(Flags& flags, Options& o) {
+void declare(Flags& flags, DumpArguments& o) {
   flags.arguments("PICTURE", "Picture files, or folders of them (default: drawn faces)",
                   o.pictures);
   flags.value("--out", "DIR", "Folder to write to: new, or empty", into(o.out));
@@ -94,7 +94,7 @@ void check_unused(const Flags& flags) {
   }
 }
 
-void check(const Flags& flags, const Options& o) {
+void check(const Flags& flags, const DumpArguments& o) {
   flags.require("--out", "name the folder to write to");
   std::error_code error;
   if (fs::is_directory(o.out, error) && !fs::is_empty(o.out, error)) {
@@ -117,7 +117,7 @@ void check(const Flags& flags, const Options& o) {
 }
 
 // The class of a picture: --label, or the name of its folder, or 0.
-int32_t label_of(const Options& o, const fs::path& picture,
+int32_t label_of(const DumpArguments& o, const fs::path& picture,
                  const layers::ClassifierOptions& network) {
   const std::vector<std::string>& names = network.class_names;
   const std::string folder = fs::absolute(picture).parent_path().filename().string();
@@ -144,7 +144,8 @@ int32_t label_of(const Options& o, const fs::path& picture,
   return number;
 }
 
-apps::LabelledPictures read_pictures(const Options& o, const layers::ClassifierOptions& network) {
+apps::LabelledPictures read_pictures(const DumpArguments& o,
+                                     const layers::ClassifierOptions& network) {
   const data::FitOptions fit{network.input_size, o.fit, 0, o.filter};
   data::check_fit_options(fit);
   apps::LabelledPictures result;
@@ -166,7 +167,7 @@ apps::LabelledPictures read_pictures(const Options& o, const layers::ClassifierO
 }
 
 // Says what will be written; refuses more than --limit.
-void announce(const Options& o, const apps::Dump& dump, int64_t model_bytes) {
+void announce(const DumpArguments& o, const apps::Dump& dump, int64_t model_bytes) {
   const int64_t values = dump.npy_bytes() + model_bytes;
   const int64_t all = values + dump.picture_bytes_at_most();
   const std::string size = text::format(
@@ -188,7 +189,7 @@ void write_text(const fs::path& path, const std::string& content) {
 }
 
 // Which statistics the batch norms use in training.
-std::string statistics_of(const Options& o) {
+std::string statistics_of(const DumpArguments& o) {
   if (o.dump.frozen_batch_norm == layers::FrozenBatchNorm::kBatch) {
     return "all batch norms, frozen ones too, use the batch's statistics (--frozen-bn batch)";
   }
@@ -196,7 +197,7 @@ std::string statistics_of(const Options& o) {
          "inference)";
 }
 
-std::vector<apps::Fact> facts_of(const Options& o, const apps::LabelledPictures& pictures,
+std::vector<apps::Fact> facts_of(const DumpArguments& o, const apps::LabelledPictures& pictures,
                                  double loss) {
   const bool training = o.dump.mode == apps::DumpMode::kTraining;
   std::vector<apps::Fact> facts = {
@@ -214,7 +215,7 @@ std::vector<apps::Fact> facts_of(const Options& o, const apps::LabelledPictures&
   return facts;
 }
 
-int run(const Flags& flags, Options& o) {
+int run(const Flags& flags, DumpArguments& o) {
   check(flags, o);
   const engine::Device device = open_device(o.device, o.quiet);
   const kernels::Exec exec = device.exec();
@@ -250,7 +251,7 @@ int run(const Flags& flags, Options& o) {
 }  // namespace
 
 Command dump_command() {
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<DumpArguments>();
   return {"dump",
           "Write every activation and gradient of one step, as numbers and as pictures",
           "One step forward, loss and backward; no weight is changed and no file but those in\n"

@@ -12,7 +12,7 @@
 namespace verace::cli {
 namespace {
 
-struct Options {
+struct EvalArguments {
   JudgeFlags judging;
   apps::DecisionFlags decision;
   std::filesystem::path csv, curves;
@@ -20,7 +20,7 @@ struct Options {
   bool json = false;
 };
 
-void declare(Flags& flags, Options& o) {
+void declare(Flags& flags, EvalArguments& o) {
   declare_model(flags, o.judging.model);
   declare_data(flags, o.judging.data);
   declare_threshold(flags, o.decision.threshold);
@@ -47,7 +47,7 @@ std::vector<apps::FailedVideo> failed_videos(const DataFlags& data) {
   return apps::read_failed_videos(account, data.split);
 }
 
-int run(const Flags& flags, Options& o) {
+int run(const Flags& flags, EvalArguments& o) {
   flags.require("--model", "name the network's file");
   flags.require("--data", "name the folder or CSV file of pictures");
   check_precision(o.judging.device);
@@ -81,7 +81,7 @@ int run(const Flags& flags, Options& o) {
 }  // namespace
 
 Command eval_command() {
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<EvalArguments>();
   return {"eval",
           "Judge a network on labelled pictures, face by face and video by video",
           "Prints loss, accuracy, balanced accuracy, AUC, average precision, equal error rate,\n"

@@ -19,7 +19,7 @@ namespace {
 
 constexpr int64_t kMostFrames = 1'000'000;
 
-struct Options {
+struct FacesArguments {
   apps::FacePipelineOptions work;
   DetectorFlags detector;
   CropFlags crop;
@@ -67,7 +67,7 @@ apps::FacesPerVideo parse_count(const std::string& text, const std::string& flag
   return count;
 }
 
-void declare_frames(Flags& flags, Options& o) {
+void declare_frames(Flags& flags, FacesArguments& o) {
   apps::FacePipelineOptions& work = o.work;
   flags.group("Which frames and faces");
   flags.value("--faces-per-video", "N",
@@ -86,7 +86,7 @@ void declare_frames(Flags& flags, Options& o) {
   flags.toggle("--all-faces", "All faces of a frame, not the largest alone", work.search.all_faces);
 }
 
-void declare_inputs(Flags& flags, Options& o) {
+void declare_inputs(Flags& flags, FacesArguments& o) {
   apps::FacePipelineOptions& work = o.work;
   flags.group("Inputs");
   flags.value("--label", "CLASS", "real or fake: of videos whose folder does not say it",
@@ -96,7 +96,7 @@ void declare_inputs(Flags& flags, Options& o) {
                work.pictures);
 }
 
-void declare(Flags& flags, Options& o) {
+void declare(Flags& flags, FacesArguments& o) {
   flags.arguments("INPUT", "Videos, folders of frames, pictures, or the folder of a data set",
                   o.work.inputs);
   flags.value("--out", "DIR", "Where crops, manifest and account go", into(o.work.out));
@@ -115,7 +115,7 @@ void declare(Flags& flags, Options& o) {
               into(o.work.workers, 1, kMostWorkers));
 }
 
-void check(const Flags& flags, Options& o) {
+void check(const Flags& flags, FacesArguments& o) {
   flags.require("INPUT", "name at least one video or folder");
   flags.require("--detector", "name the weights of a RetinaFace");
   flags.require("--out", "name the folder for the crops");
@@ -130,7 +130,7 @@ void check(const Flags& flags, Options& o) {
   check_output_folder(work.out, "--out", true);
 }
 
-int run(const Flags& flags, Options& o) {
+int run(const Flags& flags, FacesArguments& o) {
   check(flags, o);
   const engine::Device device = open_device(o.device, o.quiet);
   const std::unique_ptr<apps::FaceFinder> finder =
@@ -163,7 +163,7 @@ int run(const Flags& flags, Options& o) {
 }  // namespace
 
 Command faces_command() {
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<FacesArguments>();
   return {
       "faces",
       "Cut the faces out of videos, for training and for eval",

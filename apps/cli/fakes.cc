@@ -13,7 +13,7 @@
 namespace verace::cli {
 namespace {
 
-struct Options {
+struct FakesArguments {
   apps::FakesOptions fakes;
   std::string input;
   std::filesystem::path detector;
@@ -21,7 +21,7 @@ struct Options {
   bool png = false, quiet = false;
 };
 
-void declare(Flags& flags, Options& o) {
+void declare(Flags& flags, FakesArguments& o) {
   flags.argument("INPUT", "Manifest of faces, data set's folder, or folder of pictures (all real)",
                  o.input);
   flags.value("--out", "DIR", "Folder of the result: real/, fake/, faces.csv, sheet.png",
@@ -40,7 +40,7 @@ void declare(Flags& flags, Options& o) {
   declare_device(flags, o.device);
 }
 
-void report(const apps::FakesResult& result, const Options& o) {
+void report(const apps::FakesResult& result, const FakesArguments& o) {
   for (size_t split = 0; split < data::kSplitNames.size(); ++split) {
     const auto& counts = result.counts[split];
     if (counts[0] + counts[1] == 0) continue;
@@ -56,7 +56,7 @@ void report(const apps::FakesResult& result, const Options& o) {
   report_broken(result.left_out);
 }
 
-int run(const Flags& flags, Options& o) {
+int run(const Flags& flags, FakesArguments& o) {
   flags.require("INPUT", "name a manifest of faces, or a folder of pictures");
   flags.require("--out", "name the folder of the result");
   flags.refuse_both("--png", "--jpeg-quality", "pictures are stored in one way");
@@ -87,7 +87,7 @@ int run(const Flags& flags, Options& o) {
 }  // namespace
 
 Command fakes_command() {
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<FakesArguments>();
   return {
       "fakes",
       "Make pseudo-fakes from real faces: training data for those who have no fakes",

@@ -12,7 +12,7 @@
 namespace verace::cli {
 namespace {
 
-struct Options {
+struct GradcheckArguments {
   DeviceFlags device;
   apps::GradcheckOptions check;
   bool json = false, all = false, quiet = false;
@@ -26,7 +26,7 @@ std::vector<std::string> fault_names() {
   return names;
 }
 
-void declare(Flags& flags, Options& o) {
+void declare(Flags& flags, GradcheckArguments& o) {
   flags.value("--layer", "NAME",
               "A kind of layer (conv, batch_norm ...), network, or a layer of the network "
               "(default: everything)",
@@ -50,7 +50,7 @@ void declare(Flags& flags, Options& o) {
   declare_device(flags, o.device);
 }
 
-int run(Options& o) {
+int run(GradcheckArguments& o) {
   const engine::Device device =
       open_host_device(o.device, "gradcheck changes values in the midst of a step");
   o.check.exec = device.exec();
@@ -78,7 +78,7 @@ std::string details() {
 }  // namespace
 
 Command gradcheck_command() {
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<GradcheckArguments>();
   return {"gradcheck",
           "Check the engine's gradients against differences",
           details(),

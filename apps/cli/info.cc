@@ -8,12 +8,12 @@
 namespace verace::cli {
 namespace {
 
-struct Options {
+struct InfoArguments {
   DeviceFlags device;
   bool bench = false, json = false;
 };
 
-int run(const Options& o) {
+int run(const InfoArguments& o) {
   apps::SystemInfo info = apps::system_info();
   apps::find_devices(info);
   apps::find_video(info);
@@ -28,7 +28,7 @@ int run(const Options& o) {
 }  // namespace
 
 Command info_command() {
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<InfoArguments>();
   return {"info",
           "Version, build options, processor, memory and devices",
           "",

@@ -11,12 +11,12 @@
 namespace verace::cli {
 namespace {
 
-struct Options {
+struct ReportArguments {
   std::string run;
   std::filesystem::path out;
 };
 
-int run(const Flags& flags, const Options& o) {
+int run(const Flags& flags, const ReportArguments& o) {
   flags.require("RUN", "name the folder of a training or a demonstration");
   check_output_folder(o.out, "--out", true);
   const std::filesystem::path page =
@@ -28,7 +28,7 @@ int run(const Flags& flags, const Options& o) {
 }  // namespace
 
 Command report_command() {
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<ReportArguments>();
   return {
       "report",
       "A run or a demonstration as one page with figures",

@@ -12,7 +12,7 @@
 namespace verace::cli {
 namespace {
 
-struct Options {
+struct ThresholdArguments {
   JudgeFlags judging;
   std::optional<double> fpr;
   bool calibrate = false;
@@ -20,7 +20,7 @@ struct Options {
   std::filesystem::path out;
 };
 
-void declare(Flags& flags, Options& o) {
+void declare(Flags& flags, ThresholdArguments& o) {
   declare_model(flags, o.judging.model);
   flags.value("--data", "DIR", "Pictures: DIR/val/{real,fake}/..., or a CSV file",
               into(o.judging.data.data));
@@ -35,7 +35,7 @@ void declare(Flags& flags, Options& o) {
 }
 
 // Before minutes of work: where the result goes can be written, and is the model itself or new.
-void check_target(const Options& o) {
+void check_target(const ThresholdArguments& o) {
   std::error_code error;
   const std::filesystem::path& model = o.judging.model.file;
   if (o.out.empty()) return check_output_file({"--model", model, {}, {}});
@@ -55,7 +55,8 @@ struct Choice {
 };
 
 // Temperature and thresholds by the judged faces of val.
-Choice choose(const Options& o, const apps::LoadedModel& model, apps::Evaluation& evaluation) {
+Choice choose(const ThresholdArguments& o, const apps::LoadedModel& model,
+              apps::Evaluation& evaluation) {
   const std::string data = o.judging.data.data.string();
   apps::Decision decision = evaluation.decision;
   Choice choice;
@@ -84,7 +85,7 @@ Choice choose(const Options& o, const apps::LoadedModel& model, apps::Evaluation
   return choice;
 }
 
-int run(const Flags& flags, Options& o) {
+int run(const Flags& flags, ThresholdArguments& o) {
   flags.require("--model", "name the network's file");
   flags.require("--data", "name the folder or CSV file of pictures");
   if (!o.calibrate) {
@@ -118,7 +119,7 @@ int run(const Flags& flags, Options& o) {
 }  // namespace
 
 Command threshold_command() {
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<ThresholdArguments>();
   return {
       "threshold",
       "Choose from which probability on a picture is called fake, and store it in the model",

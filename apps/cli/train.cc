@@ -18,7 +18,7 @@
 namespace verace::cli {
 namespace {
 
-struct Options {
+struct TrainArguments {
   apps::TrainOptions train;
   DeviceFlags device;
   bool overwrite = false;
@@ -128,7 +128,7 @@ void declare_optimisation(Flags& flags, apps::TrainOptions& o) {
   flags.value("--seed", "N", "Of new weights, order and mirroring (default 1)", into(o.seed));
 }
 
-void declare(Flags& flags, Options& o) {
+void declare(Flags& flags, TrainArguments& o) {
   o.train.flip = true;
   declare_input(flags, o.train);
   declare_network(flags, o.train);
@@ -153,7 +153,7 @@ void declare(Flags& flags, Options& o) {
   declare_backbone_overrides(flags, o.train.overrides);
 }
 
-void check_resume(const Flags& flags, Options& o) {
+void check_resume(const Flags& flags, TrainArguments& o) {
   for (const char* flag : {"--weights",
                            "--head",
                            "--activation",
@@ -195,7 +195,7 @@ void check_resume(const Flags& flags, Options& o) {
   }
 }
 
-void check_new(const Flags& flags, Options& o) {
+void check_new(const Flags& flags, TrainArguments& o) {
   flags.require("--data", "name the folder or CSV file of pictures");
   flags.require("--weights", "name a weight file, or none to train from scratch");
   flags.require("--out", "name the folder of the run");
@@ -223,7 +223,7 @@ void check_new(const Flags& flags, Options& o) {
   check_output_folder(o.train.out, "--out", o.overwrite);
 }
 
-int run(const Flags& flags, Options& o) {
+int run(const Flags& flags, TrainArguments& o) {
   const bool resume = flags.given("--resume");
   if (resume) {
     check_resume(flags, o);
@@ -256,7 +256,7 @@ int run(const Flags& flags, Options& o) {
 }  // namespace
 
 Command train_command() {
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<TrainArguments>();
   return {
       "train",
       "Train or fine-tune a ResNet-50 to tell real from fake",

@@ -11,7 +11,7 @@
 namespace verace::cli {
 namespace {
 
-struct Options {
+struct WeightsConvertArguments {
   std::string input;
   std::filesystem::path out;
   std::optional<apps::WeightsFormat> to;
@@ -19,7 +19,7 @@ struct Options {
   bool keep_conv_biases = false, quiet = false;
 };
 
-void declare(Flags& flags, Options& o) {
+void declare(Flags& flags, WeightsConvertArguments& o) {
   flags.argument("INPUT", weight_file_help(), o.input);
   flags.value("--out", "FILE", "The new file; it must not exist yet", into(o.out));
   flags.value("--to", "FORMAT", "safetensors or pth (default: by the end of FILE)",
@@ -87,7 +87,7 @@ void say_notes(const apps::Converted& converted, apps::WeightsFormat to) {
   }
 }
 
-int run(const Flags& flags, const Options& o) {
+int run(const Flags& flags, const WeightsConvertArguments& o) {
   flags.require("INPUT", "name a weight file");
   flags.require("--out", "name the new file");
   check_output_file({"--out", o.out, {}, {}});
@@ -107,7 +107,7 @@ int run(const Flags& flags, const Options& o) {
 }  // namespace
 
 Command convert_command() {
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<WeightsConvertArguments>();
   return {"weights convert",
           "Write a weight file in another format",
           "INPUT's format is chosen by its content. Its names may be those of torchvision, timm,\n"

@@ -10,13 +10,13 @@
 namespace verace::cli {
 namespace {
 
-struct Options {
+struct WeightsDiffArguments {
   std::string before, after;
   weights::Overrides overrides;  // of both
   bool json = false;
 };
 
-int run(const Flags& flags, const Options& o) {
+int run(const Flags& flags, const WeightsDiffArguments& o) {
   flags.require("BEFORE", "name two weight files");
   flags.require("AFTER", "name a second weight file");
   const weights::WeightFile a(model_file(o.before).string()), b(model_file(o.after).string());
@@ -31,7 +31,7 @@ int run(const Flags& flags, const Options& o) {
 }  // namespace
 
 Command diff_command() {
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<WeightsDiffArguments>();
   return {"weights diff",
           "Show what has changed between two weight files, layer by layer",
           "For every layer: the change's length relative to the weights' (Euclidean norm), the\n"

@@ -21,7 +21,7 @@ namespace fs = std::filesystem;
 
 constexpr size_t kFewestDigits = 8;  // as torchvision has in its names
 
-struct Options {
+struct WeightsFetchArguments {
   std::string name, url, sha256;
   fs::path out;
   bool list = false;
@@ -64,7 +64,7 @@ fs::path target(const fs::path& out, const std::string& name) {
   return out / name;
 }
 
-apps::DownloadRequest request_of(const Flags& flags, const Options& o,
+apps::DownloadRequest request_of(const Flags& flags, const WeightsFetchArguments& o,
                                  const apps::PublishedWeights* published) {
   apps::DownloadRequest request;
   if (published != nullptr) {
@@ -133,7 +133,7 @@ int fetch(const apps::DownloadRequest& request, const apps::PublishedWeights* pu
   return 0;
 }
 
-int run(const Flags& flags, const Options& o) {
+int run(const Flags& flags, const WeightsFetchArguments& o) {
   flags.refuse_both("NAME", "--url", "one names a file of the list, the other any file");
   flags.refuse_both("--list", "--url", "the list holds published files");
   if (flags.given("--sha256") && !flags.given("--url")) {
@@ -159,7 +159,7 @@ int run(const Flags& flags, const Options& o) {
 }  // namespace
 
 Command fetch_command() {
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<WeightsFetchArguments>();
   return {
       "weights fetch",
       "Fetch a published weight file and verify it",

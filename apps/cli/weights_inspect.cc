@@ -11,13 +11,13 @@
 namespace verace::cli {
 namespace {
 
-struct Options {
+struct WeightsInspectArguments {
   std::string file;
   weights::Overrides overrides;
   bool json = false, statistics = false;
 };
 
-int run(const Flags& flags, const Options& o) {
+int run(const Flags& flags, const WeightsInspectArguments& o) {
   flags.require("FILE", "name a weight file");
   const weights::WeightFile file(model_file(o.file).string());
   const weights::Inspection seen = weights::inspect(file, o.overrides);
@@ -30,7 +30,7 @@ int run(const Flags& flags, const Options& o) {
 }  // namespace
 
 Command inspect_command() {
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<WeightsInspectArguments>();
   return {
       "weights inspect",
       "Show what a weight file holds and what it says about its network",

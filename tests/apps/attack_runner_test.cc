@@ -14,7 +14,7 @@
 #include "kernels/format.h"
 #include "tests/apps/temporary_pictures.h"
 
-namespace verace::apps {
+namespace verace::apps::attack_runner_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -210,4 +210,4 @@ TEST_CASE("networks of other classes are refused") {
 }
 
 }  // namespace
-}  // namespace verace::apps
+}  // namespace verace::apps::attack_runner_test

@@ -13,7 +13,7 @@
 #include "tests/support/faults.h"
 #include "tests/support/random.h"
 
-namespace verace::apps {
+namespace verace::apps::calibration_test {
 namespace {
 
 using Doubles = std::vector<double>;
@@ -279,4 +279,4 @@ TEST_CASE("damaged temperatures in metadata are refused") {
 }
 
 }  // namespace
-}  // namespace verace::apps
+}  // namespace verace::apps::calibration_test

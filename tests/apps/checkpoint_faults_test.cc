@@ -16,7 +16,7 @@
 #include "tests/apps/run_comparison.h"
 #include "weights/atomic_file.h"
 
-namespace verace::apps {
+namespace verace::apps::checkpoint_faults_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -275,4 +275,4 @@ TEST_CASE("a run that is killed at any step of writing goes on, and ends in the 
 }
 
 }  // namespace
-}  // namespace verace::apps
+}  // namespace verace::apps::checkpoint_faults_test

@@ -12,7 +12,7 @@
 #include "weights/atomic_file.h"
 #include "weights/safetensors_checksum.h"
 
-namespace verace::apps {
+namespace verace::apps::checkpoint_files_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -394,4 +394,4 @@ TEST_CASE("another machine and other pictures are named") {
 }
 
 }  // namespace
-}  // namespace verace::apps
+}  // namespace verace::apps::checkpoint_files_test

@@ -12,7 +12,7 @@
 #include "tests/support/files.h"
 #include "tests/support/small_optimiser.h"
 
-namespace verace::apps {
+namespace verace::apps::checkpoint_state_test {
 namespace {
 
 using Json = nlohmann::json;
@@ -159,4 +159,4 @@ TEST_CASE("the optimiser's step and loss scale: another step can always follow")
 }
 
 }  // namespace
-}  // namespace verace::apps
+}  // namespace verace::apps::checkpoint_state_test

@@ -12,7 +12,7 @@
 #include "tests/support/faults.h"
 #include "tests/support/files.h"
 
-namespace verace::apps {
+namespace verace::apps::clip_faces_fullsize_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -166,4 +166,4 @@ TEST_CASE("people walking by: every frame that was looked at is accounted for") 
 }
 
 }  // namespace
-}  // namespace verace::apps
+}  // namespace verace::apps::clip_faces_fullsize_test

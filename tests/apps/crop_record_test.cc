@@ -8,7 +8,7 @@
 #include "data/dataset.h"
 #include "tests/apps/training_support.h"
 
-namespace verace::apps {
+namespace verace::apps::crop_record_test {
 namespace {
 
 constexpr CropRecord kMargin{data::CropKind::kMargin, 0.125};
@@ -90,4 +90,4 @@ TEST_CASE("warnings say both, and only where both are known and differ") {
 }
 
 }  // namespace
-}  // namespace verace::apps
+}  // namespace verace::apps::crop_record_test

@@ -15,7 +15,7 @@
 #include "tests/apps/temporary_pictures.h"
 #include "tests/support/xml.h"
 
-namespace verace::apps {
+namespace verace::apps::demo_fullsize_test {
 namespace {
 
 // Seeds 1 to this are tried; VERACE_DEMO_SEEDS=5 before a release (some minutes).
@@ -159,4 +159,4 @@ TEST_CASE("system information names every device and measures when asked") {
 }
 
 }  // namespace
-}  // namespace verace::apps
+}  // namespace verace::apps::demo_fullsize_test

@@ -12,7 +12,7 @@
 #include "tests/support/npy.h"
 #include "tests/support/tolerances.h"
 
-namespace verace::apps {
+namespace verace::apps::device_answers_test {
 namespace {
 
 using engine::Launch;
@@ -185,4 +185,4 @@ TEST_CASE("every tensor of a dumped step is the CPU's") {
 }
 
 }  // namespace
-}  // namespace verace::apps
+}  // namespace verace::apps::device_answers_test

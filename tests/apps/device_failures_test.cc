@@ -11,7 +11,7 @@
 #include "tests/apps/device_training.h"
 #include "tests/support/faults.h"
 
-namespace verace::apps {
+namespace verace::apps::device_failures_test {
 namespace {
 
 TEST_CASE("failures of a device") {
@@ -286,4 +286,4 @@ TEST_CASE("a loss that is not finite names its cause, and the graph goes on once
 #endif
 
 }  // namespace
-}  // namespace verace::apps
+}  // namespace verace::apps::device_failures_test

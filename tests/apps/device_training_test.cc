@@ -9,7 +9,7 @@
 #include "tests/support/sanitized.h"
 #include "tests/support/tolerances.h"
 
-namespace verace::apps {
+namespace verace::apps::device_training_test {
 namespace {
 
 using engine::Launch;
@@ -217,4 +217,4 @@ TEST_CASE("16-bit runs: the same bits launched and resumed, and near those of fp
 }
 
 }  // namespace
-}  // namespace verace::apps
+}  // namespace verace::apps::device_training_test

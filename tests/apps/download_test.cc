@@ -15,7 +15,7 @@
 #include "apps/lib/signals.h"
 #include "tests/apps/fetch_support.h"
 
-namespace verace {
+namespace verace::download_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -453,4 +453,4 @@ TEST_CASE("a published file, where it is at hand") {
 }
 
 }  // namespace
-}  // namespace verace
+}  // namespace verace::download_test

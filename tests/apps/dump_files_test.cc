@@ -17,7 +17,7 @@
 #include "tests/support/files.h"
 #include "tests/support/npy.h"
 
-namespace verace::apps {
+namespace verace::apps::dump_files_test {
 namespace {
 
 constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
@@ -218,4 +218,4 @@ TEST_CASE("index: fields are quoted where they must be, and the page shows what 
   CHECK(html.find("http") == std::string::npos);  // nothing from elsewhere
 }
 
-}  // namespace verace::apps
+}  // namespace verace::apps::dump_files_test

@@ -15,7 +15,7 @@
 #include "tests/support/npy.h"
 #include "tests/support/tolerances.h"
 
-namespace verace::apps {
+namespace verace::apps::dump_test {
 namespace {
 
 using test::OpClass;
@@ -272,4 +272,4 @@ TEST_CASE("dump: a layer, a group, and names that are none") {
                        "--layer bn1: is folded"));
 }
 
-}  // namespace verace::apps
+}  // namespace verace::apps::dump_test

@@ -11,7 +11,7 @@
 #include "kernels/check.h"
 #include "tests/support/files.h"
 
-namespace verace::apps {
+namespace verace::apps::face_decoding_test {
 namespace {
 
 using data::DetectedFace;
@@ -208,4 +208,4 @@ TEST_CASE("at most 5000 faces are looked at and 750 stay") {
 }
 
 }  // namespace
-}  // namespace verace::apps
+}  // namespace verace::apps::face_decoding_test

@@ -22,7 +22,7 @@
 #include "weights/safetensors.h"
 #include "weights/weight_file.h"
 
-namespace verace::apps {
+namespace verace::apps::face_detector_fullsize_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -228,4 +228,4 @@ TEST_CASE("exchanged channels, a missing mean and a wrong slope are caught") {
 }
 
 }  // namespace
-}  // namespace verace::apps
+}  // namespace verace::apps::face_detector_fullsize_test

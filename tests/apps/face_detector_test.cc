@@ -20,7 +20,7 @@
 #include "weights/safetensors.h"
 #include "weights/weight_file.h"
 
-namespace verace::apps {
+namespace verace::apps::face_detector_test {
 namespace {
 
 using data::DetectedFace;
@@ -298,4 +298,4 @@ TEST_CASE("options outside of their ranges are refused") {
 }
 
 }  // namespace
-}  // namespace verace::apps
+}  // namespace verace::apps::face_detector_test

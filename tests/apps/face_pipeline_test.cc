@@ -16,7 +16,7 @@
 #include "data/csv.h"
 #include "tests/apps/face_frames.h"
 
-namespace verace::apps {
+namespace verace::apps::face_pipeline_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -506,4 +506,4 @@ TEST_CASE("the service: answers go to who asked, errors too, and none waits for 
 }
 
 }  // namespace
-}  // namespace verace::apps
+}  // namespace verace::apps::face_pipeline_test

@@ -9,7 +9,7 @@
 #include "tests/apps/temporary_pictures.h"
 #include "tests/apps/training_support.h"
 
-namespace verace::apps {
+namespace verace::apps::failed_videos_test {
 namespace {
 
 using Json = nlohmann::json;
@@ -125,4 +125,4 @@ TEST_CASE("a video of which every picture is broken has failed") {
 }
 
 }  // namespace
-}  // namespace verace::apps
+}  // namespace verace::apps::failed_videos_test

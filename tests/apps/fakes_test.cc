@@ -16,7 +16,7 @@
 #include "kernels/format.h"
 #include "tests/support/files.h"
 
-namespace verace::apps {
+namespace verace::apps::fakes_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -256,4 +256,4 @@ TEST_CASE("names with commas and quotes, and bytes that are no UTF-8, come back 
   CHECK(!sample.landmarks);
 }
 
-}  // namespace verace::apps
+}  // namespace verace::apps::fakes_test

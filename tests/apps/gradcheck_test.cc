@@ -17,7 +17,7 @@
 #include "tests/support/golden_network.h"
 #include "tests/support/sanitized.h"
 
-namespace verace::apps {
+namespace verace::apps::gradcheck_test {
 namespace {
 
 constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
@@ -483,4 +483,4 @@ TEST_CASE("gradcheck: the verdict tells what is wrong from what is not proven") 
         "(0.0 s)\n");
 }
 
-}  // namespace verace::apps
+}  // namespace verace::apps::gradcheck_test

@@ -8,7 +8,7 @@
 #include "tests/apps/temporary_pictures.h"
 #include "tests/apps/training_support.h"
 
-namespace verace::apps {
+namespace verace::apps::manifest_predictor_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -118,4 +118,4 @@ TEST_CASE("what is no manifest of faces is refused with its line") {
 }
 
 }  // namespace
-}  // namespace verace::apps
+}  // namespace verace::apps::manifest_predictor_test

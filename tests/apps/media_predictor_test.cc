@@ -12,7 +12,7 @@
 #include "tests/apps/training_support.h"
 #include "tests/support/faults.h"
 
-namespace verace::apps {
+namespace verace::apps::media_predictor_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -325,4 +325,4 @@ TEST_CASE("annotated pictures, and targets that are refused before any work") {
 }
 
 }  // namespace
-}  // namespace verace::apps
+}  // namespace verace::apps::media_predictor_test

@@ -10,7 +10,7 @@
 #include "kernels/format.h"
 #include "tests/support/files.h"
 
-namespace verace::apps {
+namespace verace::apps::memory_limit_test {
 namespace {
 
 using test::input_error;
@@ -133,4 +133,4 @@ TEST_CASE("batches: bytes, the one that fits, and what happens when nothing can 
 }
 
 }  // namespace
-}  // namespace verace::apps
+}  // namespace verace::apps::memory_limit_test

@@ -13,7 +13,7 @@
 #include "tests/support/faults.h"
 #include "tests/support/files.h"
 
-namespace verace::apps {
+namespace verace::apps::metrics_golden_test {
 namespace {
 
 using Json = nlohmann::json;
@@ -291,4 +291,4 @@ TEST_CASE("intervals that nothing can be said about are empty") {
 }
 
 }  // namespace
-}  // namespace verace::apps
+}  // namespace verace::apps::metrics_golden_test

@@ -11,7 +11,7 @@
 #include "tests/support/faults.h"
 #include "tests/support/random.h"
 
-namespace verace::apps {
+namespace verace::apps::metrics_test {
 namespace {
 
 using Doubles = std::vector<double>;
@@ -174,4 +174,4 @@ TEST_CASE("faces as CSV") {
 }
 
 }  // namespace
-}  // namespace verace::apps
+}  // namespace verace::apps::metrics_test

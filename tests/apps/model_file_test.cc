@@ -15,7 +15,7 @@
 #include "tests/support/renamed_network.h"
 #include "tests/support/tolerances.h"
 
-namespace verace::apps {
+namespace verace::apps::model_file_test {
 namespace {
 
 using weights::TensorToWrite;
@@ -237,4 +237,4 @@ TEST_CASE("which output means fake") {
 }
 
 }  // namespace
-}  // namespace verace::apps
+}  // namespace verace::apps::model_file_test

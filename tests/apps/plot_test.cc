@@ -11,7 +11,7 @@
 #include "tests/support/files.h"
 #include "tests/support/xml.h"
 
-namespace verace::apps::plot {
+namespace verace::apps::plot::plot_test {
 namespace {
 
 using test::contains;
@@ -197,4 +197,4 @@ TEST_CASE("hostile labels in every kind of plot") {
 }
 
 }  // namespace
-}  // namespace verace::apps::plot
+}  // namespace verace::apps::plot::plot_test

@@ -7,7 +7,7 @@
 
 #include "tests/apps/temporary_pictures.h"
 
-namespace verace::apps {
+namespace verace::apps::predictor_test {
 namespace {
 
 struct Setting {
@@ -121,4 +121,4 @@ TEST_CASE("cropping: ImageNet's for networks of other classes, training's for re
 }
 
 }  // namespace
-}  // namespace verace::apps
+}  // namespace verace::apps::predictor_test

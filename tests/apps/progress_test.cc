@@ -8,7 +8,7 @@
 #include <sstream>
 #include <thread>
 
-namespace verace::apps {
+namespace verace::apps::progress_test {
 namespace {
 
 const ProgressState kHalf{"epoch 1/3", "pictures", "loss 0.3", 50, 100, 10.0};
@@ -80,4 +80,4 @@ TEST_CASE("elsewhere there are plain lines, not too many") {
 }
 
 }  // namespace
-}  // namespace verace::apps
+}  // namespace verace::apps::progress_test

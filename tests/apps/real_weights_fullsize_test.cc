@@ -15,7 +15,7 @@
 #include "tests/support/faults.h"
 #include "tests/support/npy.h"
 
-namespace verace::apps {
+namespace verace::apps::real_weights_fullsize_test {
 namespace {
 
 constexpr int64_t kSize = 224;
@@ -97,4 +97,4 @@ TEST_CASE("real weights: three pictures, PyTorch's logits; wrong networks are ca
   }
 }
 
-}  // namespace verace::apps
+}  // namespace verace::apps::real_weights_fullsize_test

@@ -5,7 +5,7 @@
 #include "tests/support/sanitized.h"
 #include "tests/support/xml.h"
 
-namespace verace::apps {
+namespace verace::apps::report_damage_test {
 namespace {
 
 using test::contains;
@@ -359,4 +359,4 @@ TEST_CASE("a run has the name of its folder, and flags keep their names") {
 }
 
 }  // namespace
-}  // namespace verace::apps
+}  // namespace verace::apps::report_damage_test

@@ -5,7 +5,7 @@
 #include "tests/apps/report_support.h"
 #include "tests/support/xml.h"
 
-namespace verace::apps {
+namespace verace::apps::report_figures_test {
 namespace {
 
 using test::contains;
@@ -224,4 +224,4 @@ TEST_CASE("times and memory are those of the profile") {
 }
 
 }  // namespace
-}  // namespace verace::apps
+}  // namespace verace::apps::report_figures_test

@@ -10,7 +10,7 @@
 
 #include "tests/support/random.h"
 
-namespace verace::apps {
+namespace verace::apps::report_pictures_test {
 namespace {
 
 TEST_CASE("base64 and pictures") {
@@ -40,4 +40,4 @@ TEST_CASE("base64 and pictures") {
 }
 
 }  // namespace
-}  // namespace verace::apps
+}  // namespace verace::apps::report_pictures_test

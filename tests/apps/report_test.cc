@@ -8,7 +8,7 @@
 #include "tests/apps/report_support.h"
 #include "tests/support/xml.h"
 
-namespace verace::apps {
+namespace verace::apps::report_test {
 namespace {
 
 using test::contains;
@@ -235,4 +235,4 @@ TEST_CASE("where no run is, that is said") {
 }
 
 }  // namespace
-}  // namespace verace::apps
+}  // namespace verace::apps::report_test

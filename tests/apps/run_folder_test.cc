@@ -11,7 +11,7 @@
 #include "apps/lib/curve.h"
 #include "tests/apps/training_support.h"
 
-namespace verace::apps {
+namespace verace::apps::run_folder_test {
 namespace {
 
 EpochMetrics sample_epoch(int64_t epoch, bool val) {
@@ -156,4 +156,4 @@ TEST_CASE("the curve can draw one epoch, many epochs, equal and infinite values"
 }
 
 }  // namespace
-}  // namespace verace::apps
+}  // namespace verace::apps::run_folder_test

@@ -5,7 +5,7 @@
 #include "apps/lib/report/html.h"
 #include "tests/apps/report_support.h"
 
-namespace verace::apps {
+namespace verace::apps::run_records_test {
 namespace {
 
 using test::contains;
@@ -192,4 +192,4 @@ TEST_CASE("hostile names stay one field of faces.csv") {
 }
 
 }  // namespace
-}  // namespace verace::apps
+}  // namespace verace::apps::run_records_test

@@ -14,7 +14,7 @@
 #include "tests/support/random.h"
 #include "tests/support/tolerances.h"
 
-namespace verace::apps {
+namespace verace::apps::session_test {
 namespace {
 
 constexpr int64_t kPicture = 32 * 32 * 3;
@@ -223,4 +223,4 @@ TEST_CASE("a loss that is not finite names moment and cause, and harms nothing")
 }
 
 }  // namespace
-}  // namespace verace::apps
+}  // namespace verace::apps::session_test

@@ -13,7 +13,7 @@
 #include "tests/support/event_reader.h"
 #include "tests/support/faults.h"
 
-namespace verace::apps {
+namespace verace::apps::tensorboard_test {
 namespace {
 
 using Json = nlohmann::json;
@@ -276,4 +276,4 @@ TEST_CASE("a run that is stopped and resumed has each step once") {
 }
 
 }  // namespace
-}  // namespace verace::apps
+}  // namespace verace::apps::tensorboard_test

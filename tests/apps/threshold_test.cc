@@ -11,7 +11,7 @@
 #include "tests/apps/training_support.h"
 #include "tests/support/faults.h"
 
-namespace verace::apps {
+namespace verace::apps::threshold_test {
 namespace {
 
 using Doubles = std::vector<double>;
@@ -224,4 +224,4 @@ TEST_CASE("reports say what is undefined and why") {
 }
 
 }  // namespace
-}  // namespace verace::apps
+}  // namespace verace::apps::threshold_test

@@ -12,7 +12,7 @@
 #include "kernels/format.h"
 #include "tests/apps/training_support.h"
 
-namespace verace::apps {
+namespace verace::apps::trainer_fakes_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -157,4 +157,4 @@ TEST_CASE("pseudo-fakes: what is refused") {
   CHECK(!fs::exists(dir.path() / "run"));
 }
 
-}  // namespace verace::apps
+}  // namespace verace::apps::trainer_fakes_test

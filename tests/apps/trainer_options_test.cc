@@ -8,7 +8,7 @@
 
 #include "tests/apps/training_support.h"
 
-namespace verace::apps {
+namespace verace::apps::trainer_options_test {
 namespace {
 
 TrainOptions unusual_options() {
@@ -168,4 +168,4 @@ TEST_CASE("spellings go both ways") {
 }
 
 }  // namespace
-}  // namespace verace::apps
+}  // namespace verace::apps::trainer_options_test

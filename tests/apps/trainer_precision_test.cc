@@ -14,7 +14,7 @@
 #include "tests/support/device_memory.h"
 #include "tests/support/faults.h"
 
-namespace verace::apps {
+namespace verace::apps::trainer_precision_test {
 namespace {
 
 using engine::Precision;
@@ -147,4 +147,4 @@ TEST_CASE("an attack in fp16 names the picture whose gradient is too large or to
 }
 
 }  // namespace
-}  // namespace verace::apps
+}  // namespace verace::apps::trainer_precision_test

@@ -14,7 +14,7 @@
 #include "tests/support/faults.h"
 #include "weights/atomic_file.h"
 
-namespace verace::apps {
+namespace verace::apps::trainer_resume_test {
 namespace {
 
 // Runs that are stopped after `steps` and resumed, once or again and again.
@@ -228,4 +228,4 @@ TEST_CASE("a checkpoint is a model file and refuses what does not fit") {
 }
 
 }  // namespace
-}  // namespace verace::apps
+}  // namespace verace::apps::trainer_resume_test

@@ -21,7 +21,7 @@
 #include "tests/apps/training_support.h"
 #include "tests/support/faults.h"
 
-namespace verace::apps {
+namespace verace::apps::trainer_test {
 namespace {
 
 TEST_CASE("a run leaves configuration, metrics, curve and weights") {
@@ -348,4 +348,4 @@ TEST_CASE("a broken picture behind the last step does not end the run") {
 }
 
 }  // namespace
-}  // namespace verace::apps
+}  // namespace verace::apps::trainer_test

@@ -6,7 +6,7 @@
 
 #include "tests/apps/face_frames.h"
 
-namespace verace::apps {
+namespace verace::apps::video_faces_test {
 namespace {
 
 using test::PlantedFinder;
@@ -233,4 +233,4 @@ TEST_CASE("what the detector and the sink throw passes through") {
 }
 
 }  // namespace
-}  // namespace verace::apps
+}  // namespace verace::apps::video_faces_test

@@ -9,7 +9,7 @@
 #include "tests/apps/training_support.h"
 #include "tests/support/faults.h"
 
-namespace verace::apps {
+namespace verace::apps::video_verdict_test {
 namespace {
 
 using Doubles = std::vector<double>;
@@ -157,4 +157,4 @@ TEST_CASE("policies have texts of their own") {
 }
 
 }  // namespace
-}  // namespace verace::apps
+}  // namespace verace::apps::video_verdict_test

@@ -14,7 +14,7 @@
 #include "tests/support/golden_network.h"
 #include "tests/support/renamed_network.h"
 
-namespace verace::apps {
+namespace verace::apps::weights_convert_test {
 namespace {
 
 using test::contains;
@@ -174,4 +174,4 @@ TEST_CASE("what cannot be a network is refused, and nothing is written") {
 }
 
 }  // namespace
-}  // namespace verace::apps
+}  // namespace verace::apps::weights_convert_test

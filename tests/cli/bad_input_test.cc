@@ -7,7 +7,7 @@
 #include "kernels/dispatch.h"
 #include "tests/cli/world.h"
 
-namespace verace {
+namespace verace::bad_input_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -406,4 +406,4 @@ TEST_CASE("too little memory: how much is missing and which batch fits") {
 }
 
 }  // namespace
-}  // namespace verace
+}  // namespace verace::bad_input_test

@@ -7,7 +7,7 @@
 #include "tests/cli/world.h"
 #include "tests/data/data_support.h"
 
-namespace verace {
+namespace verace::bad_pictures_test {
 namespace {
 
 using data::Image;
@@ -281,4 +281,4 @@ TEST_CASE("paths with blanks, line breaks and other scripts lead through all com
 }
 
 }  // namespace
-}  // namespace verace
+}  // namespace verace::bad_pictures_test

@@ -16,7 +16,7 @@
 #include "tests/cli/world.h"
 #include "tests/support/event_reader.h"
 
-namespace verace {
+namespace verace::cli_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -322,4 +322,4 @@ TEST_CASE("bad input is refused by name, and nothing is left behind") {
 }
 
 }  // namespace
-}  // namespace verace
+}  // namespace verace::cli_test

@@ -4,7 +4,7 @@
 #include "tests/cli/world.h"
 #include "tests/data/video_trees.h"
 
-namespace verace {
+namespace verace::dataset_test {
 namespace {
 
 using nlohmann::json;
@@ -143,4 +143,4 @@ TEST_CASE("dataset inspect refuses what is wrong, in one line") {
   refused({root, "--json", "--list"}, "the list is CSV");
 }
 
-}  // namespace verace
+}  // namespace verace::dataset_test

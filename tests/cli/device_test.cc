@@ -10,7 +10,7 @@
 #include "tests/cli/world.h"
 #include "tests/support/devices.h"
 
-namespace verace {
+namespace verace::device_test {
 namespace {
 
 using apps::first_difference;
@@ -224,4 +224,4 @@ TEST_CASE("a device that is lost: one line, exit code 1, and the run goes on fro
 }
 
 }  // namespace
-}  // namespace verace
+}  // namespace verace::device_test

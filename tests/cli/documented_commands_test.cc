@@ -6,7 +6,7 @@
 
 #include "tests/cli/world.h"
 
-namespace verace {
+namespace verace::documented_commands_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -183,4 +183,4 @@ TEST_CASE("the help's examples") {
 }
 
 }  // namespace
-}  // namespace verace
+}  // namespace verace::documented_commands_test

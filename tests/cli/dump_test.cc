@@ -8,7 +8,7 @@
 #include "tests/cli/world.h"
 #include "tests/support/npy.h"
 
-namespace verace {
+namespace verace::dump_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -200,4 +200,4 @@ TEST_CASE("dump refuses flags that would do nothing") {
 }
 
 }  // namespace
-}  // namespace verace
+}  // namespace verace::dump_test

@@ -7,24 +7,17 @@
 
 #include "data/dataset.h"
 #include "tests/cli/faces_support.h"
+#include "tests/cli/world.h"
 
-namespace verace {
+namespace verace::faces_test {
 namespace {
 
 namespace fs = std::filesystem;
 using test::contains;
+using test::expect_error;
 using test::FacesProgram;
 using test::Finished;
 using test::read_text;
-
-// One line of error, exit code 2.
-void expect_error(const Finished& finished, const std::string& part) {
-  INFO(finished.err);
-  CHECK(finished.code == 2);
-  CHECK(finished.err.starts_with("verace: "));
-  CHECK(std::count(finished.err.begin(), finished.err.end(), '\n') == 1);
-  CHECK(contains(finished.err, part));
-}
 
 TEST_CASE("a data set: crops, manifest, account, sheet; said in a few lines") {
   const FacesProgram program;
@@ -177,4 +170,4 @@ TEST_CASE("interrupted: says how to go on") {
 }
 
 }  // namespace
-}  // namespace verace
+}  // namespace verace::faces_test

@@ -4,7 +4,7 @@
 #include "kernels/exec.h"
 #include "tests/cli/world.h"
 
-namespace verace {
+namespace verace::fakes_test {
 namespace {
 
 using test::contains;
@@ -67,4 +67,4 @@ TEST_CASE("fakes: bad flags and inputs") {
   expect_error(world.run({"fakes", world / "data", "--out", out, "--quiet"}), "landmarks");
 }
 
-}  // namespace verace
+}  // namespace verace::fakes_test

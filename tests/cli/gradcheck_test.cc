@@ -7,7 +7,7 @@
 
 #include "tests/cli/world.h"
 
-namespace verace {
+namespace verace::gradcheck_test {
 namespace {
 
 using Json = nlohmann::json;
@@ -120,4 +120,4 @@ TEST_CASE("gradcheck: bad flags") {
 }
 
 }  // namespace
-}  // namespace verace
+}  // namespace verace::gradcheck_test

@@ -13,7 +13,7 @@
 #include "apps/lib/faces/record.h"
 #include "tests/cli/faces_support.h"
 
-namespace verace {
+namespace verace::killed_faces_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -144,4 +144,4 @@ TEST_CASE("killed at random instants, the work goes on and ends with the same by
 }
 
 }  // namespace
-}  // namespace verace
+}  // namespace verace::killed_faces_test

@@ -18,7 +18,7 @@
 #include "tests/apps/run_comparison.h"
 #include "tests/cli/world.h"
 
-namespace verace {
+namespace verace::killed_training_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -192,4 +192,4 @@ TEST_CASE("a killed training goes on and ends in the same bits") {
 }
 
 }  // namespace
-}  // namespace verace
+}  // namespace verace::killed_training_test

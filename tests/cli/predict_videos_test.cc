@@ -6,7 +6,7 @@
 #include "tests/cli/faces_support.h"
 #include "tests/cli/world.h"
 
-namespace verace {
+namespace verace::predict_videos_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -137,4 +137,4 @@ TEST_CASE("flags that have no place, and files that need a detector, are refused
 }
 
 }  // namespace
-}  // namespace verace
+}  // namespace verace::predict_videos_test

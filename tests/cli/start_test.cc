@@ -7,7 +7,7 @@
 
 #include "tests/cli/world.h"
 
-namespace verace::test {
+namespace verace::test::start_test {
 namespace {
 
 // What OpenMP's library says it goes by, in a shell where `setting` has been run.
@@ -111,4 +111,4 @@ TEST_CASE("a start through the dynamic loader is one of verace") {
 }
 
 }  // namespace
-}  // namespace verace::test
+}  // namespace verace::test::start_test

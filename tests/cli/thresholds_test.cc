@@ -9,7 +9,7 @@
 #include "data/dataset.h"
 #include "tests/cli/world.h"
 
-namespace verace {
+namespace verace::thresholds_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -148,4 +148,4 @@ TEST_CASE("training stores a threshold with its best model") {
 }
 
 }  // namespace
-}  // namespace verace
+}  // namespace verace::thresholds_test

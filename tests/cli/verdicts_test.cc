@@ -8,7 +8,7 @@
 #include "data/dataset.h"
 #include "tests/cli/world.h"
 
-namespace verace {
+namespace verace::verdicts_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -197,4 +197,4 @@ TEST_CASE("what no temperature can be chosen on is refused, and nothing is store
 }
 
 }  // namespace
-}  // namespace verace
+}  // namespace verace::verdicts_test

@@ -6,7 +6,7 @@
 #include "tests/apps/fetch_support.h"
 #include "tests/cli/world.h"
 
-namespace verace {
+namespace verace::weights_fetch_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -239,4 +239,4 @@ TEST_CASE("a published file by its name, where it is at hand") {
 }
 
 }  // namespace
-}  // namespace verace
+}  // namespace verace::weights_fetch_test

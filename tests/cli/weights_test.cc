@@ -3,7 +3,7 @@
 
 #include "tests/cli/world.h"
 
-namespace verace {
+namespace verace::weights_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -240,4 +240,4 @@ TEST_CASE("help of the new commands") {
 }
 
 }  // namespace
-}  // namespace verace
+}  // namespace verace::weights_test

@@ -14,7 +14,7 @@
 #include "kernels/cublas/library.h"
 #include "tests/support/cublas.h"
 
-namespace verace::kernels::cublas {
+namespace verace::kernels::cublas::descriptors_test {
 namespace {
 
 // False, and a line that says so, where the library is missing.
@@ -200,4 +200,4 @@ TEST_CASE("the library is the one of the headers; without a GPU the plan says wh
 }
 
 }  // namespace
-}  // namespace verace::kernels::cublas
+}  // namespace verace::kernels::cublas::descriptors_test

@@ -10,7 +10,7 @@
 #include "tests/cudnn/graph_check.h"
 #include "tests/cudnn/h200.h"
 
-namespace verace::test {
+namespace verace::test::graphs_test {
 namespace {
 
 using kernels::ConvGeometry;
@@ -152,4 +152,4 @@ TEST_CASE("planted faults: another layout or other operations") {
 }
 
 }  // namespace
-}  // namespace verace::test
+}  // namespace verace::test::graphs_test

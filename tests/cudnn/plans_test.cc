@@ -22,7 +22,7 @@
 #include "tests/support/device_memory.h"
 #include "tests/support/files.h"
 
-namespace verace::test {
+namespace verace::test::plans_test {
 namespace {
 
 using kernels::ConvGeometry;
@@ -302,4 +302,4 @@ TEST_CASE("a description that cuDNN does not understand is refused in one line")
 }
 
 }  // namespace
-}  // namespace verace::test
+}  // namespace verace::test::plans_test

@@ -8,7 +8,7 @@
 
 #include "tests/cudnn/networks.h"
 
-namespace verace::test {
+namespace verace::test::steps_test {
 namespace {
 
 using kernels::cudnn::ConvPass;
@@ -62,4 +62,4 @@ TEST_CASE("the steps ask for the convolutions that they must have") {
 }
 
 }  // namespace
-}  // namespace verace::test
+}  // namespace verace::test::steps_test

@@ -7,10 +7,7 @@
 #include "kernels/format.h"
 #include "tests/data/data_support.h"
 
-using namespace verace;
-using namespace verace::data;
-using namespace verace::data::testing;
-
+namespace verace::data::testing::dataset_test {
 namespace {
 
 // load_dataset looks at names only, so empty files will do.
@@ -260,3 +257,5 @@ TEST_CASE("CSV fields") {
   CHECK(parse_csv("a,b\n1,", "t")[1].fields == std::vector<std::string>{"1", ""});
   CHECK(parse_csv("", "t").empty());
 }
+
+}  // namespace verace::data::testing::dataset_test

@@ -9,7 +9,7 @@
 
 #include "tests/support/faults.h"
 
-namespace verace::data {
+namespace verace::data::draw_test {
 namespace {
 
 Image black(int64_t width, int64_t height) {
@@ -116,4 +116,4 @@ TEST_CASE("text beyond the picture's edges touches no memory beyond it") {
 }
 
 }  // namespace
-}  // namespace verace::data
+}  // namespace verace::data::draw_test

@@ -10,10 +10,7 @@
 #include "data/warp.h"
 #include "tests/data/crop_goldens.h"
 
-using namespace verace;
-using namespace verace::data;
-using namespace verace::data::testing;
-
+namespace verace::data::testing::face_crop_test {
 namespace {
 
 constexpr std::array kKinds = {CropKind::kTight, CropKind::kMargin, CropKind::kSquare,
@@ -269,3 +266,5 @@ TEST_CASE("faces without a crop") {
   face.box.x1 = std::nanf("");
   for (const CropKind kind : kKinds) CHECK_FALSE(can_crop(frame, face, options_of(kind)));
 }
+
+}  // namespace verace::data::testing::face_crop_test

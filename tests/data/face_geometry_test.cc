@@ -6,10 +6,7 @@
 
 #include "tests/data/crop_goldens.h"
 
-using namespace verace;
-using namespace verace::data;
-using namespace verace::data::testing;
-
+namespace verace::data::testing::face_geometry_test {
 namespace {
 
 // Counts the unit squares that boxes with whole corners cover.
@@ -163,3 +160,5 @@ TEST_CASE("a face under a map: the smallest upright box around the corners") {
   CHECK(turned.landmarks[kNose].y == 24);
   CHECK(turned.score == 0.75F);
 }
+
+}  // namespace verace::data::testing::face_geometry_test

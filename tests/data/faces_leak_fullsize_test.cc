@@ -16,10 +16,7 @@
 #include "kernels/parallel.h"
 #include "tests/data/data_support.h"
 
-using namespace verace;
-using namespace verace::data;
-using namespace verace::data::testing;
-
+namespace verace::data::testing::faces_leak_fullsize_test {
 namespace {
 
 using Cues = std::vector<double>;
@@ -232,3 +229,5 @@ TEST_CASE("a linear model of sharpness cannot tell them, unless real faces skip 
   MESSAGE("real faces without the swap: ", skipped);
   CHECK(skipped > 0.62);
 }
+
+}  // namespace verace::data::testing::faces_leak_fullsize_test

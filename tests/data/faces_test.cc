@@ -10,10 +10,7 @@
 #include "kernels/parallel.h"
 #include "tests/data/data_support.h"
 
-using namespace verace;
-using namespace verace::data;
-using namespace verace::data::testing;
-
+namespace verace::data::testing::faces_test {
 namespace {
 
 kernels::Exec threads(int count) { return kernels::make_exec(kernels::DeviceKind::kCpu, count); }
@@ -107,3 +104,5 @@ TEST_CASE("write_dataset writes the same bytes with any number of threads") {
   }
   CHECK(files == 7 * 2 * 3 + 2);
 }
+
+}  // namespace verace::data::testing::faces_test

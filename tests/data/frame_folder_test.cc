@@ -3,7 +3,7 @@
 #include "data/natural_order.h"
 #include "tests/data/video_support.h"
 
-namespace verace::data::testing {
+namespace verace::data::testing::frame_folder_test {
 namespace {
 
 TEST_CASE("names in the order of their numbers") {
@@ -103,4 +103,4 @@ TEST_CASE("what is refused names the folder") {
 }
 
 }  // namespace
-}  // namespace verace::data::testing
+}  // namespace verace::data::testing::frame_folder_test

@@ -5,7 +5,7 @@
 
 #include <cmath>
 
-namespace verace::data {
+namespace verace::data::frame_sampling_test {
 namespace {
 
 using Indices = std::vector<int64_t>;
@@ -54,4 +54,4 @@ TEST_CASE("numbers beyond 32 bits") {
 }
 
 }  // namespace
-}  // namespace verace::data
+}  // namespace verace::data::frame_sampling_test

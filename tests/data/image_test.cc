@@ -7,10 +7,7 @@
 #include "data/codecs.h"
 #include "tests/data/data_support.h"
 
-using namespace verace;
-using namespace verace::data;
-using namespace verace::data::testing;
-
+namespace verace::data::testing::image_test {
 namespace {
 
 int largest_difference(const Image& a, const Image& b) {
@@ -410,3 +407,5 @@ TEST_CASE("encode_jpeg: close to the picture, and smaller with less quality") {
   CHECK_THROWS_AS(verace::data::encode_jpeg(image, 0), Error);
   CHECK_THROWS_AS(verace::data::encode_jpeg(Image{}, 90), Error);
 }
+
+}  // namespace verace::data::testing::image_test

@@ -14,10 +14,7 @@
 #include "kernels/format.h"
 #include "tests/data/data_support.h"
 
-using namespace verace;
-using namespace verace::data;
-using namespace verace::data::testing;
-
+namespace verace::data::testing::loader_test {
 namespace {
 
 constexpr int64_t kPictures = 23;
@@ -340,3 +337,5 @@ TEST_CASE("balanced: as many of each class, all members before any repetition") 
     for (const auto& [index, times] : shown) CHECK(times == (index < 90 ? 5 : 45));
   }
 }
+
+}  // namespace verace::data::testing::loader_test

@@ -12,10 +12,7 @@
 #include "kernels/exec.h"
 #include "tests/data/data_support.h"
 
-using namespace verace;
-using namespace verace::data;
-using namespace verace::data::testing;
-
+namespace verace::data::testing::pseudo_fake_loader_test {
 namespace {
 
 constexpr int64_t kSize = 64;
@@ -194,3 +191,5 @@ TEST_CASE(
     CHECK(contains(loader.broken()[0].message, "left and right exchanged"));
   }
 }
+
+}  // namespace verace::data::testing::pseudo_fake_loader_test

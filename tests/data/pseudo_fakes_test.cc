@@ -9,10 +9,7 @@
 #include "data/pseudo_fakes/pseudo_fake.h"
 #include "tests/data/data_support.h"
 
-using namespace verace;
-using namespace verace::data;
-using namespace verace::data::testing;
-
+namespace verace::data::testing::pseudo_fakes_test {
 namespace {
 
 constexpr int64_t kSize = 128;
@@ -462,3 +459,5 @@ TEST_CASE("the smallest pictures and the largest faces do no harm") {
       make_pseudo_fake(image, frontal({30, 20}, 1e5F), draw_pseudo_fake_recipe(3, 1, 0));
   CHECK(differing(image, fake)[1] > 0);
 }
+
+}  // namespace verace::data::testing::pseudo_fakes_test

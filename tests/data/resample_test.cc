@@ -6,10 +6,7 @@
 #include "data/text.h"
 #include "tests/data/data_support.h"
 
-using namespace verace;
-using namespace verace::data;
-using namespace verace::data::testing;
-
+namespace verace::data::testing::resample_test {
 namespace {
 
 // As source() in tests/goldens/make_resize.py.
@@ -141,3 +138,5 @@ TEST_CASE("fit_to_square") {
   CHECK(contains(input_error([&] { fit_to_square(line, options, "line.png"); }),
                  "line.png: 2000x1 pixels"));
 }
+
+}  // namespace verace::data::testing::resample_test

@@ -7,10 +7,7 @@
 #include "data/dataset.h"
 #include "tests/data/data_support.h"
 
-using namespace verace;
-using namespace verace::data;
-using namespace verace::data::testing;
-
+namespace verace::data::testing::synthetic_test {
 namespace {
 
 uint64_t hash(const std::vector<uint8_t>& bytes) {
@@ -85,3 +82,5 @@ TEST_CASE("write_synthetic_dataset makes a data set that load_dataset reads") {
                    "is not empty"));
   }
 }
+
+}  // namespace verace::data::testing::synthetic_test

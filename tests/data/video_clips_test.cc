@@ -6,7 +6,7 @@
 
 #include "tests/data/video_support.h"
 
-namespace verace::data::testing {
+namespace verace::data::testing::video_clips_test {
 namespace {
 
 using Means = std::array<double, 12>;  // of each channel in each quarter: [quarter][channel]
@@ -119,4 +119,4 @@ TEST_CASE("every frame of the clips as another decoder sees it") {
 }
 
 }  // namespace
-}  // namespace verace::data::testing
+}  // namespace verace::data::testing::video_clips_test

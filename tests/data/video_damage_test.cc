@@ -3,7 +3,7 @@
 
 #include "tests/data/video_support.h"
 
-namespace verace::data::testing {
+namespace verace::data::testing::video_damage_test {
 namespace {
 
 using video::EncoderOptions;
@@ -160,4 +160,4 @@ TEST_CASE("random damage: an error in one line or frames in order, and always th
 }
 
 }  // namespace
-}  // namespace verace::data::testing
+}  // namespace verace::data::testing::video_damage_test

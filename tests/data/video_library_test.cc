@@ -9,7 +9,7 @@
 
 #include "tests/data/video_support.h"
 
-namespace verace::data::testing {
+namespace verace::data::testing::video_library_test {
 namespace {
 
 // What a fresh process, in which VERACE_VIDEO_LIBRARY is `named`, says when a video is opened.
@@ -91,4 +91,4 @@ TEST_CASE("the module, where it was built") {
 }
 
 }  // namespace
-}  // namespace verace::data::testing
+}  // namespace verace::data::testing::video_library_test

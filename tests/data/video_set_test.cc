@@ -8,11 +8,8 @@
 #include "tests/data/data_support.h"
 #include "tests/data/video_trees.h"
 
-using namespace verace;
-using namespace verace::data;
-using namespace verace::data::testing;
-using namespace verace::test;
-
+namespace verace::data::testing::video_set_test {
+using namespace test;
 namespace {
 
 constexpr const char* kList = "List_of_testing_videos.txt";
@@ -501,3 +498,5 @@ TEST_CASE("copies of a file belong together") {
   VideoSet divided = set;
   CHECK(assign_splits(divided, {SplitRule::kVideo, {0.5, 0.25, 0.25}, 1}).leaks.sources == 0);
 }
+
+}  // namespace verace::data::testing::video_set_test

@@ -6,11 +6,8 @@
 #include "tests/data/video_support.h"
 #include "tests/data/video_trees.h"
 
-using namespace verace;
-using namespace verace::data;
-using namespace verace::data::testing;
-using namespace verace::test;
-
+namespace verace::data::testing::video_set_videos_test {
+using namespace test;
 namespace {
 
 constexpr int64_t kFrames = 3;
@@ -77,3 +74,5 @@ TEST_CASE("folders of frames are opened as the videos of their names") {
   CHECK(set.videos.size() == 5);
   expect_own_frames(set);
 }
+
+}  // namespace verace::data::testing::video_set_videos_test

@@ -10,11 +10,8 @@
 #include "tests/data/data_support.h"
 #include "tests/data/video_trees.h"
 
-using namespace verace;
-using namespace verace::data;
-using namespace verace::data::testing;
-using namespace verace::test;
-
+namespace verace::data::testing::video_splits_test {
+using namespace test;
 namespace {
 
 std::map<std::string, Split> splits_of(const VideoSet& set) {
@@ -367,3 +364,5 @@ TEST_CASE("identities are taken apart at plus signs") {
   CHECK(taken("id1+id0") == Names{"id1", "id0"});
   CHECK(taken("+a++b+") == Names{"a", "b"});
 }
+
+}  // namespace verace::data::testing::video_splits_test

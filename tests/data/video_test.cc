@@ -7,7 +7,7 @@
 
 #include "tests/data/video_support.h"
 
-namespace verace::data::testing {
+namespace verace::data::testing::video_test {
 namespace {
 
 using video::EncoderOptions;
@@ -503,4 +503,4 @@ TEST_CASE("no permission") {
 }
 
 }  // namespace
-}  // namespace verace::data::testing
+}  // namespace verace::data::testing::video_test

@@ -3,7 +3,7 @@
 
 #include "tests/data/video_support.h"
 
-namespace verace::data::testing {
+namespace verace::data::testing::video_writer_test {
 namespace {
 
 int64_t entries_of(const fs::path& folder) {
@@ -142,4 +142,4 @@ TEST_CASE("a full disc is an error that names the file") {
 }
 
 }  // namespace
-}  // namespace verace::data::testing
+}  // namespace verace::data::testing::video_writer_test

@@ -17,7 +17,7 @@
 #include "kernels/simt/emulator/live_objects.h"
 #endif
 
-namespace verace::engine {
+namespace verace::engine::device_test {
 namespace {
 
 using kernels::DeviceKind;
@@ -285,4 +285,4 @@ TEST_CASE("what CUDA answers while a device is opened comes out in one line, wit
 #endif
 
 }  // namespace
-}  // namespace verace::engine
+}  // namespace verace::engine::device_test

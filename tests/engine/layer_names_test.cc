@@ -5,7 +5,7 @@
 
 #include <utility>
 
-namespace verace::engine {
+namespace verace::engine::layer_names_test {
 namespace {
 
 using Names = std::vector<std::string>;
@@ -43,4 +43,4 @@ TEST_CASE("every group stands before its names") {
 }
 
 }  // namespace
-}  // namespace verace::engine
+}  // namespace verace::engine::layer_names_test

@@ -8,7 +8,7 @@
 
 #include "kernels/check.h"
 
-namespace verace::engine {
+namespace verace::engine::memory_test {
 
 TEST_CASE("buffers are counted, aligned, zero and move-only") {
   const int64_t before = memory_use().current;
@@ -50,4 +50,4 @@ TEST_CASE("an arena grows and never shrinks") {
   CHECK(arena.bytes() == 5000);
 }
 
-}  // namespace verace::engine
+}  // namespace verace::engine::memory_test

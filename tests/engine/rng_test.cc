@@ -6,7 +6,7 @@
 #include <cmath>
 #include <vector>
 
-namespace verace::engine {
+namespace verace::engine::rng_test {
 
 using Words = std::array<uint32_t, 4>;
 
@@ -55,4 +55,4 @@ TEST_CASE("a name's stream is its FNV-1a hash") {
   CHECK(stream_of("\xc3") == 0xaf647e4c8602ffd2u);
 }
 
-}  // namespace verace::engine
+}  // namespace verace::engine::rng_test

@@ -10,7 +10,7 @@
 #include "tests/support/devices.h"
 #include "tests/support/stream.h"
 
-namespace verace::engine {
+namespace verace::engine::staging_test {
 namespace {
 
 #if VERACE_HAVE_CUDA
@@ -115,4 +115,4 @@ TEST_CASE("staging") { test::note_skipped_devices(); }
 #endif
 
 }  // namespace
-}  // namespace verace::engine
+}  // namespace verace::engine::staging_test

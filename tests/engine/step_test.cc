@@ -10,7 +10,7 @@
 #include "engine/rng.h"
 #include "kernels/check.h"
 
-namespace verace::engine {
+namespace verace::engine::step_test {
 namespace {
 
 kernels::Exec cpu() { return kernels::make_exec(kernels::DeviceKind::kCpu, 1); }
@@ -259,4 +259,4 @@ TEST_CASE("a trace makes a table and what Chrome can read") {
   CHECK(document["traceEvents"][1]["ts"] == 1000);
 }
 
-}  // namespace verace::engine
+}  // namespace verace::engine::step_test

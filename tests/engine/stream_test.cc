@@ -22,7 +22,7 @@
 #include "kernels/simt/emulator/options.h"
 #endif
 
-namespace verace::engine {
+namespace verace::engine::stream_test {
 namespace {
 
 TEST_CASE("only what can be moved owns a stream or an event") {
@@ -249,4 +249,4 @@ TEST_CASE("each call that fails is named, with CUDA's words, and nothing is left
 #endif
 
 }  // namespace
-}  // namespace verace::engine
+}  // namespace verace::engine::stream_test

@@ -22,7 +22,7 @@
 #include "tests/support/stored.h"
 #include "tests/support/tolerances.h"
 
-namespace verace::kernels {
+namespace verace::kernels::activation_test {
 namespace {
 
 using test::Guarded;
@@ -445,4 +445,4 @@ TEST_CASE("no bit depends on the number of threads") {
 }
 
 }  // namespace
-}  // namespace verace::kernels
+}  // namespace verace::kernels::activation_test

@@ -17,7 +17,7 @@
 #include "tests/support/stored.h"
 #include "tests/support/tolerances.h"
 
-namespace verace::test {
+namespace verace::test::adam_test {
 namespace {
 
 using kernels::adam_factors;
@@ -512,4 +512,4 @@ TEST_CASE("adam_step: planted faults are caught") {
 }
 
 }  // namespace
-}  // namespace verace::test
+}  // namespace verace::test::adam_test

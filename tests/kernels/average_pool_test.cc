@@ -18,7 +18,7 @@
 #include "tests/support/stored.h"
 #include "tests/support/tolerances.h"
 
-namespace verace::kernels {
+namespace verace::kernels::average_pool_test {
 namespace {
 
 using namespace pool_test;
@@ -177,4 +177,4 @@ TEST_CASE("no bit depends on the number of threads") {
 }
 
 }  // namespace
-}  // namespace verace::kernels
+}  // namespace verace::kernels::average_pool_test

@@ -18,7 +18,7 @@
 #include "tests/support/stored.h"
 #include "tests/support/tolerances.h"
 
-namespace verace::kernels {
+namespace verace::kernels::batch_norm_backward_test {
 namespace {
 
 using namespace batch_norm_test;
@@ -436,4 +436,4 @@ TEST_CASE("planted faults in backward are caught") {
 }
 
 }  // namespace
-}  // namespace verace::kernels
+}  // namespace verace::kernels::batch_norm_backward_test

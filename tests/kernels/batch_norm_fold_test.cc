@@ -16,7 +16,7 @@
 #include "tests/support/random.h"
 #include "tests/support/tolerances.h"
 
-namespace verace::kernels {
+namespace verace::kernels::batch_norm_fold_test {
 namespace {
 
 using namespace batch_norm_test;
@@ -80,4 +80,4 @@ TEST_CASE("planted faults in folding are caught") {
 }
 
 }  // namespace
-}  // namespace verace::kernels
+}  // namespace verace::kernels::batch_norm_fold_test

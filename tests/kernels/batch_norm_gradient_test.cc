@@ -17,7 +17,7 @@
 #include "tests/support/random.h"
 #include "tests/support/tolerances.h"
 
-namespace verace::kernels {
+namespace verace::kernels::batch_norm_gradient_test {
 namespace {
 
 using namespace batch_norm_test;
@@ -327,4 +327,4 @@ TEST_CASE("no bit depends on the alignment, nor on chance") {
 }
 
 }  // namespace
-}  // namespace verace::kernels
+}  // namespace verace::kernels::batch_norm_gradient_test

@@ -18,7 +18,7 @@
 #include "tests/support/stored.h"
 #include "tests/support/tolerances.h"
 
-namespace verace::kernels {
+namespace verace::kernels::batch_norm_statistics_test {
 namespace {
 
 using namespace batch_norm_test;
@@ -349,4 +349,4 @@ TEST_CASE("inverse_std") {
 }
 
 }  // namespace
-}  // namespace verace::kernels
+}  // namespace verace::kernels::batch_norm_statistics_test

@@ -7,7 +7,7 @@
 #include <optional>
 #include <string>
 
-namespace verace::test {
+namespace verace::test::cache_folder_test {
 namespace {
 
 using kernels::cache_folder;
@@ -60,4 +60,4 @@ TEST_CASE("there may be no folder") {
 }
 
 }  // namespace
-}  // namespace verace::test
+}  // namespace verace::test::cache_folder_test

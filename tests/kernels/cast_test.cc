@@ -17,7 +17,7 @@
 #include "tests/support/guarded.h"
 #include "tests/support/random.h"
 
-namespace verace::kernels {
+namespace verace::kernels::cast_test {
 namespace {
 
 using test::Guarded;
@@ -236,4 +236,4 @@ TEST_CASE("casts: planted faults are caught") {
 }
 
 }  // namespace
-}  // namespace verace::kernels
+}  // namespace verace::kernels::cast_test

@@ -17,7 +17,7 @@
 #include "tests/support/guarded.h"
 #include "tests/support/random.h"
 
-namespace verace::kernels {
+namespace verace::kernels::classification_test {
 namespace {
 
 using test::Guarded;
@@ -140,4 +140,4 @@ TEST_CASE("planted faults in the counts are caught") {
 }
 
 }  // namespace
-}  // namespace verace::kernels
+}  // namespace verace::kernels::classification_test

@@ -19,7 +19,7 @@
 #include "tests/support/random.h"
 #include "tests/support/tolerances.h"
 
-namespace verace::test {
+namespace verace::test::compare_test {
 namespace {
 
 constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
@@ -244,4 +244,4 @@ TEST_CASE("read_npy reads float32 in C order and refuses everything else") {
 }
 
 }  // namespace
-}  // namespace verace::test
+}  // namespace verace::test::compare_test

@@ -16,7 +16,7 @@
 #include "tests/support/compare.h"
 #include "tests/support/faults.h"
 
-namespace verace::test {
+namespace verace::test::conv2d_storage_test {
 namespace {
 
 using namespace verace::kernels;
@@ -132,4 +132,4 @@ TEST_CASE("planted faults are caught") {
 }
 
 }  // namespace
-}  // namespace verace::test
+}  // namespace verace::test::conv2d_storage_test

@@ -18,7 +18,7 @@
 #include "tests/support/guarded.h"
 #include "tests/support/tolerances.h"
 
-namespace verace::test {
+namespace verace::test::conv2d_test {
 namespace {
 
 using namespace verace::kernels;
@@ -378,4 +378,4 @@ TEST_CASE("planted faults in backward filter are caught") {
 }
 
 }  // namespace
-}  // namespace verace::test
+}  // namespace verace::test::conv2d_test

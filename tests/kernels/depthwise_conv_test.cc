@@ -19,7 +19,7 @@
 #include "tests/support/stored.h"
 #include "tests/support/tolerances.h"
 
-namespace verace::kernels {
+namespace verace::kernels::depthwise_conv_test {
 namespace {
 
 using test::OpClass;
@@ -195,4 +195,4 @@ TEST_CASE("planted faults in depthwise convolution are caught") {
 }
 
 }  // namespace
-}  // namespace verace::kernels
+}  // namespace verace::kernels::depthwise_conv_test

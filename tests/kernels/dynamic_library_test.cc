@@ -13,7 +13,7 @@
 #include "kernels/check.h"
 #include "tests/support/files.h"
 
-namespace verace::kernels {
+namespace verace::kernels::dynamic_library_test {
 namespace {
 
 using test::TempFolder;
@@ -148,4 +148,4 @@ TEST_CASE("the python3 in PATH has wheels, too") {
 }
 
 }  // namespace
-}  // namespace verace::kernels
+}  // namespace verace::kernels::dynamic_library_test

@@ -11,7 +11,7 @@
 #include "tests/support/devices.h"
 #include "tests/support/guarded.h"
 
-namespace verace::kernels {
+namespace verace::kernels::exec_test {
 namespace {
 
 using test::Guarded;
@@ -59,4 +59,4 @@ TEST_CASE("no silent fall-back: 16-bit storage on the host, CUDA in a build with
 }
 
 }  // namespace
-}  // namespace verace::kernels
+}  // namespace verace::kernels::exec_test

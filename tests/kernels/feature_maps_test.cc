@@ -18,7 +18,7 @@
 #include "tests/support/random.h"
 #include "tests/support/tolerances.h"
 
-namespace verace::kernels {
+namespace verace::kernels::feature_maps_test {
 namespace {
 
 using test::Guarded;
@@ -176,4 +176,4 @@ TEST_CASE("what joining refuses") {
 }
 
 }  // namespace
-}  // namespace verace::kernels
+}  // namespace verace::kernels::feature_maps_test

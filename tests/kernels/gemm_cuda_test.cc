@@ -19,7 +19,7 @@
 #include <cuda_runtime_api.h>
 #endif
 
-namespace verace::test {
+namespace verace::test::gemm_cuda_test {
 namespace {
 
 using namespace verace::kernels;
@@ -178,4 +178,4 @@ TEST_CASE("pointers off their boundaries are refused, and memory of the host by 
 #endif
 
 }  // namespace
-}  // namespace verace::test
+}  // namespace verace::test::gemm_cuda_test

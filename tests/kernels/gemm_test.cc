@@ -14,7 +14,7 @@
 #include "tests/support/devices.h"
 #include "tests/support/faults.h"
 
-namespace verace::test {
+namespace verace::test::gemm_test {
 namespace {
 
 using namespace verace::kernels;
@@ -196,4 +196,4 @@ TEST_CASE("planted faults are caught") {
 }
 
 }  // namespace
-}  // namespace verace::test
+}  // namespace verace::test::gemm_test

@@ -30,7 +30,7 @@
 #include "tests/support/tolerances.h"
 #include "weights/weight_file.h"
 
-namespace verace::test {
+namespace verace::test::golden_ops_test {
 namespace {
 
 using kernels::Exec;
@@ -581,4 +581,4 @@ TEST_CASE("goldens: the FGSM step on Foolbox' gradient gives Foolbox' pictures, 
 }
 
 }  // namespace
-}  // namespace verace::test
+}  // namespace verace::test::golden_ops_test

@@ -11,7 +11,7 @@
 #include "tests/support/devices.h"
 #include "tests/support/guarded.h"
 
-namespace verace::kernels {
+namespace verace::kernels::grid_limits_test {
 namespace {
 
 using test::Guarded;
@@ -99,4 +99,4 @@ TEST_CASE("softmax of more rows than the largest grid") {
 }
 
 }  // namespace
-}  // namespace verace::kernels
+}  // namespace verace::kernels::grid_limits_test

@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-namespace verace {
+namespace verace::hash_test {
 namespace {
 
 std::vector<std::byte> pattern(size_t count) {
@@ -89,4 +89,4 @@ TEST_CASE("CRC-32: published check values, and lengths around the eight bytes ta
 }
 
 }  // namespace
-}  // namespace verace
+}  // namespace verace::hash_test

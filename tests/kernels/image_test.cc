@@ -21,7 +21,7 @@
 #include "tests/support/stored.h"
 #include "tests/support/tolerances.h"
 
-namespace verace::test {
+namespace verace::test::image_test {
 namespace {
 
 using kernels::Exec;
@@ -587,4 +587,4 @@ TEST_CASE("normalise, normalise_pixels and the gradient: planted faults are caug
 }
 
 }  // namespace
-}  // namespace verace::test
+}  // namespace verace::test::image_test

@@ -17,7 +17,7 @@
 #include "tests/support/stored.h"
 #include "tests/support/tolerances.h"
 
-namespace verace::kernels {
+namespace verace::kernels::loss_scale_test {
 namespace {
 
 using test::Guarded;
@@ -219,4 +219,4 @@ TEST_CASE("update_loss_scale follows the rule and clears the flag") {
 }
 
 }  // namespace
-}  // namespace verace::kernels
+}  // namespace verace::kernels::loss_scale_test

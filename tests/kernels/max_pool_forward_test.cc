@@ -19,7 +19,7 @@
 #include "tests/support/stored.h"
 #include "tests/support/tolerances.h"
 
-namespace verace::kernels {
+namespace verace::kernels::max_pool_forward_test {
 namespace {
 
 using namespace pool_test;
@@ -242,4 +242,4 @@ TEST_CASE("planted faults in max pooling forward are caught") {
 }
 
 }  // namespace
-}  // namespace verace::kernels
+}  // namespace verace::kernels::max_pool_forward_test

@@ -18,7 +18,7 @@
 #include "tests/support/stored.h"
 #include "tests/support/tolerances.h"
 
-namespace verace::test {
+namespace verace::test::perturb_test {
 namespace {
 
 using kernels::Exec;
@@ -322,4 +322,4 @@ TEST_CASE("round_to_eight_bits: planted faults are caught") {
 }
 
 }  // namespace
-}  // namespace verace::test
+}  // namespace verace::test::perturb_test

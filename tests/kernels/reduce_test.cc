@@ -18,7 +18,7 @@
 #include "tests/support/stored.h"
 #include "tests/support/tolerances.h"
 
-namespace verace::kernels {
+namespace verace::kernels::reduce_test {
 namespace {
 
 using test::Guarded;
@@ -227,4 +227,4 @@ TEST_CASE("no bit depends on the number of threads") {
 }
 
 }  // namespace
-}  // namespace verace::kernels
+}  // namespace verace::kernels::reduce_test

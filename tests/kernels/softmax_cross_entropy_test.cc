@@ -21,7 +21,7 @@
 #include "tests/support/stored.h"
 #include "tests/support/tolerances.h"
 
-namespace verace::test {
+namespace verace::test::softmax_cross_entropy_test {
 namespace {
 
 using kernels::CrossEntropyForm;
@@ -487,4 +487,4 @@ TEST_CASE("softmax cross-entropy: planted faults are caught") {
 }
 
 }  // namespace
-}  // namespace verace::test
+}  // namespace verace::test::softmax_cross_entropy_test

@@ -15,7 +15,7 @@
 #include "tests/support/random.h"
 #include "tests/support/tolerances.h"
 
-namespace verace::test {
+namespace verace::test::softmax_rows_test {
 namespace {
 
 using kernels::CrossEntropyForm;
@@ -202,4 +202,4 @@ TEST_CASE("a NaN logit makes its own row NaN, in both forms, and no other row") 
 }
 
 }  // namespace
-}  // namespace verace::test
+}  // namespace verace::test::softmax_rows_test

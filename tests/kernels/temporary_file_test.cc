@@ -18,7 +18,7 @@
 
 #include "tests/support/files.h"
 
-namespace verace {
+namespace verace::temporary_file_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -125,4 +125,4 @@ TEST_CASE("files of other names, links and pipes stay") {
 }
 
 }  // namespace
-}  // namespace verace
+}  // namespace verace::temporary_file_test

@@ -13,7 +13,7 @@
 #include "tests/support/compare.h"
 #include "tests/support/devices.h"
 
-namespace verace::test {
+namespace verace::test::worked_examples_test {
 namespace {
 
 using namespace verace::kernels;
@@ -217,4 +217,4 @@ TEST_CASE("attack.md") {
 }
 
 }  // namespace
-}  // namespace verace::test
+}  // namespace verace::test::worked_examples_test

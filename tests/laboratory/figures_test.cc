@@ -13,7 +13,7 @@
 #include "bench/kernels/laboratory/timing.h"
 #include "kernels/check.h"
 
-namespace verace::laboratory {
+namespace verace::laboratory::figures_test {
 namespace {
 
 TEST_CASE("median, p10 and p90 by nearest rank, in any order") {
@@ -97,4 +97,4 @@ TEST_CASE("what was not proven is not timed") {
 }
 
 }  // namespace
-}  // namespace verace::laboratory
+}  // namespace verace::laboratory::figures_test

@@ -13,7 +13,7 @@
 #include "kernels/simt/emulator/runtime.h"
 #endif
 
-namespace verace::bench {
+namespace verace::bench::step_figures_test {
 namespace {
 
 using engine::DType;
@@ -170,4 +170,4 @@ TEST_CASE("times on the device, with the host ahead of it") {
 #endif
 
 }  // namespace
-}  // namespace verace::bench
+}  // namespace verace::bench::step_figures_test

@@ -17,7 +17,7 @@
 #include "tests/support/random.h"
 #include "tests/support/tolerances.h"
 
-namespace verace::layers {
+namespace verace::layers::dense_test {
 namespace {
 
 using engine::DType;
@@ -156,4 +156,4 @@ TEST_CASE("planted faults are caught") {
 }
 
 }  // namespace
-}  // namespace verace::layers
+}  // namespace verace::layers::dense_test

@@ -26,7 +26,7 @@
 #include "tests/support/stream.h"
 #include "tests/support/tolerances.h"
 
-namespace verace::layers {
+namespace verace::layers::device_parity_fullsize_test {
 namespace {
 
 using test::Comparison;
@@ -308,4 +308,4 @@ TEST_CASE("planted: one wrong filter of the device is seen") {
 }
 
 }  // namespace
-}  // namespace verace::layers
+}  // namespace verace::layers::device_parity_fullsize_test

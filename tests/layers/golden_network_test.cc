@@ -18,7 +18,7 @@
 #include "tests/support/stream.h"
 #include "tests/support/tolerances.h"
 
-namespace verace::layers {
+namespace verace::layers::golden_network_test {
 namespace {
 
 using test::Comparison;
@@ -291,4 +291,4 @@ TEST_CASE("planted faults: a wrong network fails the same comparison") {
   });
 }
 
-}  // namespace verace::layers
+}  // namespace verace::layers::golden_network_test

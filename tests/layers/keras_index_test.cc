@@ -11,7 +11,7 @@
 #include "layers/classifier.h"
 #include "optim/freeze.h"
 
-namespace verace::layers {
+namespace verace::layers::keras_index_test {
 namespace {
 
 nlohmann::json golden() {
@@ -54,4 +54,4 @@ TEST_CASE("keras:K freezes what Keras' own layers[:K] freezes") {
   CHECK(sets.size() >= 5);
 }
 
-}  // namespace verace::layers
+}  // namespace verace::layers::keras_index_test

@@ -12,7 +12,7 @@
 #include "tests/support/stream.h"
 #include "tests/support/trained_network.h"
 
-namespace verace::layers {
+namespace verace::layers::loss_scale_test {
 namespace {
 
 using test::Golden;
@@ -265,4 +265,4 @@ TEST_CASE("training goes on bit for bit from moments, step and loss scale") {
   });
 }
 
-}  // namespace verace::layers
+}  // namespace verace::layers::loss_scale_test

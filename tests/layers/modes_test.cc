@@ -14,7 +14,7 @@
 #include "tests/support/random.h"
 #include "tests/support/sanitized.h"
 
-namespace verace::layers {
+namespace verace::layers::modes_test {
 namespace {
 
 ClassifierOptions narrow() {
@@ -330,4 +330,4 @@ TEST_CASE("initialisation depends on seed and name alone, and has the right spre
   CHECK(spread(bias).second > 0.0);
 }
 
-}  // namespace verace::layers
+}  // namespace verace::layers::modes_test

@@ -11,7 +11,7 @@
 #include "tests/support/faults.h"
 #include "tests/support/trained_network.h"
 
-namespace verace::layers {
+namespace verace::layers::precision_test {
 namespace {
 
 using engine::DType;
@@ -301,4 +301,4 @@ TEST_CASE("signs of an attack's gradient agree with fp32, also of a network that
   });
 }
 
-}  // namespace verace::layers
+}  // namespace verace::layers::precision_test

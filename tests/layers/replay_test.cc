@@ -12,7 +12,7 @@
 #include "tests/support/sanitized.h"
 #include "tests/support/stream.h"
 
-namespace verace::layers {
+namespace verace::layers::replay_test {
 namespace {
 
 using Bits = std::map<std::string, std::vector<float>>;
@@ -192,4 +192,4 @@ TEST_CASE("a capture that fails leaves stream and step usable") {
 }
 
 }  // namespace
-}  // namespace verace::layers
+}  // namespace verace::layers::replay_test

@@ -18,7 +18,7 @@
 #include "tests/support/tolerances.h"
 #include "weights/weight_file.h"
 
-namespace verace::layers {
+namespace verace::layers::retinaface_test {
 namespace {
 
 using test::OpClass;
@@ -211,4 +211,4 @@ TEST_CASE("planted faults in the network are caught") {
 }
 
 }  // namespace
-}  // namespace verace::layers
+}  // namespace verace::layers::retinaface_test

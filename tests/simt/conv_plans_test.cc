@@ -18,7 +18,7 @@
 #include "tests/support/files.h"
 #include "tests/support/tolerances.h"
 
-namespace verace::test {
+namespace verace::test::conv_plans_test {
 namespace {
 
 using kernels::DeviceKind;
@@ -283,4 +283,4 @@ TEST_CASE("convolutions by tuned and remembered plans compute what they should")
 }
 
 }  // namespace
-}  // namespace verace::test
+}  // namespace verace::test::conv_plans_test

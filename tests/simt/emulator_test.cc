@@ -16,7 +16,7 @@
 #include "tests/simt/device_buffer.h"
 #include "tests/simt/emulator_kernels.h"
 
-namespace verace::test {
+namespace verace::test::emulator_test {
 namespace emulator = simt::emulator;
 namespace {
 
@@ -198,4 +198,4 @@ TEST_CASE("the log names each kernel with build, schedule and each launch larger
 }
 
 }  // namespace
-}  // namespace verace::test
+}  // namespace verace::test::emulator_test

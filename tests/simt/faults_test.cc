@@ -13,7 +13,7 @@
 #include "tests/simt/emulator_kernels.h"
 #include "tests/simt/stream_objects.h"
 
-namespace verace::test {
+namespace verace::test::faults_test {
 namespace emulator = simt::emulator;
 namespace {
 
@@ -108,4 +108,4 @@ TEST_CASE("the same with lazy streams") {
 }
 
 }  // namespace
-}  // namespace verace::test
+}  // namespace verace::test::faults_test

@@ -14,7 +14,7 @@
 #include "kernels/hash.h"
 #include "tests/support/files.h"
 
-namespace verace::test {
+namespace verace::test::plan_cache_test {
 namespace {
 
 using kernels::cudnn::CachedPlan;
@@ -267,4 +267,4 @@ TEST_CASE("a process that holds the lock for ever does not stop others") {
 }
 
 }  // namespace
-}  // namespace verace::test
+}  // namespace verace::test::plan_cache_test

@@ -18,7 +18,7 @@
 #include "tests/simt/fake_engines.h"
 #include "tests/support/compare.h"
 
-namespace verace::test {
+namespace verace::test::plan_choice_test {
 namespace {
 
 using kernels::StorageType;
@@ -259,4 +259,4 @@ TEST_CASE("an engine that leaves a part of the output unwritten is not taken") {
 }
 
 }  // namespace
-}  // namespace verace::test
+}  // namespace verace::test::plan_choice_test

@@ -10,7 +10,7 @@
 
 #include "kernels/simt/emulator/options.h"
 
-namespace verace::test {
+namespace verace::test::planted_test {
 namespace {
 
 // A part of the report that each build must give. kAny: this build need not notice (another does);
@@ -195,4 +195,4 @@ TEST_CASE("this build notices the planted bugs that it must notice") {
 }
 
 }  // namespace
-}  // namespace verace::test
+}  // namespace verace::test::planted_test

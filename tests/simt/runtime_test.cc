@@ -12,7 +12,7 @@
 #include "tests/simt/emulator_kernels.h"
 #include "tests/simt/stream_objects.h"
 
-namespace verace::test {
+namespace verace::test::runtime_test {
 namespace emulator = simt::emulator;
 namespace {
 
@@ -366,4 +366,4 @@ TEST_CASE("the device describes itself as emulated, of capability 9.0") {
 }
 
 }  // namespace
-}  // namespace verace::test
+}  // namespace verace::test::runtime_test

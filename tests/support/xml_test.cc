@@ -3,7 +3,7 @@
 
 #include <doctest/doctest.h>
 
-namespace verace::test {
+namespace verace::test::xml_test {
 namespace {
 
 TEST_CASE("the checker of XML finds what is not well-formed") {
@@ -18,4 +18,4 @@ TEST_CASE("the checker of XML finds what is not well-formed") {
 }
 
 }  // namespace
-}  // namespace verace::test
+}  // namespace verace::test::xml_test

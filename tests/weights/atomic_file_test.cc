@@ -13,7 +13,7 @@
 
 #include "tests/weights/support.h"
 
-namespace verace::weights {
+namespace verace::weights::atomic_file_test {
 namespace {
 
 // Runs `action` in a child process whose files may have at most `limit` bytes; true when it threw
@@ -336,4 +336,4 @@ TEST_CASE("what killed processes leave is removed, what others still write is no
 }
 
 }  // namespace
-}  // namespace verace::weights
+}  // namespace verace::weights::atomic_file_test

@@ -6,7 +6,7 @@
 
 #include "tests/weights/support.h"
 
-namespace verace::weights {
+namespace verace::weights::diff_test {
 namespace {
 
 // Values by tensor name; others are 0.5, as TinyNetwork writes them.
@@ -162,4 +162,4 @@ TEST_CASE("reports: folded runs, settings, JSON with null for what is undefined"
 }
 
 }  // namespace
-}  // namespace verace::weights
+}  // namespace verace::weights::diff_test

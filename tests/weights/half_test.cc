@@ -7,7 +7,7 @@
 #include <cstring>
 #include <vector>
 
-namespace verace::weights {
+namespace verace::weights::half_test {
 namespace {
 
 // From the definition: sign, exponent and fraction of a format with `fraction_bits` and `bias`, in
@@ -84,4 +84,4 @@ TEST_CASE("known values") {
 }
 
 }  // namespace
-}  // namespace verace::weights
+}  // namespace verace::weights::half_test

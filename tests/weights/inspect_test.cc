@@ -6,7 +6,7 @@
 #include "tests/weights/support.h"
 #include "weights/safetensors_checksum.h"
 
-namespace verace::weights {
+namespace verace::weights::inspect_test {
 namespace {
 
 TEST_CASE("a file that carries its checksum is checked by it") {
@@ -94,4 +94,4 @@ TEST_CASE("the JSON form holds the same") {
 }
 
 }  // namespace
-}  // namespace verace::weights
+}  // namespace verace::weights::inspect_test

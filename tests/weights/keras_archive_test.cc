@@ -5,7 +5,7 @@
 #include "tests/weights/torch_support.h"
 #include "weights/weight_file.h"
 
-namespace verace::weights {
+namespace verace::weights::keras_archive_test {
 namespace {
 
 Member checked(const std::string& name, const std::string& data) {
@@ -93,4 +93,4 @@ TEST_CASE("what is no Keras archive") {
 }
 
 }  // namespace
-}  // namespace verace::weights
+}  // namespace verace::weights::keras_archive_test

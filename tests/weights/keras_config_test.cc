@@ -5,7 +5,7 @@
 
 #include "tests/weights/support.h"
 
-namespace verace::weights {
+namespace verace::weights::keras_config_test {
 namespace {
 
 using json = nlohmann::json;
@@ -271,4 +271,4 @@ TEST_CASE("a head that our network does not compute is refused where it is used"
 }
 
 }  // namespace
-}  // namespace verace::weights
+}  // namespace verace::weights::keras_config_test

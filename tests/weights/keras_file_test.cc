@@ -4,7 +4,7 @@
 #include "tests/weights/keras_files.h"
 #include "weights/weight_file.h"
 
-namespace verace::weights {
+namespace verace::weights::keras_file_test {
 namespace {
 
 std::string path_of(const std::string& name) { return std::string(VERACE_GOLDENS) + "/h5/" + name; }
@@ -88,4 +88,4 @@ TEST_CASE("files that the parser refuses are refused by name") {
 }
 
 }  // namespace
-}  // namespace verace::weights
+}  // namespace verace::weights::keras_file_test

@@ -1,70 +1,14 @@
 // Keras' HDF5 files that are damaged, hostile or outside of the profile: refused with one line, or
 // read without leaving the file's bytes.
-#include <cstdlib>
 #include <limits>
-#include <new>
-#include <set>
 
-#include "tests/support/sanitized.h"
-#include "tests/weights/keras_files.h"
+#include "tests/weights/keras_bytes.h"
 #include "weights/hdf5/file.h"
 
+namespace verace::weights::keras_hdf5_malformed_test {
 namespace {
 
-// Bytes that are allocated now, and the most since the last reset.
-size_t live = 0, most = 0;
-constexpr size_t kHead = alignof(std::max_align_t);
-
-}  // namespace
-
-void* operator new(size_t size) {
-  void* block = std::malloc(size + kHead);
-  if (block == nullptr) throw std::bad_alloc();
-  std::memcpy(block, &size, sizeof(size));
-  live += size;
-  most = std::max(most, live);
-  return static_cast<char*>(block) + kHead;
-}
-
-void operator delete(void* pointer) noexcept {
-  if (pointer == nullptr) return;
-  char* block = static_cast<char*>(pointer) - kHead;
-  size_t size = 0;
-  std::memcpy(&size, block, sizeof(size));
-  live -= size;
-  std::free(block);
-}
-void operator delete(void* pointer, size_t) noexcept { operator delete(pointer); }
-
-namespace verace::weights {
-namespace {
-
-constexpr uint64_t kNothing = ~uint64_t{0};
-
-std::string refusal(const std::string& file) {
-  const std::string message = input_error([&] { parse_keras(file); });
-  CHECK_CONTAINS(message, "net.h5: ");
-  return message;
-}
-
-template <typename Number>
-Number number_at(const std::string& file, size_t position) {
-  Number value{};
-  REQUIRE(position + sizeof(value) <= file.size());
-  std::memcpy(&value, file.data() + position, sizeof(value));
-  return value;
-}
-
-template <typename Number>
-std::string with(std::string file, size_t position, Number value) {
-  REQUIRE(position + sizeof(value) <= file.size());
-  std::memcpy(file.data() + position, &value, sizeof(value));
-  return file;
-}
-
-// Places of the superblock.
-constexpr size_t kBase = 24, kEnd = 40, kRootHeader = 64;
-constexpr size_t kRootTree = 80, kRootHeap = 88;
+using namespace keras_bytes;
 
 // The position of `text`, which must be there.
 size_t find(const std::string& file, const std::string& text, size_t from = 0) {
@@ -155,104 +99,6 @@ TEST_CASE("keras: what is outside of the profile is refused by its name, with ad
 TEST_CASE("keras: other files are no HDF5 files") {
   for (const std::string& text : {std::string(), std::string("\x89HDF"), std::string(5000, '\0')}) {
     CHECK_CONTAINS(refusal(text), "is not an HDF5 file");
-  }
-}
-
-// Under the sanitizers every fifth damage: 20 s, not 100.
-constexpr size_t kEvery = test::is_sanitized ? 5 : 1;
-
-TEST_CASE("keras: a file that is cut anywhere says so") {
-  const std::string file = keras_file("tiny.h5");
-  for (size_t length = 0; length < file.size(); length += kEvery) {
-    const std::string message = input_error([&] { parse_keras(file.substr(0, length)); });
-    if (length >= 56) {
-      REQUIRE_MESSAGE(contains(message, "is truncated: holds " + std::to_string(length)), message);
-    }
-  }
-}
-
-// Whether each tensor lies within the file, is as long as its shape says and has its own name.
-bool is_sound(const TensorTable& table, std::span<const std::byte> file) {
-  std::set<std::string> names;
-  for (const TensorView& tensor : table.tensors) {
-    int64_t product = size_of(tensor.dtype);
-    for (const int64_t extent : tensor.shape) product *= extent;
-    const std::byte* end = tensor.bytes.data() + tensor.bytes.size();
-    const bool inside = tensor.bytes.data() >= file.data() && end <= file.data() + file.size();
-    if (!names.insert(tensor.name).second || !(tensor.bytes.empty() || inside) ||
-        product != static_cast<int64_t>(tensor.bytes.size())) {
-      return false;
-    }
-  }
-  return true;
-}
-
-// Whether a file is read; either way nothing must happen but that. It is parsed in a copy that ends
-// where its memory ends.
-bool survives(const std::string& damaged) {
-  const std::vector<char> copy(damaged.begin(), damaged.end());
-  const auto bytes = std::as_bytes(std::span(copy));
-  bool accepted = false, sound = true;
-  std::string message;
-  most = live;
-  const size_t before = live;
-  try {
-    const TensorTable table = parse_keras_hdf5(bytes, "net.h5");
-    accepted = true;
-    sound = is_sound(table, bytes);
-  } catch (const Error& error) {
-    message = error.what();
-    sound = error.kind() == ErrorKind::kInput && message.starts_with("net.h5: ") &&
-            message.find('\n') == std::string::npos;
-  }
-  REQUIRE_MESSAGE(sound, message);
-  // The headers' messages and the links are lists of ours: a small multiple of the file.
-  if (most - before > 16 * damaged.size() + 65536) FAIL("allocated ", most - before, " bytes");
-  return accepted;
-}
-
-TEST_CASE("keras: a file that ends anywhere, as its superblock says") {
-  const std::string file = keras_file("tiny.h5");
-  size_t accepted = 0;
-  for (size_t length = kEnd + 8; length < file.size(); length += kEvery) {
-    accepted += survives(with(file.substr(0, length), kEnd, uint64_t{length})) ? 1 : 0;
-  }
-  // Only what lies behind the last value can be missing.
-  CHECK(accepted * kEvery < file.size() / 4);
-  CHECK(survives(file));
-}
-
-TEST_CASE("keras: every damage of a single byte is read or refused") {
-  const std::string file = keras_file("tiny.h5");
-  size_t refused = 0;
-  for (size_t i = 0; i < file.size(); i += kEvery) {
-    for (const int change : {0x01, 0x02, 0x04, 0x08, 0x10, 0x20, 0x40, 0x80, 0xff}) {
-      std::string damaged = file;
-      damaged[i] = static_cast<char>(damaged[i] ^ change);
-      if (!survives(damaged)) ++refused;
-    }
-  }
-  CHECK(refused * kEvery > file.size());
-}
-
-TEST_CASE("keras: every number of eight bytes may be any other") {
-  for (const char* name : {"tiny.h5", "keras3_nested.weights.h5"}) {
-    const std::string file = keras_file(name);
-    std::vector<uint64_t> addresses;  // of every structure: cycles and mistaken types
-    for (const char* signature : {"TREE", "SNOD", "HEAP"}) {
-      for (size_t at = file.find(signature); at != std::string::npos && addresses.size() < 12;
-           at = file.find(signature, at + 1)) {
-        addresses.push_back(at);
-      }
-    }
-    addresses.insert(addresses.end(),
-                     {0, 1, 96, file.size() - 1, file.size(), file.size() + 1, uint64_t{1} << 62,
-                      uint64_t{1} << 63, kNothing - 7, kNothing});
-    // A symbol table entry has 40 bytes.
-    const size_t step = (file.size() < 20000 ? 8 : 40) * kEvery;
-    for (size_t i = 0; i + 8 <= file.size(); i += step) {
-      for (const uint64_t value : addresses) survives(with(file, i, value));
-    }
   }
 }
 
@@ -542,4 +388,4 @@ TEST_CASE("keras: strings of the global heap") {
 }
 
 }  // namespace
-}  // namespace verace::weights
+}  // namespace verace::weights::keras_hdf5_malformed_test

@@ -3,7 +3,7 @@
 
 #include "tests/weights/keras_files.h"
 
-namespace verace::weights {
+namespace verace::weights::keras_hdf5_test {
 namespace {
 
 const TensorView* find(const TensorTable& table, const std::string& name) {
@@ -214,4 +214,4 @@ TEST_CASE("keras: values are views of the file, not copies") {
 }
 
 }  // namespace
-}  // namespace verace::weights
+}  // namespace verace::weights::keras_hdf5_test

@@ -8,7 +8,7 @@
 #include "tests/weights/support.h"
 #include "weights/metadata_reading.h"
 
-namespace verace::weights {
+namespace verace::weights::model_description_test {
 namespace {
 
 using Metadata = std::map<std::string, std::string>;
@@ -299,4 +299,4 @@ TEST_CASE("spellings go both ways") {
 }
 
 }  // namespace
-}  // namespace verace::weights
+}  // namespace verace::weights::model_description_test

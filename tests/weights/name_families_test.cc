@@ -8,7 +8,7 @@
 #include "tests/weights/support.h"
 #include "weights/inspect.h"
 
-namespace verace::weights {
+namespace verace::weights::name_families_test {
 namespace {
 
 using test::NamedTensor;
@@ -235,4 +235,4 @@ TEST_CASE("deeper networks of other families are recognised") {
 }
 
 }  // namespace
-}  // namespace verace::weights
+}  // namespace verace::weights::name_families_test

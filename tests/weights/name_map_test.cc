@@ -7,7 +7,7 @@
 
 #include "tests/weights/support.h"
 
-namespace verace::weights {
+namespace verace::weights::name_map_test {
 namespace {
 
 int64_t elements(const std::vector<ExpectedTensor>& tensors, bool parameters_only) {
@@ -222,4 +222,4 @@ TEST_CASE("convolution weights change order and back") {
 }
 
 }  // namespace
-}  // namespace verace::weights
+}  // namespace verace::weights::name_map_test

@@ -6,7 +6,7 @@
 #include "tests/weights/support.h"
 #include "weights/inspect.h"
 
-namespace verace::weights {
+namespace verace::weights::real_file_test {
 namespace {
 
 TEST_CASE("the real weight file is read, described and complete") {
@@ -74,4 +74,4 @@ TEST_CASE("the real weight file is read, described and complete") {
 }
 
 }  // namespace
-}  // namespace verace::weights
+}  // namespace verace::weights::real_file_test

@@ -6,7 +6,7 @@
 #include "tests/weights/support.h"
 #include "weights/safetensors.h"
 
-namespace verace::weights {
+namespace verace::weights::safetensors_checksum_test {
 namespace {
 
 const std::vector<float> kValues = {1, 2, 3, 4, 5};
@@ -96,4 +96,4 @@ TEST_CASE("every bit of the file counts, and every byte at its end") {
 }
 
 }  // namespace
-}  // namespace verace::weights
+}  // namespace verace::weights::safetensors_checksum_test

@@ -7,7 +7,7 @@
 #include "tests/weights/support.h"
 #include "weights/safetensors_header.h"
 
-namespace verace::weights {
+namespace verace::weights::safetensors_malformed_test {
 namespace {
 
 constexpr const char* kName = "bad.safetensors";
@@ -281,4 +281,4 @@ TEST_CASE("a header length that looks like a magic number does not mislead") {
 }
 
 }  // namespace
-}  // namespace verace::weights
+}  // namespace verace::weights::safetensors_malformed_test

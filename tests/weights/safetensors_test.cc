@@ -9,7 +9,7 @@
 
 #include "tests/weights/support.h"
 
-namespace verace::weights {
+namespace verace::weights::safetensors_test {
 namespace {
 
 std::vector<float> random_bits(size_t count, uint32_t seed) {
@@ -142,4 +142,4 @@ TEST_CASE("what the writer refuses") {
 }
 
 }  // namespace
-}  // namespace verace::weights
+}  // namespace verace::weights::safetensors_test

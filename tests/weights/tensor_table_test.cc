@@ -6,7 +6,7 @@
 
 #include "tests/weights/support.h"
 
-namespace verace::weights {
+namespace verace::weights::tensor_table_test {
 namespace {
 
 constexpr int64_t kMost = std::numeric_limits<int64_t>::max();
@@ -116,4 +116,4 @@ TEST_CASE("a tensor that reaches beyond its bytes is never read") {
 }
 
 }  // namespace
-}  // namespace verace::weights
+}  // namespace verace::weights::tensor_table_test

@@ -7,7 +7,7 @@
 #include "weights/torch/state_dict.h"
 #include "weights/torch/torch_file.h"
 
-namespace verace::weights {
+namespace verace::weights::torch_file_test {
 namespace {
 
 constexpr const char* kName = "bad.pth";
@@ -564,4 +564,4 @@ TEST_CASE(
 }
 
 }  // namespace
-}  // namespace verace::weights
+}  // namespace verace::weights::torch_file_test

@@ -6,7 +6,7 @@
 #include "weights/torch/torch_file.h"
 #include "weights/weight_file.h"
 
-namespace verace::weights {
+namespace verace::weights::torch_golden_test {
 namespace {
 
 struct Golden {
@@ -213,4 +213,4 @@ TEST_CASE("without checksums, by PyTorch 2") {
 }
 
 }  // namespace
-}  // namespace verace::weights
+}  // namespace verace::weights::torch_golden_test

@@ -5,7 +5,7 @@
 #include "tests/weights/torch_support.h"
 #include "weights/torch/pickle.h"
 
-namespace verace::weights {
+namespace verace::weights::torch_pickle_test {
 namespace {
 
 Pickle parse(const std::string& bytes) { return read_pickle(bytes_of(bytes), "x.pth: data.pkl"); }
@@ -287,4 +287,4 @@ TEST_CASE("a good pickle cut or changed at any byte is read or refused, never an
 }
 
 }  // namespace
-}  // namespace verace::weights
+}  // namespace verace::weights::torch_pickle_test

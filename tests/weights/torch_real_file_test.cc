@@ -6,7 +6,7 @@
 #include "tests/weights/torch_support.h"
 #include "weights/torch/torch_file.h"
 
-namespace verace::weights {
+namespace verace::weights::torch_real_file_test {
 namespace {
 
 struct RealFile {
@@ -77,4 +77,4 @@ TEST_CASE("published files of both containers hold what PyTorch reads") {
 }
 
 }  // namespace
-}  // namespace verace::weights
+}  // namespace verace::weights::torch_real_file_test

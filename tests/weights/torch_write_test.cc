@@ -12,7 +12,7 @@
 #include "weights/torch/utf8.h"
 #include "weights/torch/zip_directory.h"
 
-namespace verace::weights {
+namespace verace::weights::torch_write_test {
 namespace {
 
 TEST_CASE("UTF-8: each length at its bounds, and every way to be malformed") {
@@ -192,4 +192,4 @@ TEST_CASE("a full disc at any byte leaves the old file and nothing else") {
 }
 
 }  // namespace
-}  // namespace verace::weights
+}  // namespace verace::weights::torch_write_test

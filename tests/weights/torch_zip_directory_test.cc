@@ -4,7 +4,7 @@
 #include "tests/weights/torch_support.h"
 #include "weights/torch/zip_directory.h"
 
-namespace verace::weights {
+namespace verace::weights::torch_zip_directory_test {
 namespace {
 
 ZipDirectory parse(const std::string& file) { return {bytes_of(file), "x.pth"}; }
@@ -236,4 +236,4 @@ TEST_CASE("changed bytes give a reading within the file or a named error, never 
 }
 
 }  // namespace
-}  // namespace verace::weights
+}  // namespace verace::weights::torch_zip_directory_test

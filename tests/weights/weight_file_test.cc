@@ -5,7 +5,7 @@
 #include "tests/weights/torch_support.h"
 #include "weights/safetensors_index.h"
 
-namespace verace::weights {
+namespace verace::weights::weight_file_test {
 namespace {
 
 // Two shards a and b with one tensor each, and their index.
@@ -126,4 +126,4 @@ TEST_CASE("what is not an index is refused in one line") {
 }
 
 }  // namespace
-}  // namespace verace::weights
+}  // namespace verace::weights::weight_file_test

@@ -13,7 +13,7 @@
 extern "C" const char* __asan_default_options() { return "detect_stack_use_after_return=1"; }
 #endif
 
-namespace verace::test {
+namespace verace::test::fiber_test {
 namespace {
 
 using simt::emulator::Fiber;
@@ -99,4 +99,4 @@ TEST_CASE("a fiber knows its own stack") {
 }
 
 }  // namespace
-}  // namespace verace::test
+}  // namespace verace::test::fiber_test
