@@ -11,10 +11,6 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-const char* verdict_of(double fake_probability) {
-  return is_fake(fake_probability) ? "fake" : "real";
-}
-
 Json record_json(const AttackRecord& record, const AttackResult& result) {
   Json json{{"path", record.path.string()},
             {"label", data::kClassNames[static_cast<size_t>(record.label)]},

@@ -13,15 +13,11 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-const char* word_of(double fake_probability, double threshold) {
-  return is_fake(fake_probability, threshold) ? "fake" : "real";
-}
-
 Json face_json(const MediaFace& face, const Decision& decision) {
   Json json{{"frame", face.frame},
             {"seconds", face.seconds},
             {"fake_probability", face.probability},
-            {"verdict", word_of(face.probability, decision.faces)}};
+            {"verdict", verdict_of(face.probability, decision.faces)}};
   if (!face.picture.empty()) {
     json["picture"] = face.picture.string();
     return json;
@@ -71,7 +67,7 @@ std::string count_text(const MediaVerdict& item) {
 
 const char* verdict_word(const MediaVerdict& item, const Decision& decision) {
   const bool one_face = item.is_picture && item.faces.size() == 1;
-  return word_of(item.fake_probability.value(), one_face ? decision.faces : decision.videos);
+  return verdict_of(item.fake_probability.value(), one_face ? decision.faces : decision.videos);
 }
 
 std::string media_json(const MediaVerdicts& verdicts) {

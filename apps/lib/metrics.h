@@ -19,6 +19,10 @@ inline constexpr double kFakeThreshold = 0.5;
 inline bool is_fake(double probability, double threshold = kFakeThreshold) {
   return probability > threshold;
 }
+// The same as a word, "fake" or "real".
+inline const char* verdict_of(double fake_probability, double threshold = kFakeThreshold) {
+  return is_fake(fake_probability, threshold) ? "fake" : "real";
+}
 
 inline double ratio(int64_t part, int64_t whole) {
   return static_cast<double>(part) / static_cast<double>(whole);

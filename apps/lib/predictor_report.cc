@@ -12,10 +12,6 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-const char* verdict_of(double fake_probability, double threshold) {
-  return is_fake(fake_probability, threshold) ? "fake" : "real";
-}
-
 double fake_probability_of(const Prediction& picture, const ClassIndices& classes) {
   return picture.probabilities[static_cast<size_t>(classes.fake)];
 }

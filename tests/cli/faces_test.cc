@@ -8,6 +8,7 @@
 #include "data/dataset.h"
 #include "tests/cli/faces_support.h"
 #include "tests/cli/world.h"
+#include "tests/data/video_support.h"
 
 namespace verace::faces_test {
 namespace {
@@ -73,6 +74,60 @@ TEST_CASE("inputs without a face: exit code 2, and the account says why") {
   for (const char* name : {"empty.mp4", "text.mp4", "faceless"}) CHECK(contains(account, name));
   CHECK(read_text(program / "out/manifest.csv").find('\n') ==
         read_text(program / "out/manifest.csv").size() - 1);
+}
+
+// A film of coarse pictures.
+data::testing::ByteVector film(int64_t frames, const char* container) {
+  data::video::EncoderOptions options;
+  options.container = container;
+  options.width = 84;
+  options.height = 62;
+  options.name = "test film";
+  const data::testing::NoLeakCheck encoders_only;
+  data::testing::BytesSink sink;
+  const auto encoder = data::video::library().encode(sink, options);
+  for (int64_t k = 0; k < frames; ++k) {
+    encoder->add(test::coarse_picture(static_cast<uint32_t>(k), options.height, options.width), k);
+  }
+  encoder->finish();
+  return sink.bytes();
+}
+
+TEST_CASE("films: whole, cut off, without their index, of sound alone") {
+  if (!data::testing::have_video("cli/faces_test")) return;
+  const FacesProgram program;
+  const auto write = [&program](const char* name, std::span<const std::byte> bytes) {
+    test::write_text(program.path() / name,
+                     {reinterpret_cast<const char*>(bytes.data()), bytes.size()});
+  };
+  const data::testing::ByteVector mp4 = film(20, "mp4"), mkv = film(20, "matroska");
+  write("whole.mp4", mp4);
+  write("cut.mkv", std::span(mkv).first(mkv.size() * 6 / 10));
+  write("no_index.mp4", std::span(mp4).first(mp4.size() / 2));
+  test::write_text(program.path() / "sound.mp4", data::testing::wav());
+  const Finished finished =
+      program.run({"whole.mp4", "cut.mkv", "no_index.mp4", "sound.mp4"}, "out",
+                  {"--faces-per-video", "20", "--sampling", "sequential", "--label", "real"});
+  INFO(finished.err);
+  INFO(finished.out);
+  CHECK(finished.code == 0);
+  CHECK(contains(finished.out, "cannot be read (2):"));
+  CHECK(contains(finished.out, "no_index.mp4: is not a video that can be read, or its beginning"));
+  CHECK(contains(finished.out, "sound.mp4: has no video stream (found audio)"));
+  CHECK(contains(finished.out, "fewer faces than asked for (1):"));
+  CHECK(contains(finished.out, " of 80 wanted frames of 4 videos"));
+  // Each picture that is left has a face; of the whole film all are.
+  const std::string account = read_text(program / "out/account.csv");
+  CHECK(contains(account, "whole.mp4,real," + program / "whole,,,20,20,20,20,,,"));
+  CHECK(contains(account, "of 20 frames"));
+  CHECK(contains(account, "no_index.mp4,real," + program / "no_index,,,0,0,0,0,"));
+  const std::string manifest = read_text(program / "out/manifest.csv");
+  int64_t left = 0;
+  for (size_t at = manifest.find("cut"); at != std::string::npos;
+       at = manifest.find("cut", at + 3)) {
+    ++left;
+  }
+  CHECK(left > 5);
 }
 
 TEST_CASE("a frame of 8K, and a damaged one beside it") {

@@ -103,7 +103,7 @@ void check_clip(FrameSource& source, const Clip& clip) {
 }
 
 TEST_CASE("every frame of the clips as another decoder sees it") {
-  if (!have_video("video_clips_test")) return;
+  if (!have_video("data/video_clips_test")) return;
   const char* data = std::getenv("VERACE_TEST_DATA");
   if (data == nullptr || !fs::is_directory(fs::path(data) / "videos_ccby4")) {
     std::printf("SKIPPED data/video_clips_test: VERACE_TEST_DATA has no videos_ccby4\n");

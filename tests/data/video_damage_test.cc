@@ -67,7 +67,7 @@ void check_order(const Result& result) {
 }
 
 TEST_CASE("cut off in the middle: the frames up to there, and it is said") {
-  if (!have_video("video_damage_test")) return;
+  if (!have_video("data/video_damage_test")) return;
   const TempFolder folder;
   for (const Kind& kind : kKinds) {
     if (!can_write(kind) || std::string(kind.container) == "mp4") continue;  // has no index then
@@ -95,7 +95,7 @@ TEST_CASE("cut off in the middle: the frames up to there, and it is said") {
 }
 
 TEST_CASE("damage in the middle: the frames behind it keep their places") {
-  if (!have_video("video_damage_test")) return;
+  if (!have_video("data/video_damage_test")) return;
   const TempFolder folder;
   for (const Kind& kind : kKinds) {
     if (!can_write(kind)) continue;
@@ -131,7 +131,7 @@ TEST_CASE("damage in the middle: the frames behind it keep their places") {
 }
 
 TEST_CASE("random damage: an error in one line or frames in order, and always the same") {
-  if (!have_video("video_damage_test")) return;
+  if (!have_video("data/video_damage_test")) return;
   const TempFolder folder;
   std::mt19937 random(20);
   for (const Kind& kind : kKinds) {

@@ -72,7 +72,7 @@ TEST_CASE("the module, where it was built") {
   const std::vector<fs::path> places = video::library_candidates();
   REQUIRE(places.size() == 3);
   for (const fs::path& place : places) CHECK(place.filename() == "libverace_video.so");
-  if (!have_video("video_library_test")) return;
+  if (!have_video("data/video_library_test")) return;
   CHECK(contains(video::library_text(), "FFmpeg "));
   CHECK(contains(video::library_text(), "libverace_video.so)"));
   CHECK(video::library().has_encoder("mpeg4"));

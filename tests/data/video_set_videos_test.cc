@@ -45,7 +45,7 @@ void expect_own_frames(const VideoSet& set) {
 }  // namespace
 
 TEST_CASE("every video of a data set is opened under its name") {
-  if (!have_video("video_set_videos")) return;
+  if (!have_video("data/video_set_videos")) return;
   const TempFolder celeb;
   make_celeb_df_with_list(celeb.path(), {.persons = 3, .clips = 2, .donors = 1, .youtube = 2},
                           numbered_videos(".mp4"));

@@ -22,14 +22,14 @@
 
 namespace verace::data::testing {
 
-// True where this build reads videos; else prints that the case did not run. A build with FFmpeg
-// whose module does not load is no reason to skip: then library() throws.
+// True where this build reads videos; else prints that the case of test `name` did not run. A build
+// with FFmpeg whose module does not load is no reason to skip: then library() throws.
 inline bool have_video(const char* name) {
 #ifdef VERACE_HAVE_VIDEO
   (void)name;
   return true;
 #else
-  std::printf("SKIPPED data/%s: this build has no FFmpeg\n", name);
+  std::printf("SKIPPED %s: this build has no FFmpeg\n", name);
   return false;
 #endif
 }
@@ -133,6 +133,24 @@ inline ByteVector numbered_video(int64_t frames, video::EncoderOptions options =
   }
   encoder->finish();
   return sink.bytes();
+}
+
+// A second of silence, as a WAV file.
+inline std::string wav() {
+  std::vector<uint8_t> out = {'R', 'I', 'F', 'F'};
+  put(out, 36 + 8000, 4, true);
+  for (const char c : std::string("WAVEfmt ")) out.push_back(static_cast<uint8_t>(c));
+  put(out, 16, 4, true);
+  put(out, 1, 2, true);
+  put(out, 1, 2, true);
+  put(out, 8000, 4, true);
+  put(out, 8000, 4, true);
+  put(out, 1, 2, true);
+  put(out, 8, 2, true);
+  for (const char c : std::string("data")) out.push_back(static_cast<uint8_t>(c));
+  put(out, 8000, 4, true);
+  out.insert(out.end(), 8000, 128);
+  return {out.begin(), out.end()};
 }
 
 struct SeenFrame {

@@ -22,7 +22,7 @@ EncoderOptions with(const std::string& encoder, const std::string& container,
 }
 
 TEST_CASE("each codec: all frames, in the order in which they are shown") {
-  if (!have_video("video_test")) return;
+  if (!have_video("data/video_test")) return;
   struct Case {
     EncoderOptions options;
     std::string codec;
@@ -76,7 +76,7 @@ TEST_CASE("each codec: all frames, in the order in which they are shown") {
 }
 
 TEST_CASE("times are those of the file, from the first frame on") {
-  if (!have_video("video_test")) return;
+  if (!have_video("data/video_test")) return;
   const TempFolder folder;
   EncoderOptions options = with("mpeg4", "matroska");
   options.ticks_per_second = 1000;
@@ -130,7 +130,7 @@ Image stored_for(const Image& upright, int orientation) {
 }
 
 TEST_CASE("rotation and mirroring of the display matrix") {
-  if (!have_video("video_test")) return;
+  if (!have_video("data/video_test")) return;
   const TempFolder folder;
   for (const char* container : {"mp4", "mov"}) {
     for (int orientation = 1; orientation <= 8; ++orientation) {
@@ -163,7 +163,7 @@ TEST_CASE("rotation and mirroring of the display matrix") {
 // QuickTime's own numbers, as telephones write them into a track's header: (x, y) of the stored
 // frame is shown at (a*x + c*y, b*x + d*y); the file has a, b, 0, c, d, 0 in 16.16.
 TEST_CASE("rotations as telephones write them") {
-  if (!have_video("video_test")) return;
+  if (!have_video("data/video_test")) return;
   using std::string_view_literals::operator""sv;
   const auto number = [](int value) {
     return value == 0 ? "\0\0\0\0"sv : value > 0 ? "\0\1\0\0"sv : "\xff\xff\0\0"sv;
@@ -202,7 +202,7 @@ TEST_CASE("rotations as telephones write them") {
 }
 
 TEST_CASE("one frame; only asked-for frames are converted; the ends of jumps") {
-  if (!have_video("video_test")) return;
+  if (!have_video("data/video_test")) return;
   const TempFolder folder;
   write_file(folder / "one.mp4", numbered_video(1));
   const auto one = open_frames(folder / "one.mp4");
@@ -221,7 +221,7 @@ TEST_CASE("one frame; only asked-for frames are converted; the ends of jumps") {
 }
 
 TEST_CASE("frames that change their size") {
-  if (!have_video("video_test")) return;
+  if (!have_video("data/video_test")) return;
   const TempFolder folder;
   ByteVector bytes;
   for (int k = 0; k < 100; ++k) {
@@ -243,7 +243,7 @@ TEST_CASE("frames that change their size") {
 }
 
 TEST_CASE("several videos at once, each in a thread of its own") {
-  if (!have_video("video_test")) return;
+  if (!have_video("data/video_test")) return;
   const TempFolder folder;
   write_file(folder / "a.mp4", numbered_video(60));
   write_file(folder / "b.avi", numbered_video(60, with("mjpeg", "avi", "yuvj420p")));
@@ -266,7 +266,7 @@ TEST_CASE("several videos at once, each in a thread of its own") {
 }
 
 TEST_CASE("odd sizes and an 8K frame") {
-  if (!have_video("video_test")) return;
+  if (!have_video("data/video_test")) return;
   const TempFolder folder;
   EncoderOptions odd = with("mpeg4", "mp4");
   odd.width = 75;
@@ -302,7 +302,7 @@ int64_t replace_bytes(ByteVector& bytes, std::string_view from, std::string_view
 }
 
 TEST_CASE("frames larger than pictures may be are refused before memory is taken") {
-  if (!have_video("video_test")) return;
+  if (!have_video("data/video_test")) return;
   using std::string_view_literals::operator""sv;
   const TempFolder folder;
   const auto error_of = [&folder](const char* name, const ByteVector& bytes) {
@@ -361,7 +361,7 @@ std::array<double, 3> to_rgb(const std::array<double, 3>& yuv, Matrix m, bool fu
 }
 
 TEST_CASE("colours by the matrix and the range that the video names") {
-  if (!have_video("video_test")) return;
+  if (!have_video("data/video_test")) return;
   if (!video::library().has_encoder("ffv1")) {
     std::printf("SKIPPED data/video_test: this FFmpeg has no ffv1\n");
     return;
@@ -414,26 +414,8 @@ TEST_CASE("colours by the matrix and the range that the video names") {
   }
 }
 
-// A second of silence, as a WAV file.
-std::string wav() {
-  std::vector<uint8_t> out = {'R', 'I', 'F', 'F'};
-  put(out, 36 + 8000, 4, true);
-  for (const char c : std::string("WAVEfmt ")) out.push_back(static_cast<uint8_t>(c));
-  put(out, 16, 4, true);
-  put(out, 1, 2, true);
-  put(out, 1, 2, true);
-  put(out, 8000, 4, true);
-  put(out, 8000, 4, true);
-  put(out, 1, 2, true);
-  put(out, 8, 2, true);
-  for (const char c : std::string("data")) out.push_back(static_cast<uint8_t>(c));
-  put(out, 8000, 4, true);
-  out.insert(out.end(), 8000, 128);
-  return {out.begin(), out.end()};
-}
-
 TEST_CASE("what is not a video is refused in one line that names the file") {
-  if (!have_video("video_test")) return;
+  if (!have_video("data/video_test")) return;
   const TempFolder folder;
   const auto error_of = [&folder](const char* name, const std::string& content) {
     write_file(folder / name, content);
@@ -460,7 +442,7 @@ TEST_CASE("what is not a video is refused in one line that names the file") {
 }
 
 TEST_CASE("playlists open nothing") {
-  if (!have_video("video_test")) return;
+  if (!have_video("data/video_test")) return;
   const TempFolder folder;
   write_file(folder / "video.ts", numbered_video(10, with("mpeg4", "mpegts")));
   REQUIRE(open_frames(folder / "video.ts")->advance());  // what the lists name is there
@@ -487,7 +469,7 @@ TEST_CASE("playlists open nothing") {
 }
 
 TEST_CASE("no permission") {
-  if (!have_video("video_test")) return;
+  if (!have_video("data/video_test")) return;
   const TempFolder folder;
   write_file(folder / "secret.mp4", numbered_video(1));
   fs::permissions(folder / "secret.mp4", fs::perms::none);

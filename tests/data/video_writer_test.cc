@@ -11,7 +11,7 @@ int64_t entries_of(const fs::path& folder) {
 }
 
 TEST_CASE("each ending is read back: all frames, size and rate") {
-  if (!have_video("video_writer_test")) return;
+  if (!have_video("data/video_writer_test")) return;
   const TempFolder folder;
   for (const char* name : {"out.mp4", "out.mov", "out.mkv", "out.avi"}) {
     CAPTURE(std::string(name));
@@ -41,7 +41,7 @@ double difference(const Image& a, const Image& b) {
 }
 
 TEST_CASE("pictures come back as they were, but for the compression") {
-  if (!have_video("video_writer_test")) return;
+  if (!have_video("data/video_writer_test")) return;
   const TempFolder folder;
   for (const char* name : {"out.mp4", "out.avi"}) {
     CAPTURE(std::string(name));
@@ -57,7 +57,7 @@ TEST_CASE("pictures come back as they were, but for the compression") {
 }
 
 TEST_CASE("equal frames, equal files; an old file is replaced") {
-  if (!have_video("video_writer_test")) return;
+  if (!have_video("data/video_writer_test")) return;
   const TempFolder folder;
   const auto write = [&folder](const char* name, int64_t frames) {
     const auto writer = create_video(folder / name, 64, 48, 25);
@@ -100,7 +100,7 @@ TEST_CASE("what cannot be written is refused by name") {
     CHECK(contains(input_error([&] { create_video(folder / name, 64, 48, 25); }),
                    "cannot be created"));
   }
-  if (!have_video("video_writer_test")) return;
+  if (!have_video("data/video_writer_test")) return;
   // MPEG-4 stores sides in 13 bits.
   const std::string error = input_error([&] { create_video(folder / "out.mp4", 9000, 48, 25); });
   CHECK(contains(error, "out.mp4: cannot be written as mpeg4 in mp4 of 9000x48 pixels"));
@@ -115,7 +115,7 @@ TEST_CASE("what cannot be written is refused by name") {
 }
 
 TEST_CASE("a full disc is an error that names the file") {
-  if (!have_video("video_writer_test")) return;
+  if (!have_video("data/video_writer_test")) return;
   struct FullSink final : video::ByteSink {
     void write(std::span<const std::byte> bytes) override {
       left -= static_cast<int64_t>(bytes.size());
