@@ -51,7 +51,7 @@ struct VideoSet {
 
 struct VideoSetOptions {
   // FaceForensics++ only. Empty: the only one that is there, and every method that is there.
-  std::string compression;           // raw, c23, c40
+  std::string compression;           // raw, c0, c23, c40
   std::vector<std::string> methods;  // Deepfakes, Face2Face, ...
 };
 

@@ -122,9 +122,9 @@ PLANTED = {
     "weights/private_b.cc": (
         TOP + "namespace v {\nnamespace {\n// kA\nconstexpr std::array<int, 2> kB = {1, 2};\n"
         "template <class T>\nclass S {};\nint f(int c,\n      const S& d = {});\nusing J = X;\nusing a::b;\n"
-        "int g();\nint kC;\nint kPublic;\nint f(int a);\n}  // namespace\nint S::m(int a) { return a; }\n"
+        "int g();\nint kC;\nint kPublic;\nint g(char a);\nint f(int a);\n}  // namespace\nint S::m(int a) { return a; }\n"
         "namespace w {\nnamespace {\nint kA = 2;\n}\n}\n}  // namespace v\n",
-        [("private-name", n) for n in (5, 6, 8, 14)]),
+        [("private-name", n) for n in (5, 6, 8, 12, 14, 15)]),
     "weights/public.h": (HEADER + "namespace v {\ninline constexpr int kPublic = 1;\nint g(int a);\n}\n", []),
     "optim/private_b.cc": (TOP + "namespace v {\nnamespace {\nint kA = 2;\n}\n}\n", []),
     "kernels/strings.cc": (TOP + 'auto a = "}{ <<< \\" new";\nauto b = R"x(" { )x";\n'

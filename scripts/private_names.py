@@ -3,7 +3,8 @@
 
 The files of a library are compiled in batches (VERACE_UNITY in cmake/verace_options.cmake). What stands in
 the unnamed namespaces of two of its .cc files, or in a header and in one of them, collides when a batch has
-both: if not today, then once a new file moves the batches. Functions may be overloaded.
+both: if not today, then once a new file moves the batches. Functions may be overloaded, but not those of a
+header, which an unnamed namespace hides.
 """
 import re
 
@@ -88,17 +89,20 @@ def twice(files):
     """(file, line, message) for each name of a .cc file's own that its library has elsewhere; `files`: {path: text}."""
     findings = []
     for library in LIBRARIES:
-        public, private = {}, {}
+        public, private, functions = {}, {}, {}
         inside = sorted(f for f in files if f.startswith(library + "/"))
         for file in (f for f in inside if f.endswith(".h")):
             for scope, name, _ in names_of(files[file], unnamed=False):
                 public.setdefault((scope, name), file)
+                if "(" in name:
+                    functions.setdefault((scope, name.partition("(")[0]), file)
         for file in (f for f in inside if f.endswith(".cc")):
             own = {}
             for scope, name, line in names_of(files[file], unnamed=True):
                 own.setdefault((scope, name), line)
             for key, line in own.items():
-                other = private.get(key) or public.get(key)
+                hidden = functions.get((key[0], key[1].partition("(")[0]))  # whatever its parameters
+                other = private.get(key) or public.get(key) or hidden
                 if other and not _ALIAS.match(key[1]):
                     findings.append((file, line, f"{key[1]} stands in {other} too: files are compiled in batches"))
                 private.setdefault(key, file)

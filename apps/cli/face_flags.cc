@@ -29,6 +29,14 @@ void declare_detector(Flags& flags, DetectorFlags& d) {
               into_range(d.options.slope, 0, 1));
 }
 
+void check_detector(const Flags& flags, const DetectorFlags& detector) {
+  if (!detector.file.empty()) return;
+  for (const char* flag : {"--min-score", "--min-size", "--long-side", "--slope"}) {
+    if (flags.given(flag))
+      fail_input(text::format("{}: says how to look for faces: name the --detector", flag));
+  }
+}
+
 std::unique_ptr<apps::FaceFinder> open_detector(const DetectorFlags& detector,
                                                 const kernels::Exec& exec, bool quiet) {
   std::unique_ptr<apps::FaceFinder> finder =

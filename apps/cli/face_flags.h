@@ -26,6 +26,8 @@ struct DetectorFlags {
 };
 // --detector, --min-score, --min-size, --long-side, --slope.
 void declare_detector(Flags& flags, DetectorFlags& detector);
+// Throws Error(kInput) where one of them is given and the detector is not.
+void check_detector(const Flags& flags, const DetectorFlags& detector);
 // Opens it; says what was assumed on stderr unless `quiet`.
 std::unique_ptr<apps::FaceFinder> open_detector(const DetectorFlags& detector,
                                                 const kernels::Exec& exec, bool quiet);

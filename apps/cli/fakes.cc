@@ -6,6 +6,7 @@
 
 #include "apps/cli/commands.h"
 #include "apps/cli/common.h"
+#include "apps/cli/face_flags.h"
 #include "apps/lib/progress.h"
 #include "kernels/check.h"
 #include "kernels/format.h"
@@ -16,7 +17,7 @@ namespace {
 struct FakesArguments {
   apps::FakesOptions fakes;
   std::string input;
-  std::filesystem::path detector;
+  DetectorFlags detector;
   DeviceFlags device;
   bool png = false, quiet = false;
 };
@@ -33,10 +34,8 @@ void declare(Flags& flags, FakesArguments& o) {
               "Compress all pictures, real ones too, with this quality (default: PNG, no loss)",
               into(o.fakes.jpeg_quality, 1, 100));
   flags.toggle("--png", "PNG without loss; real pictures keep their files (the default)", o.png);
-  flags.value("--detector", "FILE",
-              "Weights of a RetinaFace, which finds the landmarks of pictures that have none",
-              into(o.detector));
   flags.toggle("--quiet", "No progress", o.quiet);
+  declare_detector(flags, o.detector);
   declare_device(flags, o.device);
 }
 
@@ -60,15 +59,15 @@ int run(const Flags& flags, FakesArguments& o) {
   flags.require("INPUT", "name a manifest of faces, or a folder of pictures");
   flags.require("--out", "name the folder of the result");
   flags.refuse_both("--png", "--jpeg-quality", "pictures are stored in one way");
+  check_detector(flags, o.detector);
   o.fakes.input = o.input;
   check_output_folder(o.fakes.out, "--out", false);
   const kernels::Exec exec = kernels::make_exec(kernels::DeviceKind::kCpu, o.device.threads);
   std::optional<engine::Device> device;  // the detector's
   std::unique_ptr<apps::FaceFinder> finder;
-  if (!o.detector.empty()) {
+  if (!o.detector.file.empty()) {
     device.emplace(open_device(o.device, o.quiet));
-    finder = apps::open_face_detector(o.detector, device->exec());
-    if (!o.quiet) text::print(stderr, "detector: {}\n", finder->description());
+    finder = open_detector(o.detector, device->exec(), o.quiet);
   }
   std::unique_ptr<apps::Progress> progress;
   const apps::FakesResult result =
@@ -94,7 +93,8 @@ Command fakes_command() {
       "Self-blended images: each real face is blended with a changed copy of itself (colours,\n"
       "sharpness, compression, place) through a soft mask of the face's form. What swaps of\n"
       "faces leave, too, is all that differs: outside of the mask the pictures are equal.\n"
-      "INPUT needs the faces' landmarks, as a manifest of verace faces has them, or a detector.\n"
+      "INPUT needs the faces' landmarks, as a manifest of verace faces has them, or a detector\n"
+      "that finds those of the largest face of each picture.\n"
       "DIR/faces.csv lists both classes, in the splits of INPUT: for train, eval and threshold.\n"
       "To make them anew in each epoch instead: verace train --pseudo-fakes.",
       "  verace fakes FACES/faces.csv --out FAKES\n"

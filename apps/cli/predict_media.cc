@@ -23,7 +23,7 @@ constexpr const char* kMediaFlags[] = {"--frames", "--sampling",  "--all-faces",
                                        "--margin", "--min-score", "--min-size",  "--long-side",
                                        "--slope",  "--annotate",  "--video"};
 
-bool is_manifest(const std::string& path) {
+bool is_csv(const std::string& path) {
   return data::lower(std::filesystem::path(path).extension().string()) == ".csv";
 }
 
@@ -118,7 +118,7 @@ void declare_media(Flags& flags, PredictOptions& o) {
 }
 
 PredictKind check_media(const Flags& flags, const PredictOptions& o) {
-  const bool manifest = std::ranges::any_of(o.inputs, is_manifest);
+  const bool manifest = std::ranges::any_of(o.inputs, is_csv);
   if (manifest && (o.inputs.size() > 1 || !o.detector.file.empty())) {
     fail_input(text::format("{}: a manifest of faces is judged alone, and without --detector",
                             data::name_of(o.inputs[0])));

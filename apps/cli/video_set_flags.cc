@@ -61,9 +61,9 @@ void declare_video_set(Flags& flags, VideoSetFlags& set) {
       });
   flags.value("--split-seed", "N", "Another number, another division (default 1)",
               into(set.splits.seed));
-  flags.value("--compression", "C", "FaceForensics++: raw, c23 or c40, where several are there",
-              into_choice({"raw", "c23", "c40"}, [&set](size_t i) {
-                set.set.compression = std::array{"raw", "c23", "c40"}[i];
+  flags.value("--compression", "C", "FaceForensics++: raw, c0, c23 or c40, where several are there",
+              into_choice({"raw", "c0", "c23", "c40"}, [&set](size_t i) {
+                set.set.compression = std::array{"raw", "c0", "c23", "c40"}[i];
               }));
   flags.value(
       "--methods", "M,...",

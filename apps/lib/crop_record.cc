@@ -6,10 +6,12 @@
 
 #include "apps/lib/versioned_json.h"
 #include "data/text.h"
+#include "weights/atomic_file.h"
 
 namespace verace::apps {
 namespace {
 
+constexpr const char* kFile = "faces.json";
 constexpr int64_t kCropVersion = 1;
 constexpr int64_t kMostFacesJsonBytes = int64_t{1} << 20;
 
@@ -39,7 +41,7 @@ std::string crop_text(const CropRecord& crop) {
 std::optional<CropRecord> crop_of_data(const std::filesystem::path& manifest) {
   std::error_code error;
   if (!std::filesystem::is_regular_file(manifest, error)) return std::nullopt;
-  const std::filesystem::path file = manifest.parent_path() / "faces.json";
+  const std::filesystem::path file = manifest.parent_path() / kFile;
   if (!std::filesystem::exists(file, error)) return std::nullopt;
   const std::vector<std::byte> bytes = data::read_file(file, kMostFacesJsonBytes, "record");
   const std::string text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
@@ -48,6 +50,14 @@ std::optional<CropRecord> crop_of_data(const std::filesystem::path& manifest) {
     return std::optional<CropRecord>(
         {kind_in(settings.text("--crop")), margin_in(settings.text("--margin"))});
   });
+}
+
+void write_crop_of_data(const std::filesystem::path& manifest, const CropRecord& crop) {
+  const Json json{{"version", kCropVersion},
+                  {"settings",
+                   {{"--crop", data::kCropNames[static_cast<size_t>(crop.kind)]},
+                    {"--margin", text::format("{}", crop.margin)}}}};
+  weights::write_file_atomically((manifest.parent_path() / kFile).string(), json_text(json));
 }
 
 std::string crop_to_metadata(const CropRecord& crop) {

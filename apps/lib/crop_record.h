@@ -25,6 +25,10 @@ std::string crop_text(const CropRecord& crop);
 // say it.
 std::optional<CropRecord> crop_of_data(const std::filesystem::path& manifest);
 
+// Writes a faces.json beside a manifest of the same crops that another program than `verace faces`
+// has made of them; crop_of_data() reads it. Throws Error(kInput) where it cannot be written.
+void write_crop_of_data(const std::filesystem::path& manifest, const CropRecord& crop);
+
 // In model files: JSON under this metadata key. Throws Error(kInput) naming `path` and the key.
 inline constexpr const char* kCropKey = "verace.crop";
 std::string crop_to_metadata(const CropRecord& crop);

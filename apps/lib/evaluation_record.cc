@@ -25,7 +25,7 @@ Json thinned(const std::vector<Point>& points, ToJson to_json) {
   return array;
 }
 
-Json to_json(const MetricCurves& curves) {
+Json curves_json(const MetricCurves& curves) {
   return {{"roc", thinned(curves.roc,
                           [](const RocPoint& p) {
                             return Json::array({number_or_null(p.threshold), p.false_positive_rate,
@@ -148,8 +148,8 @@ std::string evaluation_record_json(const Evaluation& evaluation, const std::stri
                                    const std::string& split, const std::string& weights) {
   Json json{{"version", kEvaluationVersion}, {"weights", weights}};
   json.update(Json::parse(evaluation_json(evaluation, model, split)));
-  json["curves"] = {{"faces", to_json(face_curves(evaluation))},
-                    {"videos", to_json(video_curves(evaluation))}};
+  json["curves"] = {{"faces", curves_json(face_curves(evaluation))},
+                    {"videos", curves_json(video_curves(evaluation))}};
   // Thousands of points: not a line each.
   return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
 }

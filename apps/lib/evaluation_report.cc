@@ -26,8 +26,8 @@ std::string figure_line(const Figure& figure, const Metrics& metrics,
   return line.substr(0, line.find_last_not_of(' ') + 1) + "\n";
 }
 
-std::string level_text(const std::string& name, const Metrics& metrics,
-                       const Intervals& intervals) {
+std::string level_lines(const std::string& name, const Metrics& metrics,
+                        const Intervals& intervals) {
   const Confusion& c = metrics.confusion;
   std::string text = text::format("{} ({})\n", name, metrics.count);
   for (size_t i = 0; i < kFigures.size(); ++i) {
@@ -132,9 +132,9 @@ std::string figure_text(double value, bool percent) {
 
 std::string evaluation_text(const Evaluation& evaluation) {
   const auto& intervals = evaluation.intervals;
-  return level_text("faces", evaluation.faces, intervals ? intervals->faces : Intervals{}) +
-         level_text("videos, by " + policy_text(evaluation.decision.policy), evaluation.videos,
-                    intervals ? intervals->videos : Intervals{}) +
+  return level_lines("faces", evaluation.faces, intervals ? intervals->faces : Intervals{}) +
+         level_lines("videos, by " + policy_text(evaluation.decision.policy), evaluation.videos,
+                     intervals ? intervals->videos : Intervals{}) +
          failed_text(evaluation) + intervals_text(intervals) +
          "threshold: " + decision_text(evaluation.decision) + "\n" +
          (evaluation.decision.calibration

@@ -91,7 +91,7 @@ void add_unread_videos(const data::Loader& loader, Evaluation& evaluation) {
   }
 }
 
-void summarise(Evaluation& evaluation) {
+void fill_metrics(Evaluation& evaluation) {
   evaluation.video_scores = aggregate_videos(face_scores(evaluation), evaluation.decision.policy);
   evaluation.faces = face_columns(evaluation).set(evaluation.decision.faces).metrics();
   evaluation.videos = video_columns(evaluation).set(evaluation.decision.videos).metrics();
@@ -116,7 +116,7 @@ Evaluation evaluate(InferenceSession& session, data::Loader& loader, const std::
   }
   progress.finish();
   evaluation.stopped = stop_signal() != 0;
-  summarise(evaluation);
+  fill_metrics(evaluation);
   evaluation.broken = loader.broken();
   if (!evaluation.stopped) add_unread_videos(loader, evaluation);  // else they were not reached
   evaluation.seconds = std::chrono::duration<double>(Clock::now() - begin).count();
@@ -135,7 +135,7 @@ void set_decision(Evaluation& evaluation, const Decision& decision) {
   for (EvaluatedFace& face : evaluation.samples) {
     if (calibrated) apply_temperature(decision.temperature(), face);
   }
-  summarise(evaluation);
+  fill_metrics(evaluation);
 }
 
 std::vector<FaceScore> face_scores(const Evaluation& evaluation) {

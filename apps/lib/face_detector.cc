@@ -60,7 +60,7 @@ class FacePlans {
   std::vector<Entry> entries_;  // last used last
 };
 
-void check_options(const FaceDetectorOptions& o) {
+void check_detector_options(const FaceDetectorOptions& o) {
   const auto between = [](double v, double low, double high) { return v >= low && v <= high; };
   if (!between(o.score_threshold, 0, 1)) {
     fail_input(text::format("face detector: a score threshold of {:g} is asked for: use 0 to 1",
@@ -180,7 +180,7 @@ class Detector final : public FaceFinder {
 std::unique_ptr<FaceFinder> open_face_detector(const std::filesystem::path& weights,
                                                const kernels::Exec& exec,
                                                const FaceDetectorOptions& options) {
-  check_options(options);
+  check_detector_options(options);
   return std::make_unique<Detector>(load_face_network(weights, options.slope), weights.string(),
                                     exec, options);
 }

@@ -40,7 +40,7 @@ constexpr Published kPublished[] = {
 };
 
 // nullptr: unknown, or it cannot be found out.
-const Published* find_published(const std::string& path) {
+const Published* find_known(const std::string& path) {
   const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (file < 0) return nullptr;
   std::string digest;
@@ -154,7 +154,7 @@ LoadedFaceNetwork load_face_network(const std::filesystem::path& path,
   const WeightFile file(path.string());
   const std::string prefix = prefix_of(file);
   RetinaFaceOptions options = network_in(file, prefix);
-  const Published* published = find_published(path.string());
+  const Published* published = find_known(path.string());
   const double assumed = options.feature_channels <= 64 ? 0.1 : 0.0;
   const double used = slope ? *slope : (published ? published->slope : assumed);
   options.slope = static_cast<float>(used);

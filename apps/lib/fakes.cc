@@ -6,6 +6,7 @@
 #include <optional>
 #include <span>
 
+#include "apps/lib/crop_record.h"
 #include "apps/lib/fakes_sheet.h"
 #include "apps/lib/predictor.h"
 #include "data/face_manifest.h"
@@ -197,6 +198,10 @@ void FakesWriter::finish() {
                      data::name_of(options_.input), failed, result_.left_out.front()));
   }
   data::write_png(options_.out / "sheet.png", sheet_.image());
+  // The pictures are the input's crops still: whoever trains on them stores how they were cut.
+  if (const auto crop = crop_of_data(options_.input)) {
+    write_crop_of_data(options_.out / "faces.csv", *crop);
+  }
   data::write_file(options_.out / "faces.csv", std::as_bytes(std::span(manifest_)),
                    data::Durability::kSync);
 }

@@ -32,8 +32,9 @@ struct FakesResult {
 // Writes, for each real face with landmarks (or whose landmarks `finder` finds: those of the
 // largest face), out/real/NUMBER.* and out/fake/NUMBER[-K].png or .jpg, a contact sheet
 // (out/sheet.png: real, mask, fake of the first ones) and at the end out/faces.csv, a manifest of
-// faces. A fake's split and identity are those of the real face (where that is unknown, both get
-// the real video's name), its video is named apart (data/pseudo_fakes/samples.h).
+// faces; where the input's crops are known (crop_record.h), also out/faces.json. A fake's split and
+// identity are those of the real face (where that is unknown, both get the real video's name), its
+// video is named apart (data/pseudo_fakes/samples.h).
 //
 // Both classes went through the same steps: with a quality, all pictures are compressed anew; else
 // the real ones are the input's bytes, and the fakes equal them outside of the masks. NUMBER is the

@@ -31,7 +31,7 @@ class PictureFrame : public data::FrameSource {
 };
 
 // By its first bytes, as data::decode_image; but a stream of Motion-JPEG begins like a JPEG.
-bool is_picture(const fs::path& path) {
+bool begins_as_picture(const fs::path& path) {
   const std::string extension = path.extension().string();
   for (const char* stream : {".mjpg", ".mjpeg", ".MJPG", ".MJPEG"}) {
     if (extension == stream) return false;
@@ -48,7 +48,7 @@ bool is_picture(const fs::path& path) {
 
 std::unique_ptr<data::FrameSource> open_frames_or_picture(const fs::path& path, int threads) {
   std::error_code error;
-  if (fs::is_regular_file(path, error) && is_picture(path)) {
+  if (fs::is_regular_file(path, error) && begins_as_picture(path)) {
     return std::make_unique<PictureFrame>(data::read_image(path));
   }
   return data::open_frames(path, threads);

@@ -7,19 +7,12 @@
 #include <numeric>
 
 #include "data/image.h"
+#include "data/picture_name.h"
 #include "kernels/check.h"
 #include "kernels/format.h"
 
 namespace verace::apps {
 namespace {
-
-bool is_picture(const std::filesystem::path& path) {
-  std::string extension = path.extension().string();
-  for (char& c : extension) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  return extension == ".jpg" || extension == ".jpeg" || extension == ".png" || extension == ".bmp";
-}
 
 // Pixels of the pictures that are to be judged together, and which predictions they belong to.
 struct Pending {
@@ -60,7 +53,7 @@ void judge(InferenceSession& session, Pending& pending, Predictions& result) {
   pending = {};
 }
 
-void summarise(Predictions& result) {
+void judge_together(Predictions& result) {
   std::vector<FaceAnswer> faces;
   for (const Prediction& picture : result.pictures) {
     if (!picture.error.empty()) {
@@ -87,7 +80,7 @@ std::vector<std::filesystem::path> expand_pictures(const std::vector<std::string
     fs::recursive_directory_iterator entry(argument, error);
     for (; !error && entry != fs::recursive_directory_iterator(); entry.increment(error)) {
       std::error_code ignored;
-      if (is_picture(entry->path()) && !fs::is_directory(entry->path(), ignored)) {
+      if (data::is_picture_name(entry->path()) && !fs::is_directory(entry->path(), ignored)) {
         found.push_back(entry->path());
       }
     }
@@ -175,7 +168,7 @@ Predictions predict(InferenceSession& session, const std::vector<std::filesystem
   }
   judge(session, pending, result);
   if (judged) judged(static_cast<int64_t>(paths.size()));
-  summarise(result);
+  judge_together(result);
   return result;
 }
 

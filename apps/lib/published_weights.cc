@@ -90,7 +90,7 @@ constexpr auto kTable = std::to_array<PublishedWeights>({
      "MobileNet 0.25 with ReLU; anchors from 10 pixels, for small pictures"},
 });
 
-std::string network_of(const PublishedWeights& weights) {
+std::string network_text(const PublishedWeights& weights) {
   if (!weights.variant) return "face detector";
   return text::format("ResNet-50 {}", engine::to_string(*weights.variant));
 }
@@ -112,7 +112,7 @@ std::string published_table() {
   for (const PublishedWeights& weights : kTable) {
     out += text::format(
         row, weights.name, text::format("{:.1f}", static_cast<double>(weights.bytes) / 1e6),
-        network_of(weights), weights.names, to_string(weights.hash_kind), weights.licence);
+        network_text(weights), weights.names, to_string(weights.hash_kind), weights.licence);
   }
   return out;
 }
@@ -121,7 +121,7 @@ std::string published_details(const PublishedWeights& weights) {
   return text::format(
       "{}\n  network      {}, layer names of {}\n  note         {}\n  licence      {}\n"
       "  size         {} bytes\n  {:<11}  {}\n  URL          {}\n  stored as    {}\n",
-      weights.name, network_of(weights), weights.names, weights.note, weights.licence,
+      weights.name, network_text(weights), weights.names, weights.note, weights.licence,
       weights.bytes, to_string(weights.hash_kind), weights.hash, weights.url, weights.file);
 }
 

@@ -18,7 +18,7 @@ double median(std::vector<double> values) {
   return values.size() % 2 == 1 ? values[half] : (values[half - 1] + values[half]) / 2;
 }
 
-Json to_json(const std::optional<StepProfile>& profile) {
+Json optional_json(const std::optional<StepProfile>& profile) {
   if (!profile) return {};
   Json json{{"pictures", profile->pictures},
             {"runs", profile->runs},
@@ -121,8 +121,8 @@ StepProfile profile_inference(InferenceSession& session, int64_t n) {
 
 std::string profile_json(const Profile& profile) {
   const Json json{{"version", kStepProfileVersion},
-                  {"training", to_json(profile.training)},
-                  {"inference", to_json(profile.inference)}};
+                  {"training", optional_json(profile.training)},
+                  {"inference", optional_json(profile.inference)}};
   return json_text(json);
 }
 

@@ -18,7 +18,7 @@ constexpr int64_t kThresholdVersion = 1;
 constexpr int64_t kCalibratedVersion = 2;  // of thresholds that need temperature or policy
 constexpr int64_t kCalibrationVersion = 1;
 
-Json to_json(const LevelThreshold& level) {
+Json level_json(const LevelThreshold& level) {
   return {
       {"threshold", level.value},
       {"false_positive_rate", level.false_positive_rate},
@@ -110,11 +110,11 @@ CalibrationFigures figures_at(const Json& json, const char* key) {
   return {figure_at(object, "loss"), share_at(object, "calibration_error")};
 }
 
-Json to_json(const CalibrationFigures& figures) {
+Json figures_json(const CalibrationFigures& figures) {
   return {{"loss", figures.loss}, {"calibration_error", figures.calibration_error}};
 }
 
-const char* to_string(Decision::Source source) {
+const char* source_word(Decision::Source source) {
   switch (source) {
     case Decision::Source::kDefault:
       return "default";
@@ -167,8 +167,8 @@ Json to_json(const ChosenThresholds& thresholds) {
   Json json = {{"rate", thresholds.rate},
                {"data", thresholds.data},
                {"split", thresholds.split},
-               {"faces", to_json(thresholds.faces)},
-               {"videos", to_json(thresholds.videos)}};
+               {"faces", level_json(thresholds.faces)},
+               {"videos", level_json(thresholds.videos)}};
   if (thresholds.fit) {
     json["fit"] = data::kFitNames[static_cast<size_t>(thresholds.fit->fit)];
     json["resize"] = data::kResizeFilterNames[static_cast<size_t>(thresholds.fit->filter)];
@@ -191,14 +191,14 @@ Json to_json(const Calibration& calibration) {
           {"split", calibration.split},
           {"reals", calibration.reals},
           {"fakes", calibration.fakes},
-          {"before", to_json(calibration.before)},
-          {"after", to_json(calibration.after)}};
+          {"before", figures_json(calibration.before)},
+          {"after", figures_json(calibration.after)}};
 }
 
 Json to_json(const Decision& decision) {
   Json json = {{"faces", decision.faces},
                {"videos", decision.videos},
-               {"source", to_string(decision.source)},
+               {"source", source_word(decision.source)},
                {"model", decision.chosen ? to_json(*decision.chosen) : Json()}};
   json.update(to_json(decision.policy));
   json["calibration"] = decision.calibration ? to_json(*decision.calibration) : Json();

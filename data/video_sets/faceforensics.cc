@@ -20,7 +20,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::array<const char*, 3> kCompressions{"raw", "c23", "c40"};
+// c0: the name of raw in the first release.
+constexpr std::array<const char*, 4> kCompressions{"raw", "c0", "c23", "c40"};
 
 // Videos of YouTube: originals "071", fakes "071_054" (target, source). Videos of actors, Google's
 // DeepFakeDetection: "01__exit_phone_room", "01_02__exit_phone_room__YVGY8LOK".
@@ -172,7 +173,7 @@ class ForensicsReader {
       if (known) {
         compressions_.insert(name);
       } else {
-        notes_.add("neither raw nor c23 nor c40", place + "/" + name);
+        notes_.add("none of raw, c0, c23, c40", place + "/" + name);
       }
     }
   }
@@ -181,11 +182,11 @@ class ForensicsReader {
     const std::string& wanted = options_.compression;
     const std::string present = text::join(compressions_, " and ");
     if (compressions_.empty()) {
-      fail_input(
-          text::format("{}: looks like FaceForensics++, but no folder raw, c23 or c40 stands where "
-                       "its videos are "
-                       "(original_sequences/youtube/c23/videos/000.mp4)",
-                       name_of(set_.root)));
+      fail_input(text::format(
+          "{}: looks like FaceForensics++, but no folder raw, c0, c23 or c40 stands where "
+          "its videos are "
+          "(original_sequences/youtube/c23/videos/000.mp4)",
+          name_of(set_.root)));
     }
     if (!wanted.empty() && !compressions_.contains(wanted)) {
       fail_input(text::format("{}: holds no compression {}, but {}", name_of(set_.root),

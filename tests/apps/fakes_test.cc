@@ -6,6 +6,7 @@
 #include <map>
 #include <set>
 
+#include "apps/lib/crop_record.h"
 #include "apps/lib/fakes_sheet.h"
 #include "data/face_manifest.h"
 #include "data/faces/dataset.h"
@@ -119,6 +120,17 @@ TEST_CASE("fakes of a manifest: pairs of pictures, in the splits and of the pers
   }
   CHECK(videos.size() == 7);
   CHECK(data::read_image(dir.path() / "out/sheet.png").width == 3 * (3 * 144 + 4) + 4);
+}
+
+TEST_CASE("how the input's faces were cut out is known of the fakes, too") {
+  const TempFolder dir;
+  const fs::path faces = drawn_faces(dir);
+  write_fakes(options(faces, dir.path() / "unknown"), nullptr, threads(1));
+  CHECK(!crop_of_data(dir.path() / "unknown/faces.csv"));
+  const CropRecord crop{data::CropKind::kSquare, 0.3125};
+  write_crop_of_data(faces, crop);
+  write_fakes(options(faces, dir.path() / "known"), nullptr, threads(1));
+  CHECK(crop_of_data(dir.path() / "known/faces.csv") == crop);
 }
 
 TEST_CASE("equal bytes with any number of threads; other fakes with another seed") {

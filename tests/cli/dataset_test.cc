@@ -133,7 +133,7 @@ TEST_CASE("dataset inspect refuses what is wrong, in one line") {
   refused({root, "--splits", "official"}, "List_of_testing_videos.txt is missing");
   refused({root, "--splits", "random"}, {"--splits", "use official, video or identity"});
   refused({root, "--compression", "c23"}, "is not FaceForensics++");
-  refused({root, "--compression", "c24"}, {"--compression", "use raw, c23 or c40"});
+  refused({root, "--compression", "c24"}, {"--compression", "use raw, c0, c23 or c40"});
   refused({root, "--shares", "0.8,0.1,0.1"}, "--shares: divides nothing without --splits");
   refused({root, "--split-seed", "2"}, "--split-seed: divides nothing without --splits");
   for (const char* shares : {"0.8,0.2", "0.8,0.1,0.1,0", "0.8,0.1,0.2", "1.2,-0.1,-0.1",

@@ -63,6 +63,8 @@ TEST_CASE("fakes: bad flags and inputs") {
   expect_error(
       world.run({"fakes", world / "data", "--out", out, "--quiet", "--detector", manifest()}),
       "faces.csv");
+  expect_error(world.run({"fakes", manifest(), "--out", out, "--min-score", "0.5"}),
+               "--min-score: says how to look for faces: name the --detector");
   // Pictures of which nobody says where the eyes are.
   expect_error(world.run({"fakes", world / "data", "--out", out, "--quiet"}), "landmarks");
 }

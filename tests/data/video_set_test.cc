@@ -327,7 +327,7 @@ TEST_CASE("FaceForensics++: names, sources, splits") {
   CHECK(videos.at("youtube/019").identity == "019");
   CHECK_FALSE(videos.at("youtube/999").split.has_value());
   CHECK(first_of(set, "masks") == Names{"manipulated_sequences/Deepfakes/c23/masks/000_001"});
-  CHECK(count_of(set, "neither raw nor c23") == 1);
+  CHECK(count_of(set, "none of raw, c0, c23, c40") == 1);
   CHECK(count_of(set, "no folder of FaceForensics++") == 1);
   CHECK(count_of(set, "not of the form NNN or") == 1);
   CHECK(note(set, "but not here") == nullptr);
@@ -381,12 +381,16 @@ TEST_CASE("FaceForensics++: compressions and methods are chosen") {
   CHECK(contains(error_of(dir.path(), {"c23", {"deepfakes"}}), "'deepfakes' is no method"));
   CHECK(contains(error_of(dir.path(), {"c23", {"FaceSwap"}}),
                  "has no folder manipulated_sequences/FaceSwap"));
+  const TempFolder first;  // the first release's name of raw
+  size.compressions = {"c0"};
+  make_faceforensics(first.path(), size);
+  CHECK(load_video_set(first.path()).kind == "FaceForensics++, c0");
   const TempFolder other;
   make_celeb_df(other.path());
   CHECK(contains(error_of(other.path(), {"c23", {}}), "is not FaceForensics++"));
   const TempFolder bare;
   fs::create_directories(bare / "original_sequences/youtube/videos");
-  CHECK(contains(error_of(bare.path()), "no folder raw, c23 or c40"));
+  CHECK(contains(error_of(bare.path()), "no folder raw, c0, c23 or c40"));
 }
 
 TEST_CASE("FaceForensics++: files of splits with another form are refused with their line") {

@@ -128,7 +128,7 @@ Found find_state_dict(const Pickle& pickle, const std::string& where) {
 }
 
 // What write_torch_zip put beside the tensors.
-void read_metadata(const Pickle& pickle, PickleId state_dict,
+void take_metadata(const Pickle& pickle, PickleId state_dict,
                    std::map<std::string, std::string>& metadata) {
   const auto* call = pickle.get<PickleCall>(state_dict);
   if (call == nullptr || call->state == kNoPickleId) return;
@@ -202,7 +202,7 @@ TensorTable read_state_dict(const Pickle& pickle, const std::string& where, int6
   const Found found = find_state_dict(pickle, where);
   check_unique(found.entries, where);
   TensorTable table;
-  read_metadata(pickle, found.id, table.metadata);
+  take_metadata(pickle, found.id, table.metadata);
   if (!found.wrapper.empty()) table.metadata["torch.wrapper"] = found.wrapper;
   int64_t total = 0;
   for (const auto& [key, id] : found.entries) {

@@ -10,7 +10,7 @@ namespace verace::apps {
 namespace {
 
 // The part of the network that a layer belongs to: "stem", "layer3", "head", "input".
-std::string part_of(const std::string& layer) {
+std::string network_part(const std::string& layer) {
   if (layer == "conv1" || layer == "bn1") return "stem";
   if (layer.starts_with("fc")) return "head";
   return layer.substr(0, layer.find('.'));
@@ -47,7 +47,7 @@ struct Folded {
 };
 
 void fold(std::vector<Folded>& all, const CheckedTensor& row) {
-  const std::string part = part_of(row.layer);
+  const std::string part = network_part(row.layer);
   const auto found = std::ranges::find_if(
       all, [&](const Folded& f) { return f.part == part && f.worst.outcome == row.outcome; });
   if (found == all.end()) {
@@ -60,7 +60,7 @@ void fold(std::vector<Folded>& all, const CheckedTensor& row) {
   ++found->tensors;
 }
 
-std::string verdict_of(const GradcheckResult& result) {
+std::string conclusion_of(const GradcheckResult& result) {
   const size_t count = result.rows.size();
   std::string text = text::format("all {} tensors are as they must be", count);
   if (result.wrong() > 0) text = text::format("{} of {} tensors are WRONG", result.wrong(), count);
@@ -104,7 +104,7 @@ std::string gradcheck_text(const GradcheckResult& result, bool all) {
     }
     text += single;
   }
-  return text + verdict_of(result);
+  return text + conclusion_of(result);
 }
 
 std::string gradcheck_json(const GradcheckResult& result) {
