@@ -115,7 +115,7 @@ TEST_CASE("keras: every damage of a single byte is read or refused") {
       if (!survives(damaged)) ++refused;
     }
   }
-  CHECK(refused * kEvery > file.size());
+  CHECK(2 * refused * kEvery > file.size());  // most bytes are values, which may be any
 }
 
 TEST_CASE("keras: every number of eight bytes may be any other") {
