@@ -1,9 +1,11 @@
 // Training on real faces alone: pseudo-fakes beside them, what is judged by what, and that it
 // learns.
 #include <algorithm>
+#include <map>
 
 #include "apps/lib/report/report.h"
 #include "apps/lib/run_record.h"
+#include "apps/lib/trainer_setup.h"
 #include "data/augment.h"
 #include "data/face_manifest.h"
 #include "data/faces/dataset.h"
@@ -143,6 +145,32 @@ TEST_CASE("the same numbers with any number of workers, and after a stop; others
   o.seed = 2;
   o.out = dir.path() / "seed";
   CHECK(run(o).result.history[0].train_loss != straight.history[0].train_loss);
+}
+
+TEST_CASE("every run is judged on the same pseudo-fakes, whatever its seed") {
+  const TempFolder dir;
+  TrainOptions o = narrow_training(manifest(dir.path(), kFewFaces, Keep::kReal, Keep::kReal),
+                                   dir.path() / "run");
+  const auto pixels = [](data::Loader& loader) {  // of an epoch, by sample
+    std::map<int64_t, std::vector<uint8_t>> seen;
+    loader.start_epoch(0);
+    for (data::Batch batch; loader.next(batch);) {
+      const size_t size = batch.pixels.size() / batch.labels.size();
+      for (size_t i = 0; i < batch.labels.size(); ++i) {
+        const auto first = batch.pixels.begin() + static_cast<ptrdiff_t>(i * size);
+        seen[batch.sample_index[i]].assign(first, first + static_cast<ptrdiff_t>(size));
+      }
+    }
+    return seen;
+  };
+  std::ostringstream out;
+  const TrainingSetup one = prepare_training(o, out);
+  o.seed = 2;
+  const TrainingSetup two = prepare_training(o, out);
+  CHECK(pixels(*one.test).size() == 12);
+  CHECK(pixels(*one.test) == pixels(*two.test));
+  CHECK(pixels(*one.val) == pixels(*two.val));
+  CHECK(pixels(*one.train) != pixels(*two.train));
 }
 
 TEST_CASE("pseudo-fakes: what is refused") {
