@@ -65,8 +65,9 @@ function(verace_cold target)
   endif()
 endfunction()
 
-# What reads no bytes from outside by itself needs no check of each pointer for zero (AddressSanitizer sees its use) and
-# for alignment: a quarter of the compile time. Linked last: of options that contradict each other the last one holds.
+# What makes no numbers or structures out of bytes by a cast of pointers needs no check of each pointer for zero
+# (AddressSanitizer sees its use) and for alignment: a quarter of the compile time.
+# Linked last: of options that contradict each other the last one holds.
 add_library(verace_typed_pointers INTERFACE)
 if(VERACE_SANITIZE MATCHES "undefined")
   target_compile_options(verace_typed_pointers INTERFACE -fno-sanitize=null,alignment,vptr)
