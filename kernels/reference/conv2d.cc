@@ -17,16 +17,22 @@ constexpr const char* kName = "reference";
 
 bool inside(int64_t i, int64_t size) { return i >= 0 && i < size; }
 
-// Offsets of element [a, b, c, d] in x [n, h, w, c], y [n, p, q, k] and w [k, r, s, c].
-int64_t x_at(const ConvGeometry& g, int64_t n, int64_t h, int64_t w, int64_t c) {
-  return ((n * g.x.h + h) * g.x.w + w) * g.x.c + c;
-}
-int64_t y_at(const ConvGeometry& g, int64_t n, int64_t p, int64_t q, int64_t k) {
-  return ((n * g.p() + p) * g.q() + q) * g.k + k;
-}
-int64_t w_at(const ConvGeometry& g, int64_t k, int64_t r, int64_t s, int64_t c) {
-  return ((k * g.r + r) * g.s + s) * g.x.c + c;
-}
+// The extents of an operation's tensors, and the offset of element [a, b, c, d] in each.
+struct Layout : ConvGeometry {
+  explicit Layout(const ConvGeometry& g) : ConvGeometry(g), rows(g.p()), columns(g.q()) {}
+
+  int64_t x_at(int64_t n, int64_t h, int64_t w, int64_t c) const {  // [n, h, w, c]
+    return ((n * x.h + h) * x.w + w) * x.c + c;
+  }
+  int64_t y_at(int64_t n, int64_t p, int64_t q, int64_t channel) const {  // [n, p, q, k]
+    return ((n * rows + p) * columns + q) * k + channel;
+  }
+  int64_t w_at(int64_t filter, int64_t tap_r, int64_t tap_s, int64_t c) const {  // [k, r, s, c]
+    return ((filter * r + tap_r) * s + tap_s) * x.c + c;
+  }
+
+  int64_t rows, columns;  // of y: p and q, which cost divisions
+};
 
 class Forward final : public ConvForward {
  public:
@@ -44,12 +50,11 @@ class Forward final : public ConvForward {
     VERACE_CHECK(args.x != args.y);
     VERACE_CHECK(!post_.bias || args.bias != nullptr);
     VERACE_CHECK(!post_.add || args.add != nullptr);
-    const int64_t rows = g_.x.n * g_.p();
-    parallel_for(exec_, rows, [&](int64_t row) {
-      const int64_t n = row / g_.p(), p = row % g_.p();
-      for (int64_t q = 0; q < g_.q(); ++q) {
+    parallel_for(exec_, g_.x.n * g_.rows, [&](int64_t row) {
+      const int64_t n = row / g_.rows, p = row % g_.rows;
+      for (int64_t q = 0; q < g_.columns; ++q) {
         for (int64_t k = 0; k < g_.k; ++k) {
-          const int64_t at = y_at(g_, n, p, q, k);
+          const int64_t at = g_.y_at(n, p, q, k);
           double sum = one_output(args.x, args.packed, n, p, q, k);
           if (post_.bias) sum += args.bias[k];
           if (post_.add) sum += args.add[at];                    // before the store: add may be y
@@ -69,16 +74,16 @@ class Forward final : public ConvForward {
         const int64_t h_in = p * g_.stride_h + r - g_.pad_h;
         const int64_t w_in = q * g_.stride_w + s - g_.pad_w;
         if (!inside(h_in, g_.x.h) || !inside(w_in, g_.x.w)) continue;
-        for (int64_t c = 0; c < g_.x.c; ++c) {
-          sum += static_cast<double>(x[x_at(g_, n, h_in, w_in, c)]) * w[w_at(g_, k, r, s, c)];
-        }
+        const float* pixel = x + g_.x_at(n, h_in, w_in, 0);
+        const float* tap = w + g_.w_at(k, r, s, 0);
+        for (int64_t c = 0; c < g_.x.c; ++c) sum += static_cast<double>(pixel[c]) * tap[c];
       }
     }
     return sum;
   }
 
   Exec exec_;
-  ConvGeometry g_;
+  Layout g_;
   ConvPostOps post_;
 };
 
@@ -99,7 +104,7 @@ class BackwardData final : public ConvBackwardData {
       const int64_t n = row / g_.x.h, h = row % g_.x.h;
       for (int64_t w = 0; w < g_.x.w; ++w) {
         for (int64_t c = 0; c < g_.x.c; ++c) {
-          args.dx[x_at(g_, n, h, w, c)] =
+          args.dx[g_.x_at(n, h, w, c)] =
               static_cast<float>(one_input(args.dy, args.packed, n, h, w, c));
         }
       }
@@ -116,9 +121,12 @@ class BackwardData final : public ConvBackwardData {
         const int64_t above = h + g_.pad_h - r, left = w + g_.pad_w - s;
         if (above % g_.stride_h != 0 || left % g_.stride_w != 0) continue;
         const int64_t p = above / g_.stride_h, q = left / g_.stride_w;
-        if (!inside(p, g_.p()) || !inside(q, g_.q())) continue;
+        if (!inside(p, g_.rows) || !inside(q, g_.columns)) continue;
+        const float* pixel = dy + g_.y_at(n, p, q, 0);
+        const float* tap = weights + g_.w_at(0, r, s, c);
+        const int64_t stride = g_.w_at(1, 0, 0, 0);  // from filter to filter
         for (int64_t k = 0; k < g_.k; ++k) {
-          sum += static_cast<double>(dy[y_at(g_, n, p, q, k)]) * weights[w_at(g_, k, r, s, c)];
+          sum += static_cast<double>(pixel[k]) * tap[k * stride];
         }
       }
     }
@@ -126,7 +134,7 @@ class BackwardData final : public ConvBackwardData {
   }
 
   Exec exec_;
-  ConvGeometry g_;
+  Layout g_;
 };
 
 class BackwardFilter final : public ConvBackwardFilter {
@@ -142,7 +150,7 @@ class BackwardFilter final : public ConvBackwardFilter {
       const int64_t k = row / g_.r, r = row % g_.r;
       for (int64_t s = 0; s < g_.s; ++s) {
         for (int64_t c = 0; c < g_.x.c; ++c) {
-          float& dw = args.dw[w_at(g_, k, r, s, c)];
+          float& dw = args.dw[g_.w_at(k, r, s, c)];
           const double sum = one_weight(args.x, args.dy, k, r, s, c);
           dw = static_cast<float>(args.mode == GradMode::kAccumulate ? dw + sum : sum);
         }
@@ -155,12 +163,13 @@ class BackwardFilter final : public ConvBackwardFilter {
                     int64_t c) const {
     double sum = 0.0;
     for (int64_t n = 0; n < g_.x.n; ++n) {
-      for (int64_t p = 0; p < g_.p(); ++p) {
-        for (int64_t q = 0; q < g_.q(); ++q) {
-          const int64_t h_in = p * g_.stride_h + r - g_.pad_h;
+      for (int64_t p = 0; p < g_.rows; ++p) {
+        const int64_t h_in = p * g_.stride_h + r - g_.pad_h;
+        if (!inside(h_in, g_.x.h)) continue;
+        for (int64_t q = 0; q < g_.columns; ++q) {
           const int64_t w_in = q * g_.stride_w + s - g_.pad_w;
-          if (!inside(h_in, g_.x.h) || !inside(w_in, g_.x.w)) continue;
-          sum += static_cast<double>(x[x_at(g_, n, h_in, w_in, c)]) * dy[y_at(g_, n, p, q, k)];
+          if (!inside(w_in, g_.x.w)) continue;
+          sum += static_cast<double>(x[g_.x_at(n, h_in, w_in, c)]) * dy[g_.y_at(n, p, q, k)];
         }
       }
     }
@@ -168,7 +177,7 @@ class BackwardFilter final : public ConvBackwardFilter {
   }
 
   Exec exec_;
-  ConvGeometry g_;
+  Layout g_;
 };
 
 }  // namespace

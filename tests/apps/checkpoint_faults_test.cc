@@ -14,6 +14,7 @@
 #include "apps/lib/checkpoint_files.h"
 #include "kernels/format.h"
 #include "tests/apps/run_comparison.h"
+#include "tests/support/sanitized.h"
 #include "weights/atomic_file.h"
 
 namespace verace::apps::checkpoint_faults_test {
@@ -201,11 +202,8 @@ class Disturbed {
   FileStep previous_ = FileStep::kCreate;
 };
 
-#if defined(__SANITIZE_ADDRESS__)
-constexpr int64_t kStride = 11;  // too slow for all
-#else
-constexpr int64_t kStride = 3;  // a file has 5 or 8 steps: each kind is met, in several files
-#endif
+// A file has 5 or 8 steps: each kind is met, in several files. Under the sanitizers less would be too slow.
+const int64_t kStride = test::is_sanitized() ? 11 : 3;
 
 TEST_CASE("a run whose disc fails at any step says what is left, and goes on from there") {
   Disturbed& runs = Disturbed::get();

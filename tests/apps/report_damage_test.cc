@@ -78,7 +78,7 @@ TEST_CASE("what is missing or damaged is named, and the rest is there") {
 }
 
 // Under the sanitizers every fifth: each key and each kind of value among them, in 10 s, not 50.
-constexpr int kEvery = test::is_sanitized ? 5 : 1;
+const int kEvery = test::is_sanitized() ? 5 : 1;
 
 TEST_CASE("wrong kinds of values in the files of a run never end the report") {
   int number = 0;

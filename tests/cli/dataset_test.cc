@@ -16,7 +16,7 @@ using test::Words;
 Finished inspect(const TempFolder& folder, const Words& words) {
   Words all = {"dataset", "inspect"};
   all.insert(all.end(), words.begin(), words.end());
-  return Process(VERACE_BINARY, all, folder.path()).wait();
+  return Process(test::verace_program(), all, folder.path()).wait();
 }
 
 bool says(const Finished& finished, const std::string& part) {

@@ -26,7 +26,7 @@ std::optional<std::string> help_of(const std::string& command) {
   for (std::string word; in >> word;) words.push_back(word);
   words.push_back("--help");
   const TempFolder folder;
-  const Finished finished = Process(VERACE_BINARY, words, folder.path()).wait();
+  const Finished finished = Process(test::verace_program(), words, folder.path()).wait();
   const bool exists = finished.code == 0 && finished.err.empty();
   return known[command] = exists ? std::optional(finished.out) : std::nullopt;
 }

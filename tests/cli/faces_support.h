@@ -76,7 +76,7 @@ class FacesProgram {
     return all;
   }
   std::unique_ptr<Process> start(const std::vector<std::string>& all) const {
-    return std::make_unique<Process>(VERACE_BINARY, all, folder_.path());
+    return std::make_unique<Process>(verace_program(), all, folder_.path());
   }
   Finished run(const std::vector<std::string>& inputs, const std::string& out,
                const std::vector<std::string>& more = {}) const {

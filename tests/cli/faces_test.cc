@@ -194,7 +194,7 @@ TEST_CASE("an output that cannot be written") {
     ::chmod((program / "locked").c_str(), 0700);
   }
   // A limit on the size of files stands for a full disc.
-  std::vector<std::string> words = {"-c", "ulimit -f 1; exec \"$@\"", "sh", VERACE_BINARY};
+  std::vector<std::string> words = {"-c", "ulimit -f 1; exec \"$@\"", "sh", test::verace_program()};
   std::vector<std::string> command = program.words({"v"}, "out", {"--label", "real", "--png"});
   *(std::find(command.begin(), command.end(), "--size") + 1) = "96";
   words.insert(words.end(), command.begin(), command.end());

@@ -12,6 +12,7 @@
 
 #include "apps/lib/faces/record.h"
 #include "tests/cli/faces_support.h"
+#include "tests/support/sanitized.h"
 
 namespace verace::killed_faces_test {
 namespace {
@@ -27,11 +28,7 @@ int64_t number_of(const char* variable, int64_t otherwise) {
   return text == nullptr ? otherwise : std::atoll(text);
 }
 
-#if defined(__SANITIZE_ADDRESS__)
-constexpr int64_t kKills = 4;
-#else
-constexpr int64_t kKills = 10;
-#endif
+int64_t kills_wanted() { return number_of("VERACE_KILLS", test::is_sanitized() ? 4 : 10); }
 
 std::map<std::string, std::string> contents(const fs::path& root) {
   std::map<std::string, std::string> files;
@@ -106,7 +103,7 @@ TEST_CASE("killed at random instants, the work goes on and ends with the same by
   const auto expected = contents(program / "undisturbed");
   std::mt19937_64 random(static_cast<uint64_t>(number_of("VERACE_KILL_SEED", 1)));
   const auto share = [&random] { return static_cast<double>(random() >> 11) * 0x1p-53; };
-  int64_t left = number_of("VERACE_KILLS", kKills), rounds = 0, in_work = 0, cut = 0;
+  int64_t left = kills_wanted(), rounds = 0, in_work = 0, cut = 0;
   const int64_t kills = left;
   while (left > 0) {
     const std::string out = "killed" + std::to_string(rounds++);

@@ -17,6 +17,7 @@
 
 #include "tests/apps/run_comparison.h"
 #include "tests/cli/world.h"
+#include "tests/support/sanitized.h"
 
 namespace verace::killed_training_test {
 namespace {
@@ -32,11 +33,8 @@ int64_t number_of(const char* variable, int64_t otherwise) {
   return text == nullptr ? otherwise : std::atoll(text);
 }
 
-#if defined(__SANITIZE_ADDRESS__)
-constexpr int64_t kKills = 4;  // the program takes seconds to start
-#else
-constexpr int64_t kKills = 10;
-#endif
+// Under the sanitizers the program takes seconds to start.
+int64_t kills_wanted() { return number_of("VERACE_KILLS", test::is_sanitized() ? 4 : 10); }
 
 // 3 epochs of 6 steps on a narrow network, each step stored.
 Words training(const std::string& out) {
@@ -148,7 +146,7 @@ TEST_CASE("a killed training goes on and ends in the same bits") {
   INFO(undisturbed.err);
   REQUIRE(undisturbed.code == 0);
   const double seconds = std::chrono::duration<double>(Clock::now() - begin).count();
-  const int64_t kills = number_of("VERACE_KILLS", kKills);
+  const int64_t kills = kills_wanted();
   Killer killer(kills, static_cast<uint64_t>(number_of("VERACE_KILL_SEED", 1)), seconds);
   int64_t rounds = 0, anew = 0, resumed = 0;
   while (killer.left() > 0) {

@@ -14,6 +14,9 @@
 
 namespace verace::test {
 
+// The path of this build's `verace`: the tests' own code is the same in all builds.
+const char* verace_program();
+
 struct Finished {
   int code = -1;  // exit code, or 128 + signal
   std::string out, err;

@@ -58,7 +58,7 @@ TEST_CASE("a second start changes neither the arguments nor the exit code") {
 
 TEST_CASE("the process is called verace after the second start, too") {
   const World& world = World::get();
-  Words words = {"-c", std::string(kFree) + "; exec \"$@\"", "sh", VERACE_BINARY};
+  Words words = {"-c", std::string(kFree) + "; exec \"$@\"", "sh", test::verace_program()};
   for (const std::string& word : world.train("named", {"--epochs", "100000"})) {
     words.push_back(word);
   }
@@ -97,7 +97,7 @@ TEST_CASE("a start through the dynamic loader is one of verace") {
   const World& world = World::get();
   const std::string loader = dynamic_loader();
   REQUIRE_FALSE(loader.empty());
-  const Words through = {"-c", std::string(kFree) + "; exec \"$@\"", "sh", loader, VERACE_BINARY};
+  const Words through = {"-c", std::string(kFree) + "; exec \"$@\"", "sh", loader, test::verace_program()};
   const auto run = [&](const Words& more) {
     Words words = through;
     words.insert(words.end(), more.begin(), more.end());

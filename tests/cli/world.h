@@ -42,12 +42,12 @@ class World {
 
   Finished run(const Words& words) const { return start(words)->wait(); }
   std::unique_ptr<Process> start(const Words& words) const {
-    return std::make_unique<Process>(VERACE_BINARY, words, folder_.path());
+    return std::make_unique<Process>(verace_program(), words, folder_.path());
   }
   // Inside of a shell that has run `setup` before ("ulimit -f 8") and adds `redirection`.
   Finished run_in_shell(const std::string& setup, const Words& words,
                         const std::string& redirection = "") const {
-    Words all = {"-c", setup + "; exec \"$@\" " + redirection, "sh", VERACE_BINARY};
+    Words all = {"-c", setup + "; exec \"$@\" " + redirection, "sh", verace_program()};
     all.insert(all.end(), words.begin(), words.end());
     return Process("/bin/sh", all, folder_.path()).wait();
   }

@@ -15,10 +15,7 @@
 #include "data/frame_source.h"
 #include "data/video/library.h"
 #include "tests/data/data_support.h"
-
-#if defined(__SANITIZE_ADDRESS__)
-#include <sanitizer/lsan_interface.h>
-#endif
+#include "tests/support/sanitized.h"
 
 namespace verace::data::testing {
 
@@ -111,11 +108,14 @@ class BytesSink final : public video::ByteSink {
 
 // While one lives, memory that encoders lose (libx265 does) is not counted as ours.
 struct NoLeakCheck {
-#if defined(__SANITIZE_ADDRESS__)
-  __lsan::ScopedDisabler disabler;
-#else
-  NoLeakCheck() {}  // so that a variable of this type counts as used
-#endif
+  NoLeakCheck() {
+    if (__lsan_disable != nullptr) __lsan_disable();
+  }
+  ~NoLeakCheck() {
+    if (__lsan_enable != nullptr) __lsan_enable();
+  }
+  NoLeakCheck(const NoLeakCheck&) = delete;
+  NoLeakCheck& operator=(const NoLeakCheck&) = delete;
 };
 
 // A video of numbered images 0, 1, ...; without `ticks` one per tick.

@@ -126,7 +126,7 @@ int main(int argc, char** argv) {
   }
   failed_input_path = std::string(argv[0]) + ".input";
   std::signal(SIGABRT, keep_input);
-  if constexpr (!verace::test::is_sanitized) {  // else the sanitizers' reports, which then abort
+  if (!verace::test::is_sanitized()) {  // else the sanitizers' reports, which then abort
     for (const int signal : {SIGSEGV, SIGFPE, SIGILL, SIGBUS}) std::signal(signal, keep_input);
   }
   std::vector<fs::path> files;

@@ -139,7 +139,7 @@ TEST_CASE("planted faults in global average pooling are caught") {
                                              a.dx[i] *= 24.0f;
                                          },
                                          exec, shape));
-  if (test::may_overrun) {
+  if (test::may_overrun()) {
     test::expect_caught("images swapped with pixels",
                         check_average_backward<float>(
                             [](const Exec& e, GlobalAveragePoolBackward a) {

@@ -286,7 +286,7 @@ TEST_CASE("planted faults in apply are caught") {
   caught("gamma and beta swapped", [](BatchNormApply& a) { std::swap(a.gamma, a.beta); });
   caught("mean ignored", [](BatchNormApply& a) { a.mean = a.beta; });
   caught("last row left out", [](BatchNormApply& a) { --a.rows; });
-  if (test::may_overrun) {
+  if (test::may_overrun()) {
     caught("one row too many", [](BatchNormApply& a) {
       a.y += a.c;  // the last row lands in the canary
     });
@@ -315,7 +315,7 @@ TEST_CASE("planted faults in apply are caught") {
     for (int i = 0; i < 32; ++i) turned |= (a.mask[0] >> i & 1u) << (31 - i);
     a.mask[0] = turned;
   });
-  if (test::may_overrun) {
+  if (test::may_overrun()) {
     after("one word too many",
           [](const BatchNormApply& a) { a.mask[mask_words(a.rows * a.c)] = 0; });
   }

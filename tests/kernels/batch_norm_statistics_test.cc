@@ -309,7 +309,7 @@ TEST_CASE("planted faults in the statistics are caught") {
   caught("running statistics not moved",
          changed([](auto& a) { a.running_mean = a.running_var = nullptr; }));
   caught("last row left out", changed([](auto& a) { --a.rows; }));
-  if (test::may_overrun) {
+  if (test::may_overrun()) {
     caught("mean written one channel too far", changed([](auto& a) { a.mean += 1; }));
   }
   caught("unbiased variance normalises", [](const Exec& e, const BatchNormStatistics& a) {

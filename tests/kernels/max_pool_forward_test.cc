@@ -208,7 +208,7 @@ TEST_CASE("planted faults in max pooling forward are caught") {
   caught("window too small", g, [](PoolGeometry& a) { a.r = 2; });
   caught("ceil mode ignored", geometry({1, 8, 10, 65}, 3, 2, 0, true),
          [](PoolGeometry& a) { a.ceil_mode = false; });
-  if (test::may_overrun) {
+  if (test::may_overrun()) {
     caught("ceil mode without asking", geometry({1, 8, 10, 2}, 3, 2, 0),
            [](PoolGeometry& a) { a.ceil_mode = true; });
   }

@@ -4,11 +4,12 @@
 #include <bit>
 #include <cstdint>
 #include <cstring>
-#include <fstream>
-#include <iterator>
+#include <filesystem>
 #include <stdexcept>
 #include <string>
 #include <vector>
+
+#include "tests/support/files.h"
 
 namespace verace::test {
 
@@ -48,9 +49,8 @@ inline std::vector<int64_t> npy_shape(const std::string& text) {
 
 inline NpyArray read_npy(const std::string& path) {
   static_assert(std::endian::native == std::endian::little);
-  std::ifstream file(path, std::ios::binary);
-  if (!file) throw std::runtime_error("cannot open " + path);
-  const std::string bytes{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+  if (!std::filesystem::exists(path)) throw std::runtime_error("cannot open " + path);
+  const std::string bytes = read_text(path);
   const auto byte = [&](size_t i) {
     return static_cast<size_t>(static_cast<uint8_t>(bytes.at(i)));
   };

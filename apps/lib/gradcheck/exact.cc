@@ -57,7 +57,9 @@ Values conv2d(const kernels::ConvGeometry& g, const Values& x, const Values& w) 
             const double* in = x.data() + ((n * g.x.h + h) * g.x.w + v) * c;
             for (int64_t k = 0; k < g.k; ++k) {
               const double* filter = w.data() + ((k * g.r + r) * g.s + s) * c;
-              for (int64_t i = 0; i < c; ++i) out[k] += in[i] * filter[i];
+              double sum = 0;
+              for (int64_t i = 0; i < c; ++i) sum += in[i] * filter[i];
+              out[k] += sum;
             }
           }
         }

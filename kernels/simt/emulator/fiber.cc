@@ -11,7 +11,7 @@
 #include "kernels/check.h"
 #include "kernels/simt/emulator/qualifiers.h"
 
-#if defined(__SANITIZE_ADDRESS__)
+#if SIMT_ASAN
 #include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
 #endif
@@ -51,7 +51,7 @@ thread_local size_t next_colour = 0;
 
 thread_local Fiber* left = nullptr;  // the fiber that the last switch came from
 
-#if defined(__SANITIZE_ADDRESS__)
+#if SIMT_ASAN
 // Gives back where AddressSanitizer kept the frames of an abandoned fiber. Only who leaves a stack
 // for good can, so this pretends to go there and leave.
 __attribute__((no_sanitize("address"))) void drop_fake_stack(void* fake_stack, const void* bottom,
@@ -82,7 +82,7 @@ Fiber::Fiber(void (*entry)()) : entry_(entry), colour_(next_colour++ % kColours 
 
 Fiber::~Fiber() {
   if (mapping_ == nullptr) return;
-#if defined(__SANITIZE_ADDRESS__)
+#if SIMT_ASAN
   drop_fake_stack(fake_stack_, bottom_, size_);
   __asan_unpoison_memory_region(mapping_ + guard_bytes(), size_);
 #endif
@@ -90,7 +90,7 @@ Fiber::~Fiber() {
 }
 
 void Fiber::restart() {
-#if defined(__SANITIZE_ADDRESS__)
+#if SIMT_ASAN
   // An abandoned stack keeps the poison of its frames.
   drop_fake_stack(fake_stack_, bottom_, size_);
   __asan_unpoison_memory_region(mapping_ + guard_bytes(), size_);
@@ -119,7 +119,7 @@ bool Fiber::contains(const void* p) const {
 
 void Fiber::change(Fiber& from, Fiber& to, [[maybe_unused]] bool abandon) {
   left = &from;
-#if defined(__SANITIZE_ADDRESS__)
+#if SIMT_ASAN
   __sanitizer_start_switch_fiber(abandon ? nullptr : &from.fake_stack_, to.bottom_, to.size_);
 #endif
 #if VERACE_SIMT_UCONTEXT
@@ -127,7 +127,7 @@ void Fiber::change(Fiber& from, Fiber& to, [[maybe_unused]] bool abandon) {
 #else
   verace_simt_switch(&from.stack_pointer_, to.stack_pointer_);
 #endif
-#if defined(__SANITIZE_ADDRESS__)
+#if SIMT_ASAN
   const void* bottom = nullptr;
   size_t size = 0;
   // What the fiber has while it runs belongs to ASan, and is gone when it leaves for good.
@@ -140,7 +140,7 @@ void Fiber::change(Fiber& from, Fiber& to, [[maybe_unused]] bool abandon) {
 }
 
 void Fiber::entered() {
-#if defined(__SANITIZE_ADDRESS__)
+#if SIMT_ASAN
   const void* bottom = nullptr;
   size_t size = 0;
   __sanitizer_finish_switch_fiber(nullptr, &bottom, &size);

@@ -8,10 +8,18 @@
 #undef __global__
 #undef __launch_bounds__
 
+// Whether kernels are compiled with AddressSanitizer. Also where the file itself is not: the thread
+// scheduler goes without (kernels/CMakeLists.txt).
+#if defined(__SANITIZE_ADDRESS__) || defined(VERACE_SIMT_ASAN)
+#define SIMT_ASAN 1
+#else
+#define SIMT_ASAN 0
+#endif
+
 // Sanitizer builds run all blocks on one OS thread, so that a shared array can be an ordinary
 // static: AddressSanitizer puts red zones round statics but not round thread-local variables, and
 // the access checker knows where statics lie.
-#if defined(__SANITIZE_ADDRESS__) || VERACE_SIMT_CHECK
+#if SIMT_ASAN || VERACE_SIMT_CHECK
 #define SIMT_ONE_OS_THREAD 1
 #if VERACE_SIMT_CHECK
 // Beside each shared array lies a gap: an access past the array's end does not fall into the next,

@@ -3,12 +3,31 @@
 
 #include <bit>
 #include <cstdint>
-#include <random>
 #include <vector>
 
 #include "kernels/simt/emulator/options.h"
 
 namespace verace::simt::emulator {
+
+// SplitMix64 (Steele, Lea, Flood 2014, "Fast splittable pseudorandom number generators", figure 16):
+// each block begins with a seed of its own, which costs the generators of <random> more than the
+// block's threads.
+class RandomChoices {
+ public:
+  void seed(uint64_t seed) { state_ = seed; }
+  // A number below `n`, which is at least 1.
+  unsigned below(unsigned n) {
+    state_ += 0x9e3779b97f4a7c15u;
+    uint64_t z = state_;
+    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ z >> 27) * 0x94d049bb133111ebu;
+    z ^= z >> 31;
+    return static_cast<unsigned>((z >> 32) * n >> 32);
+  }
+
+ private:
+  uint64_t state_ = 0;
+};
 
 class ReadyThreads {
  public:
@@ -42,12 +61,11 @@ class ReadyThreads {
   // The current warp goes on for as long as it can, except under kScatter.
   void choose_warp() {
     if (order_ == Order::kScatter) {
-      current_ = static_cast<unsigned>(random_() % warps());
+      current_ = random_.below(warps());
     } else if (warps_[current_] != 0) {
       return;
     }
-    const unsigned start =
-        order_ == Order::kRandom ? static_cast<unsigned>(random_() % warps()) : current_;
+    const unsigned start = order_ == Order::kRandom ? random_.below(warps()) : current_;
     for (unsigned k = 0; k < warps(); ++k) {
       const bool down = order_ == Order::kReverse;
       const unsigned warp = down ? (start + warps() - k) % warps() : (start + k) % warps();
@@ -61,7 +79,7 @@ class ReadyThreads {
   unsigned choose_lane(uint32_t lanes) {
     if (order_ == Order::kReverse) return 31u - static_cast<unsigned>(std::countl_zero(lanes));
     if (is_random()) {
-      auto skip = random_() % static_cast<unsigned>(std::popcount(lanes));
+      unsigned skip = random_.below(static_cast<unsigned>(std::popcount(lanes)));
       for (; skip > 0; --skip) lanes &= lanes - 1;
     }
     return static_cast<unsigned>(std::countr_zero(lanes));
@@ -70,7 +88,7 @@ class ReadyThreads {
   Order order_ = Order::kForward;
   std::vector<uint32_t> warps_;  // bit = lane
   unsigned current_ = 0;
-  std::mt19937_64 random_;
+  RandomChoices random_;
 };
 
 }  // namespace verace::simt::emulator
