@@ -147,12 +147,13 @@ test_minimal() {
 
 test_asan() {
   skip_label asan fullsize "too slow under the sanitizers; the release part runs it"
+  skip_label asan repeated "the tests of apps/ run the same here without the program; the release part runs it"
   if [ -z "$headers_missing" ]; then
     add_skip "laboratory [asan]" "too slow under the sanitizers; the emulated parts run it"
   else
     add_skip "emulated [asan]" "$headers_missing"
   fi
-  logged_ctest asan -LE '^(style|fullsize)$' "$@"
+  logged_ctest asan -LE '^(style|fullsize|repeated)$' "$@"
 }
 
 # logged_ctest PRESET CTEST ARGS...: also keeps which emulated kernels have run; compile_cuda reads it.

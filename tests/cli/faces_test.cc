@@ -133,8 +133,12 @@ TEST_CASE("films: whole, cut off, without their index, of sound alone") {
 TEST_CASE("a frame of 8K, and a damaged one beside it") {
   const FacesProgram program;
   fs::create_directories(program / "v");
-  data::write_png(program / "v/0.png", test::coarse_picture(5, 4320, 7680),
-                  data::Durability::kFast);
+  const data::Image line = test::coarse_picture(5, 1, 7680);
+  data::Image frame{4320, 7680, {}};  // of equal lines, which are packed fast
+  for (int64_t y = 0; y < frame.height; ++y) {
+    frame.rgb.insert(frame.rgb.end(), line.rgb.begin(), line.rgb.end());
+  }
+  data::write_png(program / "v/0.png", frame, data::Durability::kFast);
   test::write_text(program.path() / "v/1.png", "\x89PNG\r\n\x1a\ncut off");
   const Finished finished = program.run({"v"}, "out", {"--label", "real", "--long-side", "256"});
   INFO(finished.err);

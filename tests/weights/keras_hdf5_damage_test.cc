@@ -42,7 +42,7 @@ using namespace keras_bytes;
 
 // Under the sanitizers some of the damages: seconds, not minutes. (fuzz/keras_hdf5 makes random
 // ones there.)
-const size_t kEvery = test::is_sanitized() ? 11 : 1;
+const size_t kEvery = test::is_sanitized() ? 23 : 1;
 
 TEST_CASE("keras: a file that is cut anywhere says so") {
   const std::string file = keras_file("tiny.h5");

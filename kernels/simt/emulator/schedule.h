@@ -66,14 +66,19 @@ class ReadyThreads {
       return;
     }
     const unsigned start = order_ == Order::kRandom ? random_.below(warps()) : current_;
-    for (unsigned k = 0; k < warps(); ++k) {
-      const bool down = order_ == Order::kReverse;
-      const unsigned warp = down ? (start + warps() - k) % warps() : (start + k) % warps();
+    const bool down = order_ == Order::kReverse;
+    unsigned warp = start;
+    do {
       if (warps_[warp] != 0) {
         current_ = warp;
         return;
       }
-    }
+      if (down) {
+        warp = (warp == 0 ? warps() : warp) - 1;
+      } else {
+        warp = warp + 1 == warps() ? 0 : warp + 1;
+      }
+    } while (warp != start);
   }
 
   unsigned choose_lane(uint32_t lanes) {
