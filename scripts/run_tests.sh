@@ -236,7 +236,8 @@ test_emulated() { # PRESET CTEST ARGS...
     for name in loss_scale precision modes; do
       add_skip "layers/${name}_test [emulated-check]" "too slow under the access checker; the emulated part runs it"
     done
-    set -- "$1" -E '^layers/(loss_scale|precision|modes)_test$' "${@:2}"
+    add_skip "laboratory/phases [emulated-check]" "too slow under the access checker; the emulated part runs it"
+    set -- "$1" -E '^(layers/(loss_scale|precision|modes)_test|laboratory/phases)$' "${@:2}"
   fi
   logged_ctest "$@"
 }

@@ -77,7 +77,8 @@ TEST_CASE("what is missing or damaged is named, and the rest is there") {
   }
 }
 
-// Every fifth: each key and each kind of value among them. Under the sanitizers, where they take minutes, fewer keys.
+// Every fifth: each key and each kind of value among them. Under the sanitizers, where they take
+// minutes, fewer keys.
 const int kEvery = test::is_sanitized() ? 11 : 5;
 
 TEST_CASE("wrong kinds of values in the files of a run never end the report") {

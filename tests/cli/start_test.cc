@@ -97,7 +97,8 @@ TEST_CASE("a start through the dynamic loader is one of verace") {
   const World& world = World::get();
   const std::string loader = dynamic_loader();
   REQUIRE_FALSE(loader.empty());
-  const Words through = {"-c", std::string(kFree) + "; exec \"$@\"", "sh", loader, test::verace_program()};
+  const Words through = {"-c", std::string(kFree) + "; exec \"$@\"", "sh", loader,
+                         test::verace_program()};
   const auto run = [&](const Words& more) {
     Words words = through;
     words.insert(words.end(), more.begin(), more.end());

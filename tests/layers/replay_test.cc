@@ -80,7 +80,7 @@ TEST_CASE("training replayed as a graph is training step by step, to the bit") {
   const test::Golden g = test::open_torch_golden();
   const test::DeviceStream stream;
   std::vector<std::string> freezes = {"keras:15", "none", "stages:3"};
-  if (test::skip_if_sanitized("layers/replay_test", "[other freezing forms]")) freezes.resize(1);
+  if (test::skip_if_checked("layers/replay_test", "[other freezing forms]")) freezes.resize(1);
   for (const std::string& freeze : freezes) {
     INFO("freeze ", freeze);
     Training eager(g, on_stream(stream, false), freeze), graph(g, on_stream(stream, true), freeze);

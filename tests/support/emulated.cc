@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <string>
 
+#include "kernels/simt/emulator/checker.h"
 #include "kernels/simt/emulator/guard.h"
 #include "kernels/simt/emulator/options.h"
 
@@ -22,6 +23,7 @@ void for_each_emulated_schedule(const std::function<void(const char* name)>& bod
 }
 
 std::optional<uint64_t> kernels_launched() { return emulator::counters().launches; }
+bool accesses_are_checked() { return emulator::checker::compiled_in; }
 void forget_bytes(const void* p, size_t bytes) { emulator::forget(p, bytes); }
 void remember_bytes(const void* p, size_t bytes) { emulator::remember(p, bytes); }
 size_t unwritten_bytes(const void* p, size_t bytes) { return emulator::unwritten(p, bytes); }
@@ -36,6 +38,7 @@ void for_each_emulated_schedule(const std::function<void(const char* name)>& bod
   body("device");
 }
 std::optional<uint64_t> kernels_launched() { return std::nullopt; }
+bool accesses_are_checked() { return false; }
 void forget_bytes(const void*, size_t) {}
 void remember_bytes(const void*, size_t) {}
 size_t unwritten_bytes(const void*, size_t) { return 0; }

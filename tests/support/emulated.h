@@ -17,6 +17,9 @@ void for_each_emulated_schedule(const std::function<void(const char* name)>& bod
 // How many kernels this process has launched; nothing where they are not emulated.
 std::optional<uint64_t> kernels_launched();
 
+// Whether each access of a kernel is checked, which takes about ten times as long.
+bool accesses_are_checked();
+
 // kernels/simt/emulator/guard.h
 void forget_bytes(const void* p, size_t bytes);
 void remember_bytes(const void* p, size_t bytes);

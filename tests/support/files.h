@@ -47,7 +47,8 @@ class TempFolder {
 
 inline std::string read_text(const std::filesystem::path& path) {
   std::ostringstream text;
-  text << std::ifstream(path, std::ios::binary).rdbuf();  // in blocks: single letters take their time
+  text << std::ifstream(path, std::ios::binary)
+              .rdbuf();  // in blocks: single letters take their time
   return std::move(text).str();
 }
 

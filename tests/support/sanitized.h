@@ -3,6 +3,8 @@
 
 #include <cstdio>
 
+#include "tests/support/emulated.h"
+
 extern "C" {
 // AddressSanitizer's and LeakSanitizer's; null where the program has none.
 __attribute__((weak)) void __asan_init();
@@ -23,6 +25,16 @@ inline bool skip_if_sanitized(const char* test, const char* what) {
     std::printf("SKIPPED %s %s: too slow under the sanitizers; other parts run it\n", test, what);
   }
   return is_sanitized();
+}
+
+// The same, also where each access of a kernel is checked.
+inline bool skip_if_checked(const char* test, const char* what) {
+  if (skip_if_sanitized(test, what)) return true;
+  if (accesses_are_checked()) {
+    std::printf("SKIPPED %s %s: too slow under the access checker; other parts run it\n", test,
+                what);
+  }
+  return accesses_are_checked();
 }
 
 }  // namespace verace::test

@@ -9,9 +9,9 @@
 
 namespace verace::simt::emulator {
 
-// SplitMix64 (Steele, Lea, Flood 2014, "Fast splittable pseudorandom number generators", figure 16):
-// each block begins with a seed of its own, which costs the generators of <random> more than the
-// block's threads.
+// SplitMix64 (Steele, Lea, Flood 2014, "Fast splittable pseudorandom number generators", figure
+// 16): each block begins with a seed of its own, which costs the generators of <random> more than
+// the block's threads.
 class RandomChoices {
  public:
   void seed(uint64_t seed) { state_ = seed; }
