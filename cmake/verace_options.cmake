@@ -92,11 +92,11 @@ if(VERACE_SANITIZE MATCHES "undefined")
   target_compile_options(verace_typed_pointers INTERFACE -fno-sanitize=null,alignment,vptr)
 endif()
 
-# Headers are most of what a library's files cost: batches read theirs once for 8 files, which halves the
-# compile time, and a changed file takes its batch along, some seconds. So what a .cc file keeps to itself has a
+# Headers are most of what a library's files cost: batches read theirs once for 16 files, which takes a
+# third of the compile time, and a changed file takes its batch along, ten seconds or so. So what a .cc file keeps to itself has a
 # name of its own in the whole library. OFF: one object per file, which clang-tidy wants (scripts/tidy.sh).
 option(VERACE_UNITY "Compile the files of a library in batches" ON)
-set(VERACE_UNITY_BATCH 8 CACHE STRING "Files in a batch; 0: all of a library, which shows names that stand twice")
+set(VERACE_UNITY_BATCH 16 CACHE STRING "Files in a batch; 0: all of a library, which shows names that stand twice")
 
 # verace_unity(TARGET SOURCES...): not in batches are files that define macros, mostly for headers of others, and
 # (CMake sees to it) those with options of their own.

@@ -120,6 +120,9 @@ def check_cpp(file):
         allowed = re.compile(r"=\s*delete\b")
         file.each("raw-memory", RAW_MEMORY, "no raw memory: use a container, Buffer or unique_ptr",
                   [allowed.sub("", line) for line in code])
+    if file.room == "tests" and not file.name.startswith("tests/simt/"):
+        file.each("sanitized", re.compile(r"__SANITIZE_\w+"),
+                  "tests are the same code in all builds: ask test::is_sanitized()", code)
     check_test_namespace(file)
     check_functions(file)
 

@@ -27,6 +27,7 @@ PLANTED = {
     "tests/data/own_test.cc": (TOP + "namespace verace::data::other_test {\n}\n", [("test-namespace", 2)]),
     "tests/data/leak_test.cc": (TOP + "using namespace x;\nnamespace verace::data::leak_test {\n}\n",
                                 [("test-namespace", 2)]),
+    "tests/data/sanitized.h": (TOP + "#pragma once\n#ifdef __SANITIZE_ADDRESS__\n#endif\n", [("sanitized", 3)]),
     "tests/kernels/long_helper.cc": (TOP + "void f() {\n" + body(60) + "}\n",
                                      [("function-length", 2)]),
     "kernels/function_length.cc": (
