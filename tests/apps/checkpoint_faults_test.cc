@@ -202,7 +202,7 @@ class Disturbed {
   FileStep previous_ = FileStep::kCreate;
 };
 
-// A file has 5 or 8 steps: each kind is met, in several files. Under the sanitizers less would be
+// A file has 5 or 8 steps: each kind is met, in several files. Under the sanitizers as many would be
 // too slow.
 const int64_t kStride = test::is_sanitized() ? 11 : 3;
 

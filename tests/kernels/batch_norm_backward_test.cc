@@ -397,8 +397,9 @@ TEST_CASE("planted faults in backward are caught") {
   before("dx forgotten", [](BatchNormBackward& a) { a.dx = nullptr; });
   before("gamma ignored", [](BatchNormBackward& a) { a.gamma = a.inv_std; });
   before("last row left out", [](BatchNormBackward& a) { --a.rows; });
-  if (test::may_overrun())
+  if (test::may_overrun()) {
     before("written beyond the end", [](BatchNormBackward& a) { a.dx += 1; });
+  }
 
   const auto after = [&](const std::string& fault, void (*change)(const BatchNormBackward&)) {
     const auto op = [change](const Exec& e, const BatchNormBackward& args) {
@@ -422,8 +423,9 @@ TEST_CASE("planted faults in backward are caught") {
   k.mask = MaskFrom::kBits;
   test::expect_ok(k.text(), check_backward<float>(run_backward<float>, exec, k));
   before("bits ignored", [](BatchNormBackward& a) { a.mask = nullptr; });
-  if (test::may_overrun())
+  if (test::may_overrun()) {
     before("bits of the next word", [](BatchNormBackward& a) { a.mask += 1; });
+  }
   test::expect_caught("bits turned round", check_backward<float>(
                                                [](const Exec& e, BatchNormBackward args) {
                                                  std::vector<uint32_t> other;
