@@ -202,8 +202,8 @@ class Disturbed {
   FileStep previous_ = FileStep::kCreate;
 };
 
-// A file has 5 or 8 steps: each kind is met, in several files. Under the sanitizers as many would be
-// too slow.
+// A file has 5 or 8 steps: each kind is met, in several files. Under the sanitizers as many would
+// be too slow.
 const int64_t kStride = test::is_sanitized() ? 11 : 3;
 
 TEST_CASE("a run whose disc fails at any step says what is left, and goes on from there") {
